@@ -1,0 +1,70 @@
+// From files, folders, archives, pipes and literal texts to a sequence of reviews.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "reviewrate/record.h"
+
+namespace reviewrate {
+
+/// How records are told apart. `automatic` goes by file name, and on stdin by the first bytes.
+enum class InputFormat { automatic, lines, jsonl, csv, tsv, whole };
+
+/// What to read, and how; the command line's options of the same names.
+struct InputOptions {
+  InputFormat format = InputFormat::automatic;
+  std::string text_field = "text";
+  std::string id_field = "id";
+  std::vector<std::string> pass;                            ///< columns to carry through; "*" is all the others
+  std::vector<std::string> include;                         ///< globs for members and paths; empty: all
+  std::vector<std::pair<std::string, std::string>> where;  ///< FIELD=VALUE, all must hold
+  bool header = true;                                       ///< csv, tsv: the first row names the columns
+  bool quoting = true;                                      ///< tsv: quoted as csv is
+  std::size_t max_review_bytes = std::size_t{1} << 20;
+};
+
+/// Waits for a file descriptor on behalf of the reader; the program's own also watches signals and stdout.
+class Waiter {
+ public:
+  enum class Event { ready, idle, interrupted };
+
+  virtual ~Waiter() = default;
+
+  /// Whether `fd` has something to read (or is at its end). Waits for that if `may_block`; else answers idle.
+  virtual Event wait(int fd, bool may_block) = 0;
+};
+
+/// A sequence of reviews, read once from front to back.
+class Source {
+ public:
+  enum class Status {
+    review,  ///< `review` was filled
+    idle,    ///< nothing whole is there yet; only where the caller does not want to wait
+    end,     ///< nothing more will come, or the waiter was interrupted
+  };
+
+  virtual ~Source() = default;
+
+  /// Reads the next record into `review` (overwritten whole). Bad records are reviews with a failure.
+  /// With `may_block` false, a slow stream answers idle instead of being waited for, even in the middle of a record.
+  virtual Status next(Review& review, bool may_block) = 0;
+
+  /// Bytes taken from the inputs so far (as stored, so compressed where they are).
+  virtual std::uint64_t bytes_read() const = 0;
+
+  /// Bytes of all inputs, 0 where that is not known (a pipe is among them).
+  virtual std::uint64_t bytes_total() const = 0;
+};
+
+/// The reviews of `texts` (ids text:1, text:2, ...), then those of `files`; "-" is stdin. Files are opened one by one as
+/// they are reached; one that cannot be opened is a review with a failure. `waiter` must outlive the source.
+/// Throws Error(usage) for options that contradict each other.
+std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
+                                    const InputOptions& options, Waiter& waiter);
+
+}  // namespace reviewrate

@@ -1,0 +1,58 @@
+// A model package's manifest.json: what the package holds and how it is to be used (models/README.md).
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reviewrate/pack.h"
+#include "reviewrate/rating.h"
+
+namespace reviewrate {
+
+/// A file of the package, by its path, and the SHA-256 it must have (64 hex digits; empty: not checked).
+struct PackageFile {
+  std::string path;
+  std::string sha256;
+};
+
+/// How the TorchScript module takes its input.
+enum class ModelInterface {
+  packed,  ///< forward(ids[T], positions[T], lengths: List[int]) -> logits[n, labels], after prepare(precision)
+  padded,  ///< forward(input_ids[n, t], attention_mask[n, t]) -> tensor, tuple or dict, as Hugging Face models traced
+};
+
+/// Everything the program must know of a model besides its weights.
+struct Manifest {
+  std::string name;
+  std::string license;
+  PackageFile model;
+  ModelInterface interface = ModelInterface::packed;
+  std::string torch_version;  ///< that exported the module; informative
+  std::string tokenizer = "wordpiece";
+  bool lowercase = true;
+  PackageFile vocab;
+  std::vector<std::string> labels;
+  std::optional<std::size_t> positive;  ///< index into labels
+  std::size_t max_tokens = 512;
+  LongText long_text = LongText::head;
+  std::optional<RatingThresholds> rating_thresholds;
+  std::vector<std::string> precisions = {"fp32"};
+  std::optional<PackageFile> reference;
+};
+
+/// Reads DIR/manifest.json and checks every value in it. Throws Error(model).
+Manifest read_manifest(const std::string& dir);
+
+/// The SHA-256 of a file as 64 lower-case hex digits. Throws Error(model).
+std::string sha256_file(const std::string& path);
+
+/// Throws Error(model) unless `file` has the checksum that the manifest states.
+void check_sha256(const PackageFile& file);
+
+/// The name that manifests and the command line use.
+std::optional<LongText> parse_long_text(const std::string& name);
+std::string long_text_name(LongText policy);
+
+}  // namespace reviewrate

@@ -1,0 +1,41 @@
+// From outcomes to the bytes of jsonl, csv, tsv and text.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "reviewrate/record.h"
+
+namespace reviewrate {
+
+enum class OutputFormat { text, jsonl, csv, tsv };
+
+/// What the records look like.
+struct OutputOptions {
+  OutputFormat format = OutputFormat::jsonl;
+  std::vector<std::string> labels;  ///< names, by label index
+  std::vector<std::string> pass;    ///< csv and tsv: the passed columns, in order
+  std::size_t text_width = 80;      ///< text: how many columns a line may take
+};
+
+/// Writes outcomes as text; immutable, so that it can be shared.
+class Formatter {
+ public:
+  virtual ~Formatter() = default;
+
+  /// What stands before the first record: the column names of csv and tsv, else nothing.
+  virtual std::string header() const { return {}; }
+
+  /// Appends one record with its line end.
+  virtual void append(const Outcome& outcome, std::string& out) const = 0;
+};
+
+/// The formatter for `options`.
+std::unique_ptr<Formatter> make_formatter(const OutputOptions& options);
+
+/// `text` (valid UTF-8) as a JSON string with its quotes.
+std::string json_string(const std::string& text);
+
+}  // namespace reviewrate

@@ -1,0 +1,44 @@
+// The way of all reviews through the program: read, tokenize and pack in order; forward in parallel; write in order.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "reviewrate/input.h"
+#include "reviewrate/model.h"
+#include "reviewrate/pack.h"
+#include "reviewrate/rating.h"
+#include "reviewrate/record.h"
+#include "reviewrate/tokenizer.h"
+
+namespace reviewrate {
+
+/// Takes the outcomes, in the order of their reviews.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  /// Takes one outcome. Throws Error(output).
+  virtual void write(const Outcome& outcome) = 0;
+
+  /// Nothing more is finished for now: what was written so far must become visible. Throws Error(output).
+  virtual void flush() = 0;
+};
+
+/// How to run.
+struct PipelineOptions {
+  std::size_t workers = 1;         ///< packs in the model at the same time
+  std::size_t pack_tokens = 1024;  ///< a pack is closed once it holds this many tokens
+  WindowOptions window;
+  Scorer scorer;
+  bool fail_fast = false;                      ///< stop reading after the first bad record
+  std::size_t skip = 0;                        ///< records at the front that need no prediction and are not given to the sink
+  const std::atomic<bool>* stopped = nullptr;  ///< once true nothing more is read; what was read is still written
+};
+
+/// Runs every review of `source` through `model` into `sink`. Packs depend on the reviews alone unless a stream keeps
+/// the reader waiting: then what was read so far goes ahead. Throws what source, model and sink throw.
+void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model, Sink& sink,
+                  const PipelineOptions& options);
+
+}  // namespace reviewrate

@@ -1,0 +1,61 @@
+// What goes in and what comes out: one Review is read, one Outcome is written, for every record of the input.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace reviewrate {
+
+/// A value that is carried from input to output without being looked into.
+struct Value {
+  std::string text;   ///< valid UTF-8
+  bool json = false;  ///< `text` is JSON that is not a string (number, true, null, array, object)
+
+  bool operator==(const Value&) const = default;
+};
+
+/// A named value, such as a passed-through column.
+struct Field {
+  std::string name;
+  Value value;
+
+  bool operator==(const Field&) const = default;
+};
+
+/// Why a record could not be classified. A bad record is data, not an exception.
+struct Failure {
+  std::string kind;     ///< one word for scripts: "json", "field", "columns", "open", "read", "size", ...
+  std::string message;  ///< for people, "what: where: why", on one line
+
+  bool operator==(const Failure&) const = default;
+};
+
+/// One record as it was read.
+struct Review {
+  Value id;
+  std::string text;               ///< valid UTF-8
+  std::size_t repaired = 0;       ///< invalid UTF-8 bytes that U+FFFD stands for now
+  std::vector<Field> passed;      ///< columns to carry through, in the order asked for
+  std::optional<Failure> failure;  ///< set: there is no text to classify
+};
+
+/// What the model says of one review.
+struct Prediction {
+  std::size_t label = 0;           ///< index into the model's labels
+  double score = 0;                ///< probability of `label`
+  std::optional<double> positive;  ///< probability of the positive label, where the model names one
+  std::optional<int> rating;       ///< 1-10, where the model names a positive label
+  std::size_t tokens = 0;          ///< of the whole review with its two special tokens, before any cut
+  bool truncated = false;          ///< some tokens were not seen by the model
+  std::size_t windows = 1;         ///< how many pieces the model saw
+};
+
+/// A review with its prediction, or with its failure: then `prediction` is empty.
+struct Outcome {
+  Review review;
+  std::optional<Prediction> prediction;
+};
+
+}  // namespace reviewrate

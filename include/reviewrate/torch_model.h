@@ -1,0 +1,24 @@
+// A TorchScript module as a Model. Only torch_model.cpp sees libtorch.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "reviewrate/manifest.h"
+#include "reviewrate/model.h"
+
+namespace reviewrate {
+
+/// What the TorchScript module is, beyond its file.
+struct TorchModelOptions {
+  ModelInterface interface = ModelInterface::packed;
+  std::size_t labels = 0;  ///< expected width of the logits; 0: whatever the module gives
+};
+
+/// Loads a module, makes it ready and freezes it. Throws Error(model).
+std::unique_ptr<Model> load_torch_model(const std::string& path, const TorchModelOptions& options);
+
+/// The version of the libtorch in use.
+std::string torch_version();
+
+}  // namespace reviewrate

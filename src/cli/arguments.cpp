@@ -1,0 +1,135 @@
+// The options of every command, on CLI11.
+#include "arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "reviewrate/error.h"
+#include "reviewrate/torch_model.h"
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 all well; 1 some records failed (their error records say why); 2 usage;\n"
+    "3 model, environment or output failed; 4 a gate did not hold (verify); 130, 143 interrupted.";
+
+const std::map<std::string, InputFormat> kInputFormats = {{"auto", InputFormat::automatic}, {"lines", InputFormat::lines},
+                                                          {"jsonl", InputFormat::jsonl},    {"csv", InputFormat::csv},
+                                                          {"tsv", InputFormat::tsv},        {"whole", InputFormat::whole}};
+const std::map<std::string, OutputFormat> kOutputFormats = {
+    {"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}, {"csv", OutputFormat::csv}, {"tsv", OutputFormat::tsv}};
+const std::map<std::string, bool> kRatings = {{"fitted", true}, {"linear", false}};
+const std::map<std::string, LongText> kLongTexts = {
+    {"head", LongText::head}, {"head-tail", LongText::head_tail}, {"windows", LongText::windows}};
+
+template <typename T>
+std::string names(const std::map<std::string, T>& choices) {
+  std::string out;
+  for (const auto& [name, value] : choices) out += (out.empty() ? "" : "|") + name;
+  return out;
+}
+
+/// An option whose value is one of the names of `choices`.
+template <typename T, typename Target>
+CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target, const std::map<std::string, T>& choices,
+                        const std::string& help) {
+  const auto take = [&target, &choices](const std::string& name) { target = choices.at(name); };
+  return app.add_option_function<std::string>(flags, take, help)
+      ->check(CLI::IsMember(choices))
+      ->type_name(names(choices));
+}
+
+void add_model_options(CLI::App& app, Arguments& a) {
+  app.add_option("-m,--model", a.model, "Model package folder, or a bare TorchScript file (default: imdb-small)")
+      ->type_name("DIR|FILE.pt");
+  app.add_option("--vocab", a.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
+}
+
+void add_input_options(CLI::App& app, Arguments& a) {
+  app.add_option("FILE", a.files, "Files or folders to read; - is stdin (the default in a pipe)")->type_name("");
+  add_choice(app, "--input-format", a.input.format, kInputFormats, "How records are told apart (default: by name)");
+  app.add_option("--text-field", a.input.text_field, "Field or column that holds the review")->capture_default_str()->type_name("NAME");
+  app.add_option("--id-field", a.input.id_field, "Field or column that holds the id")->capture_default_str()->type_name("NAME");
+  app.add_option("--max-review-bytes", a.input.max_review_bytes, "A longer review is a bad record")->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
+      ->type_name("N");
+}
+
+void add_inference_options(CLI::App& app, Arguments& a) {
+  app.add_option("-j,--workers", a.workers, "Packs in the model at once (default: the CPUs of this process)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
+      ->type_name("N");
+  app.add_option("--precision", a.precision, "Arithmetic of the model")->capture_default_str()->check(CLI::IsMember({"fp32"}))->type_name("fp32");
+}
+
+void add_classify(CLI::App& app, Arguments& a) {
+  add_model_options(app, a);
+  app.add_option("-t,--text", a.texts, "Classify TEXT; may repeat")->type_name("TEXT")->expected(1)->take_all();
+  add_input_options(app, a);
+  add_inference_options(app, a);
+  add_choice(app, "--long-text", a.long_text, kLongTexts,
+             "What to do with reviews longer than the model takes (default: as the model package says)");
+  app.add_option("--stride", a.stride, "Tokens that neighbouring windows share")->capture_default_str()->type_name("N");
+  app.add_option("--threshold", a.threshold, "Two labels: the positive one from this probability on")->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("P");
+  add_choice(app, "--rating", a.fitted_rating, kRatings, "Rating from p directly, or by the package's thresholds (default: linear)");
+  add_choice(app, "-f,--format", a.format, kOutputFormats, "Output format (default: text on a terminal, else jsonl)");
+  app.add_option("-o,--output", a.output, "Write records to FILE instead of stdout")->type_name("FILE");
+  app.add_flag("--fail-fast", a.fail_fast, "Stop at the first bad record");
+  app.add_flag("-q,--quiet", a.quiet, "No summary on stderr");
+  app.footer(std::string("Example: reviewrate reviews.csv --text-field review -f csv -o rated.csv\n\n") + kExitCodes);
+}
+
+}  // namespace
+
+Arguments parse_arguments(int argc, const char* const* argv, std::string& help) {
+  Arguments a;
+  CLI::App app("Rates reviews: a label, its probability and a 1-10 rating for each.", "reviewrate");
+  app.set_version_flag("--version", "reviewrate " REVIEWRATE_VERSION " (libtorch " + torch_version() + ")");
+  app.require_subcommand(1);
+  app.footer(std::string("Without a command it is classify: reviewrate [OPTIONS] [FILE...]\n"
+                         "Example: reviewrate -t \"It is very nice film\"\n\n") +
+             kExitCodes);
+  CLI::App& classify = *app.add_subcommand("classify", "Classify reviews (the default command)");
+  add_classify(classify, a);
+  CLI::App& tokenize = *app.add_subcommand("tokenize", "Print the token ids of reviews as jsonl");
+  add_model_options(tokenize, a);
+  add_input_options(tokenize, a);
+  tokenize.add_option("--max-tokens", a.max_tokens, "Cut after N tokens, special ones included; 0: never (default: the model's)")
+      ->type_name("N");
+  tokenize.footer("Example: echo \"It is very nice film\" | reviewrate tokenize\n\n" + std::string(kExitCodes));
+  CLI::App& verify = *app.add_subcommand("verify", "Run the model package's reference texts and compare");
+  add_model_options(verify, a);
+  add_inference_options(verify, a);
+  verify.footer("Example: reviewrate verify -m models/imdb-small\n\n" + std::string(kExitCodes));
+  CLI::App& info = *app.add_subcommand("info", "Describe the model package and this program as JSON");
+  add_model_options(info, a);
+  info.footer("Example: reviewrate info -m models/imdb-small\n\n" + std::string(kExitCodes));
+
+  // classify need not be named.
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  static constexpr std::array<std::string_view, 7> kFirstWords = {"classify", "tokenize", "verify", "info",
+                                                                  "--help",   "-h",       "--version"};
+  if (words.empty() || std::find(kFirstWords.begin(), kFirstWords.end(), words.front()) == kFirstWords.end()) {
+    words.insert(words.begin(), "classify");
+  }
+  std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
+  try {
+    app.parse(words);
+  } catch (const CLI::CallForVersion&) {
+    help = app.version() + '\n';
+  } catch (const CLI::Success&) {
+    const auto chosen = app.get_subcommands();
+    help = (chosen.empty() ? app : *chosen.front()).help(chosen.empty() ? "" : "reviewrate");
+  } catch (const CLI::ParseError& e) {
+    throw Error(ErrorKind::usage, std::string(e.what()) + " (see reviewrate --help)");
+  }
+  if (!app.get_subcommands().empty()) a.command = app.get_subcommands().front()->get_name();
+  return a;
+}
+
+}  // namespace reviewrate::cli

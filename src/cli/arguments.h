@@ -1,0 +1,41 @@
+// What was typed, as plain values; what it means is settled by the commands.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reviewrate/input.h"
+#include "reviewrate/output.h"
+#include "reviewrate/pack.h"
+
+namespace reviewrate::cli {
+
+/// The command line. Options that a command does not have keep their defaults.
+struct Arguments {
+  std::string command;  ///< classify, tokenize, verify, info
+  std::vector<std::string> files;
+  std::vector<std::string> texts;
+  InputOptions input;
+
+  std::string model;  ///< a package folder or a TorchScript file; empty: the default package
+  std::string vocab;
+  std::string precision = "fp32";
+  std::size_t workers = 0;  ///< 0: as many as there are CPUs for this process
+  std::optional<LongText> long_text;
+  std::size_t stride = 128;
+  double threshold = 0.5;
+  bool fitted_rating = false;
+
+  std::optional<OutputFormat> format;
+  std::string output;
+  bool fail_fast = false;
+  bool quiet = false;
+  std::optional<std::size_t> max_tokens;  ///< tokenize: 0 for no limit; empty: the model's
+};
+
+/// Reads the command line. Fills `help` instead where help or the version is asked for. Throws Error(usage).
+Arguments parse_arguments(int argc, const char* const* argv, std::string& help);
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,37 @@
+// reviewrate info: the model package and the program, as JSON.
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "exit_status.h"
+#include "package.h"
+#include "record_writer.h"
+#include "reviewrate/torch_model.h"
+
+namespace reviewrate::cli {
+
+int info(const Arguments& a) {
+  Manifest manifest = find_manifest(a);
+  const auto tokenizer = load_tokenizer(manifest);
+  const auto model = load_model(manifest);
+  nlohmann::ordered_json out;
+  out["name"] = manifest.name;
+  out["license"] = manifest.license;
+  out["model"] = {{"file", manifest.model.path},
+                  {"sha256", sha256_file(manifest.model.path)},
+                  {"interface", manifest.interface == ModelInterface::packed ? "packed" : "padded"},
+                  {"torch", manifest.torch_version}};
+  out["tokenizer"] = {{"kind", manifest.tokenizer}, {"lowercase", manifest.lowercase}, {"vocab", manifest.vocab.path}};
+  out["labels"] = manifest.labels;
+  out["positive"] = manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr;
+  out["max_tokens"] = manifest.max_tokens;
+  out["long_text"] = long_text_name(manifest.long_text);
+  out["rating"] = manifest.rating_thresholds ? "linear, fitted" : "linear";
+  out["precisions"] = manifest.precisions;
+  out["program"] = {{"version", REVIEWRATE_VERSION}, {"libtorch", torch_version()}, {"workers", available_cpus()}};
+  OutputStream stream("");
+  stream.write(out.dump(2) + '\n');
+  stream.close();
+  return kOk;
+}
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,133 @@
+// Signals by a self-pipe, CPUs by affinity and cgroup.
+#include "process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+
+#include "reviewrate/error.h"
+
+namespace reviewrate::cli {
+namespace {
+
+// A signal handler reaches nothing but globals.
+std::atomic<bool> g_interrupted{false};
+std::atomic<int> g_signal{0};
+std::array<int, 2> g_wake_up = {-1, -1};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+extern "C" void on_signal(int number) {
+  const int saved_errno = errno;
+  g_signal.store(number);
+  g_interrupted.store(true);
+  static_cast<void>(!::write(g_wake_up[1], "", 1));
+  errno = saved_errno;
+}
+
+/// The quota of a cgroup v2 folder in CPUs; infinity where it sets none.
+double cgroup_v2_quota(const std::string& folder) {
+  std::ifstream file(folder + "/cpu.max");
+  double quota = 0;
+  double period = 0;
+  // "max 100000" fails to parse as numbers, and so does a file that is not there.
+  return file >> quota >> period && period > 0 ? quota / period : std::numeric_limits<double>::infinity();
+}
+
+/// The quota of a cgroup v1 folder in CPUs; infinity where it sets none.
+double cgroup_v1_quota(const std::string& folder) {
+  double quota = 0;
+  double period = 0;
+  std::ifstream(folder + "/cpu.cfs_quota_us") >> quota;
+  std::ifstream(folder + "/cpu.cfs_period_us") >> period;
+  return quota > 0 && period > 0 ? quota / period : std::numeric_limits<double>::infinity();
+}
+
+/// The tightest quota on the way from this process's cgroup up to the root.
+double cgroup_quota() {
+  double quota = std::numeric_limits<double>::infinity();
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {  // ID:CONTROLLERS:PATH
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool v2 = controllers.empty();
+    if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
+    std::string path = line.substr(second + 1);
+    while (true) {
+      const double found = v2 ? cgroup_v2_quota("/sys/fs/cgroup" + path) : cgroup_v1_quota("/sys/fs/cgroup/cpu" + path);
+      quota = std::min(quota, found);
+      if (path.empty() || path == "/") break;
+      path.resize(path.rfind('/'));
+    }
+  }
+  return quota;
+}
+
+}  // namespace
+
+Interruption::Interruption() {
+  if (g_wake_up[0] == -1 && ::pipe2(g_wake_up.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    throw Error(ErrorKind::environment, std::string("signals: cannot make a pipe: ") + std::strerror(errno));
+  }
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  // What the shell told a background job to ignore stays ignored.
+  for (const int number : {SIGINT, SIGTERM}) {
+    struct sigaction old = {};
+    if (::sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+    ::sigaction(number, &action, nullptr);
+  }
+  // A parent may have had it ignored; a filter dies of it.
+  std::signal(SIGPIPE, SIG_DFL);
+}
+
+const std::atomic<bool>& Interruption::flag() const { return g_interrupted; }
+
+int Interruption::signal() const { return g_signal.load(); }
+
+Waiter::Event InputWaiter::wait(int fd, bool may_block) {
+  std::array<pollfd, 3> fds = {{{fd, POLLIN, 0}, {g_wake_up[0], POLLIN, 0}, {watch_stdout_ ? STDOUT_FILENO : -1, 0, 0}}};
+  while (true) {
+    const int count = ::poll(fds.data(), fds.size(), may_block ? -1 : 0);
+    if (count < 0 && errno != EINTR) return Event::ready;  // read() itself will tell what is wrong
+    if (g_interrupted.load()) return Event::interrupted;
+    if (count < 0) continue;
+    if ((fds[2].revents & (POLLERR | POLLHUP)) != 0) {
+      std::raise(SIGPIPE);
+      return Event::interrupted;
+    }
+    if (fds[0].revents != 0) return Event::ready;
+    if (!may_block) return Event::idle;
+  }
+}
+
+std::size_t available_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  // With more CPUs than the set holds the call fails; then the number of CPUs online is the best there is.
+  const long cpus = ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : ::sysconf(_SC_NPROCESSORS_ONLN);
+  const double limit = std::min(static_cast<double>(cpus), std::ceil(cgroup_quota()));
+  return static_cast<std::size_t>(std::max(1.0, limit));
+}
+
+std::size_t terminal_width(int fd) {
+  winsize size = {};
+  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+}  // namespace reviewrate::cli

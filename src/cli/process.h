@@ -1,0 +1,43 @@
+// What the program asks of its process: signals, waiting, CPUs, the terminal.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "reviewrate/input.h"
+
+namespace reviewrate::cli {
+
+/// Turns SIGINT and SIGTERM into a flag and a wake-up, so that finished records are still written. A second signal ends
+/// the program at once. One object at a time.
+class Interruption {
+ public:
+  Interruption();
+
+  /// True from the first signal on.
+  const std::atomic<bool>& flag() const;
+
+  /// The number of the signal that came, or 0.
+  int signal() const;
+};
+
+/// Waits for input; also notices signals, and that nobody reads stdout any more: then the program dies of SIGPIPE as
+/// other filters do, instead of living on until it next writes.
+class InputWaiter : public Waiter {
+ public:
+  /// With `watch_stdout` false only signals are noticed (records go to a file).
+  explicit InputWaiter(bool watch_stdout) : watch_stdout_(watch_stdout) {}
+
+  Event wait(int fd, bool may_block) override;
+
+ private:
+  bool watch_stdout_;
+};
+
+/// The CPUs that this process may use: its affinity mask and its cgroup's quota, rounded up; at least 1.
+std::size_t available_cpus();
+
+/// Columns of the terminal on `fd`, 80 where it does not tell.
+std::size_t terminal_width(int fd);
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,231 @@
+// Reading and checking manifests; SHA-256 is OpenSSL's.
+#include "reviewrate/manifest.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "reviewrate/error.h"
+
+namespace reviewrate {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kFormat = 1;
+constexpr std::size_t kMaxManifestBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxTokens = 1 << 16;
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+File open_file(const std::string& path) {
+  File file(std::fopen(path.c_str(), "rb"));
+  if (!file) throw Error(ErrorKind::model, path + ": cannot be opened: " + std::strerror(errno));
+  return file;
+}
+
+std::size_t read_some(const File& file, const std::string& path, char* buffer, std::size_t size) {
+  const std::size_t got = std::fread(buffer, 1, size, file.get());
+  if (std::ferror(file.get()) != 0) throw Error(ErrorKind::model, path + ": cannot be read: " + std::strerror(errno));
+  return got;
+}
+
+/// One manifest being read; every complaint names the file and the key.
+class Reader {
+ public:
+  explicit Reader(const std::string& dir) : dir_(dir), path_(dir + "/manifest.json") {}
+
+  Manifest read() {
+    const json root = parse();
+    const json& format = at(root, "format");
+    if (!format.is_number_integer() || format != kFormat) {
+      fail("format", "is " + format.dump() + ", but this program reads format " + std::to_string(kFormat));
+    }
+    Manifest m;
+    m.name = string_at(root, "name");
+    m.license = string_at(root, "license");
+    const json& model = object_at(root, "model");
+    m.model = file_at(model);
+    const std::string interface = string_at(model, "interface");
+    if (interface != "packed" && interface != "padded") fail("model.interface", "must be packed or padded");
+    m.interface = interface == "packed" ? ModelInterface::packed : ModelInterface::padded;
+    m.torch_version = string_at(model, "torch");
+    const json& tokenizer = object_at(root, "tokenizer");
+    m.tokenizer = string_at(tokenizer, "kind");
+    if (m.tokenizer != "wordpiece") fail("tokenizer.kind", "\"" + m.tokenizer + "\" is not known to this program");
+    const json& lowercase = at(tokenizer, "lowercase");
+    if (!lowercase.is_boolean()) fail("tokenizer.lowercase", "must be true or false");
+    m.lowercase = lowercase.get<bool>();
+    m.vocab = file_at(object_at(object_at(tokenizer, "files"), "vocab"));
+    read_labels(root, m);
+    const json& max_tokens = at(root, "max_tokens");
+    if (!max_tokens.is_number_unsigned() || max_tokens < 3 || max_tokens > kMaxTokens) {
+      fail("max_tokens", "must be a whole number from 3 to " + std::to_string(kMaxTokens));
+    }
+    m.max_tokens = max_tokens.get<std::size_t>();
+    const auto long_text = parse_long_text(string_at(root, "long_text"));
+    if (!long_text) fail("long_text", "must be head, head-tail or windows");
+    m.long_text = *long_text;
+    read_rating(object_at(root, "rating"), m);
+    m.precisions = strings_at(root, "precisions");
+    if (root.contains("reference")) m.reference = file_at(object_at(root, "reference"));
+    return m;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& key, const std::string& why) const {
+    throw Error(ErrorKind::model, path_ + ": " + key + ": " + why);
+  }
+
+  json parse() const {
+    const File file = open_file(path_);
+    std::string text(kMaxManifestBytes + 1, '\0');
+    text.resize(read_some(file, path_, text.data(), text.size()));
+    if (text.size() > kMaxManifestBytes) {
+      throw Error(ErrorKind::model, path_ + ": larger than " + std::to_string(kMaxManifestBytes) + " bytes");
+    }
+    // Depth first: a manifest is flat, and a deep one must not exhaust the stack where it is taken apart.
+    const auto shallow = [](int depth, json::parse_event_t, json&) {
+      if (depth > 16) throw std::length_error("nested too deep");
+      return true;
+    };
+    try {
+      json root = json::parse(text, shallow);
+      if (root.is_object()) return root;
+    } catch (const std::exception& e) {
+      throw Error(ErrorKind::model, path_ + ": is not JSON: " + e.what());
+    }
+    throw Error(ErrorKind::model, path_ + ": is not a JSON object");
+  }
+
+  const json& at(const json& object, const std::string& key) const {
+    const auto found = object.find(key);
+    if (found == object.end()) fail(key, "is missing");
+    return *found;
+  }
+
+  const json& object_at(const json& object, const std::string& key) const {
+    const json& value = at(object, key);
+    if (!value.is_object()) fail(key, "must be an object");
+    return value;
+  }
+
+  std::string string_at(const json& object, const std::string& key) const {
+    const json& value = at(object, key);
+    if (!value.is_string()) fail(key, "must be a string");
+    return value.get<std::string>();
+  }
+
+  std::vector<std::string> strings_at(const json& object, const std::string& key) const {
+    const json& value = at(object, key);
+    const bool strings = value.is_array() && !value.empty() &&
+                         std::all_of(value.begin(), value.end(), [](const json& item) { return item.is_string(); });
+    if (!strings) fail(key, "must be a list of strings");
+    return value.get<std::vector<std::string>>();
+  }
+
+  PackageFile file_at(const json& object) const {
+    const std::string name = string_at(object, "file");
+    const std::string sha256 = string_at(object, "sha256");
+    // A package stays in its folder: what a manifest names is never looked for elsewhere.
+    if (name.empty() || name.front() == '/' || name.find("..") != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+      fail("file", "\"" + name + "\" must be a path inside the package");
+    }
+    const auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    if (sha256.size() != 64 || !std::all_of(sha256.begin(), sha256.end(), hex)) {
+      fail("sha256", "of " + name + " must be 64 lower-case hex digits");
+    }
+    return {dir_ + "/" + name, sha256};
+  }
+
+  void read_labels(const json& root, Manifest& m) const {
+    m.labels = strings_at(root, "labels");
+    if (m.labels.size() < 2) fail("labels", "must be at least two");
+    const json& positive = at(root, "positive");
+    if (positive.is_null()) return;
+    const auto found = std::find(m.labels.begin(), m.labels.end(), positive.is_string() ? positive.get<std::string>() : "");
+    if (found == m.labels.end()) fail("positive", positive.dump() + " is not one of the labels");
+    m.positive = static_cast<std::size_t>(found - m.labels.begin());
+  }
+
+  void read_rating(const json& rating, Manifest& m) const {
+    const auto fitted = rating.find("fitted");
+    if (fitted == rating.end()) return;
+    RatingThresholds thresholds{};
+    const bool numbers = fitted->is_array() && fitted->size() == thresholds.size() &&
+                         std::all_of(fitted->begin(), fitted->end(), [](const json& t) { return t.is_number(); });
+    if (!numbers) fail("rating.fitted", "must be nine numbers");
+    std::transform(fitted->begin(), fitted->end(), thresholds.begin(), [](const json& t) { return t.get<double>(); });
+    if (!std::is_sorted(thresholds.begin(), thresholds.end())) fail("rating.fitted", "must ascend");
+    m.rating_thresholds = thresholds;
+  }
+
+  std::string dir_;
+  std::string path_;
+};
+
+}  // namespace
+
+Manifest read_manifest(const std::string& dir) { return Reader(dir).read(); }
+
+std::string sha256_file(const std::string& path) {
+  const File file = open_file(path);
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
+    throw Error(ErrorKind::environment, "SHA-256: " + path + ": libcrypto refuses");
+  }
+  std::vector<char> buffer(std::size_t{1} << 18);
+  while (const std::size_t got = read_some(file, path, buffer.data(), buffer.size())) {
+    EVP_DigestUpdate(context.get(), buffer.data(), got);
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest.data(), &size);
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    hex += kDigits[digest[i] >> 4U];
+    hex += kDigits[digest[i] & 15U];
+  }
+  return hex;
+}
+
+void check_sha256(const PackageFile& file) {
+  if (file.sha256.empty()) return;
+  const std::string found = sha256_file(file.path);
+  if (found != file.sha256) {
+    throw Error(ErrorKind::model, file.path + ": is damaged or was changed: its SHA-256 is " + found +
+                                      ", the manifest says " + file.sha256);
+  }
+}
+
+std::optional<LongText> parse_long_text(const std::string& name) {
+  for (const LongText policy : {LongText::head, LongText::head_tail, LongText::windows}) {
+    if (long_text_name(policy) == name) return policy;
+  }
+  return std::nullopt;
+}
+
+std::string long_text_name(LongText policy) {
+  switch (policy) {
+    case LongText::head_tail:
+      return "head-tail";
+    case LongText::windows:
+      return "windows";
+    case LongText::head:
+      break;
+  }
+  return "head";
+}
+
+}  // namespace reviewrate

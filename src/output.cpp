@@ -1,0 +1,222 @@
+// The four output formats; a record is one call, so that a writer can keep records whole.
+#include "reviewrate/output.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+
+namespace reviewrate {
+namespace {
+
+/// The shortest decimal number that reads back as `value`, whatever the locale.
+std::string number(double value) {
+  std::array<char, 32> buffer{};
+  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  std::string text(buffer.data(), error == std::errc() ? end : buffer.data());
+  // "1" would be an integer to a JSON reader that tells the two apart.
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+const char* boolean(bool value) { return value ? "true" : "false"; }
+
+/// The columns that every record has, in order. Passed columns of these names get the prefix "input_".
+constexpr std::array<std::string_view, 11> kOwnColumns = {"id",        "label",   "score",    "p_positive",
+                                                          "rating",    "tokens",  "truncated", "windows",
+                                                          "repaired",  "error_kind", "error_message"};
+
+std::string passed_name(const std::string& name) {
+  const bool taken =
+      name == "error" || std::find(kOwnColumns.begin(), kOwnColumns.end(), name) != kOwnColumns.end();
+  return taken ? "input_" + name : name;
+}
+
+class JsonlFormatter : public Formatter {
+ public:
+  explicit JsonlFormatter(const OutputOptions& options) {
+    for (const std::string& label : options.labels) labels_.push_back(json_string(label));
+  }
+
+  void append(const Outcome& outcome, std::string& out) const override {
+    const Review& review = outcome.review;
+    out += "{\"id\": ";
+    append_value(review.id, out);
+    if (outcome.prediction) {
+      const Prediction& p = *outcome.prediction;
+      out += ", \"label\": " + labels_[p.label] + ", \"score\": " + number(p.score);
+      if (p.positive) out += ", \"p_positive\": " + number(*p.positive);
+      if (p.rating) out += ", \"rating\": " + std::to_string(*p.rating);
+      out += ", \"tokens\": " + std::to_string(p.tokens) + ", \"truncated\": " + boolean(p.truncated) +
+             ", \"windows\": " + std::to_string(p.windows);
+    } else if (review.failure) {
+      out += ", \"error\": {\"kind\": " + json_string(review.failure->kind) +
+             ", \"message\": " + json_string(review.failure->message) + "}";
+    }
+    if (review.repaired > 0) out += ", \"repaired\": " + std::to_string(review.repaired);
+    for (const Field& field : review.passed) {
+      out += ", " + json_string(passed_name(field.name)) + ": ";
+      append_value(field.value, out);
+    }
+    out += "}\n";
+  }
+
+ private:
+  static void append_value(const Value& value, std::string& out) {
+    out += value.json ? value.text : json_string(value.text);
+  }
+
+  std::vector<std::string> labels_;
+};
+
+/// RFC 4180 with "\n" as line end, as Unix tools write it.
+class DelimitedFormatter : public Formatter {
+ public:
+  DelimitedFormatter(const OutputOptions& options, char delimiter)
+      : labels_(options.labels), pass_(options.pass), delimiter_(delimiter) {}
+
+  std::string header() const override {
+    std::string out;
+    for (const std::string_view name : kOwnColumns) append_cell(name, out);
+    for (const std::string& name : pass_) append_cell(passed_name(name), out);
+    end_line(out);
+    return out;
+  }
+
+  void append(const Outcome& outcome, std::string& out) const override {
+    const Review& review = outcome.review;
+    append_cell(review.id.text, out);
+    if (outcome.prediction) {
+      const Prediction& p = *outcome.prediction;
+      append_cell(labels_[p.label], out);
+      append_cell(number(p.score), out);
+      append_cell(p.positive ? number(*p.positive) : "", out);
+      append_cell(p.rating ? std::to_string(*p.rating) : "", out);
+      append_cell(std::to_string(p.tokens), out);
+      append_cell(boolean(p.truncated), out);
+      append_cell(std::to_string(p.windows), out);
+    } else {
+      for (int i = 0; i < 7; ++i) append_cell("", out);
+    }
+    append_cell(std::to_string(review.repaired), out);
+    append_cell(review.failure ? review.failure->kind : "", out);
+    append_cell(review.failure ? review.failure->message : "", out);
+    for (const std::string& name : pass_) {
+      const auto found = std::find_if(review.passed.begin(), review.passed.end(),
+                                      [&](const Field& field) { return field.name == name; });
+      append_cell(found == review.passed.end() ? "" : found->value.text, out);
+    }
+    end_line(out);
+  }
+
+ private:
+  void append_cell(std::string_view cell, std::string& out) const {
+    const std::array<char, 5> special = {delimiter_, '"', '\r', '\n', '\0'};
+    if (cell.find_first_of(std::string_view(special.data(), 4)) == std::string_view::npos) {
+      out += cell;
+    } else {
+      out += '"';
+      for (const char c : cell) {
+        if (c == '"') out += '"';
+        out += c;
+      }
+      out += '"';
+    }
+    out += delimiter_;
+  }
+
+  static void end_line(std::string& out) { out.back() = '\n'; }
+
+  std::vector<std::string> labels_;
+  std::vector<std::string> pass_;
+  char delimiter_;
+};
+
+/// `text` in at most `width` code points on one line; what does not fit gives way to an ellipsis.
+std::string excerpt(std::string_view text, std::size_t width) {
+  std::string out;
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t length = 1;
+    while (i + length < text.size() && (static_cast<unsigned char>(text[i + length]) & 0xC0U) == 0x80U) ++length;
+    if (++used > width) {
+      // Replaces the last code point that did fit.
+      while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0U) == 0x80U) out.pop_back();
+      if (!out.empty()) out.back() = '\xE2', out += "\x80\xA6";
+      return out;
+    }
+    // Control characters of a review must not reach the terminal; C1 ones are U+0080 to U+009F.
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool c1 = byte == 0xC2U && length == 2 && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
+    if (byte < 0x20U || byte == 0x7FU || c1) {
+      out += ' ';
+    } else {
+      out.append(text, i, length);
+    }
+    i += length;
+  }
+  return out;
+}
+
+/// Lines for people: rating, label, score, id and the beginning of the text.
+class TextFormatter : public Formatter {
+ public:
+  explicit TextFormatter(const OutputOptions& options) : options_(options) {
+    for (const std::string& label : options.labels) label_width_ = std::max(label_width_, label.size());
+  }
+
+  void append(const Outcome& outcome, std::string& out) const override {
+    const Review& review = outcome.review;
+    std::string line;
+    if (outcome.prediction) {
+      const Prediction& p = *outcome.prediction;
+      std::array<char, 32> score{};
+      const auto [end, error] =
+          std::to_chars(score.data(), score.data() + score.size(), p.score, std::chars_format::fixed, 4);
+      std::string label = options_.labels[p.label];
+      label.resize(std::max(label_width_, label.size()), ' ');
+      if (p.rating) {
+        if (*p.rating < 10) line += ' ';
+        line += std::to_string(*p.rating) + "/10  ";
+      }
+      line += label + "  " + std::string(score.data(), error == std::errc() ? end : score.data());
+    } else if (review.failure) {
+      line = "ERROR " + review.failure->kind + ": " + excerpt(review.failure->message, review.failure->message.size());
+    }
+    line += "  " + excerpt(review.id.text, review.id.text.size());
+    const std::size_t used = line.size() + 2;
+    if (outcome.prediction && !review.text.empty() && used + 10 < options_.text_width) {
+      line += "  " + excerpt(review.text, options_.text_width - used);
+    }
+    out += line + '\n';
+  }
+
+ private:
+  OutputOptions options_;
+  std::size_t label_width_ = 0;
+};
+
+}  // namespace
+
+std::string json_string(const std::string& text) { 
+  // File names may hold any bytes; reviews were repaired already.
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::unique_ptr<Formatter> make_formatter(const OutputOptions& options) {
+  switch (options.format) {
+    case OutputFormat::text:
+      return std::make_unique<TextFormatter>(options);
+    case OutputFormat::csv:
+      return std::make_unique<DelimitedFormatter>(options, ',');
+    case OutputFormat::tsv:
+      return std::make_unique<DelimitedFormatter>(options, '\t');
+    case OutputFormat::jsonl:
+      break;
+  }
+  return std::make_unique<JsonlFormatter>(options);
+}
+
+}  // namespace reviewrate

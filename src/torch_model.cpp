@@ -1,0 +1,167 @@
+// Loading and running TorchScript modules; see the header. The only file that sees libtorch.
+#include "reviewrate/torch_model.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/script.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "reviewrate/error.h"
+
+namespace reviewrate {
+namespace {
+
+/// The first line of what libtorch says, without its backtrace.
+std::string reason(const std::exception& e) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&e);
+  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : e.what();
+  // An error inside a module is told in several lines, of which the last one that begins a sentence says what it is.
+  const std::size_t cause = text.rfind("RuntimeError: ");
+  const std::size_t begin = cause == std::string::npos ? 0 : cause;
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+/// What libtorch keeps for each thread; cheap when it is set already.
+class ThreadSettings {
+ public:
+  ThreadSettings() {
+    thread_local const bool once = [] {
+      at::set_num_threads(1);  // the workers share the cores already
+      // Unoptimized: the first calls cost 40 ms rather than 160 and later ones no more (the linear layers take the time).
+      torch::jit::setGraphExecutorOptimize(false);
+      return true;
+    }();
+    static_cast<void>(once);
+  }
+
+ private:
+  c10::InferenceMode inference_mode_;
+};
+
+class TorchModel : public Model {
+ public:
+  TorchModel(std::string path, const TorchModelOptions& options) : path_(std::move(path)), options_(options) {
+    const ThreadSettings settings;
+    guarded("cannot be loaded", [&] {
+      torch::jit::Module module = torch::jit::load(path_, torch::kCPU, /*load_debug_files=*/false);
+      module.eval();
+      if (options_.interface == ModelInterface::packed) {
+        module.run_method("prepare", "fp32");
+        module_ = torch::jit::freeze_module(module);
+      } else {
+        module.to(torch::kFloat);
+        module_ = torch::jit::freeze_module(module);
+        arguments_ = module_.get_method("forward").function().getSchema().arguments().size() - 1;
+        if (arguments_ < 1 || arguments_ > 2) {
+          throw std::invalid_argument("its forward() takes " + std::to_string(arguments_) +
+                                      " arguments, not (input_ids) or (input_ids, attention_mask)");
+        }
+      }
+    });
+    if (options_.labels == 0) options_.labels = count_labels();
+  }
+
+  std::size_t labels() const override { return options_.labels; }
+
+  std::vector<float> forward(const Pack& pack) const override {
+    const ThreadSettings settings;
+    std::vector<float> logits;
+    guarded("cannot be run", [&] {
+      if (options_.interface == ModelInterface::packed) {
+        append_logits(run_packed(pack), pack.lengths.size(), logits);
+      } else {
+        // One window a call: a trace may have the batch size of its example built in, and padding would be waste.
+        std::size_t begin = 0;
+        for (const std::int64_t length : pack.lengths) {
+          append_logits(run_plain(pack, begin, length), 1, logits);
+          begin += static_cast<std::size_t>(length);
+        }
+      }
+    });
+    return logits;
+  }
+
+ private:
+  /// Runs `body`; whatever goes wrong in it becomes one Error that names the file.
+  template <typename Body>
+  void guarded(const char* what, const Body& body) const {
+    try {
+      body();
+    } catch (const std::exception& e) {
+      throw Error(ErrorKind::model, path_ + ": " + what + ": " + reason(e));
+    }
+  }
+
+  /// `values` as an int64 tensor that does not own them.
+  static torch::Tensor view(const std::int64_t* values, std::int64_t size) {
+    // from_blob wants a mutable pointer; no operator of a module writes to its input.
+    return torch::from_blob(const_cast<std::int64_t*>(values), {size}, torch::kLong);
+  }
+
+  torch::Tensor run_packed(const Pack& pack) const {
+    const auto tokens = static_cast<std::int64_t>(pack.tokens());
+    c10::List<std::int64_t> lengths;
+    lengths.reserve(pack.lengths.size());
+    for (const std::int64_t length : pack.lengths) lengths.push_back(length);
+    torch::jit::Module module = module_;  // a handle; forward() is not const
+    return module.forward({view(pack.ids.data(), tokens), view(pack.positions.data(), tokens), lengths}).toTensor();
+  }
+
+  torch::Tensor run_plain(const Pack& pack, std::size_t begin, std::int64_t length) const {
+    const torch::Tensor ids = view(pack.ids.data() + begin, length).unsqueeze(0);
+    std::vector<torch::jit::IValue> inputs;
+    inputs.emplace_back(ids);
+    if (arguments_ == 2) inputs.emplace_back(torch::ones_like(ids));
+    torch::jit::Module module = module_;
+    torch::jit::IValue result = module.forward(std::move(inputs));
+    if (result.isTuple()) result = result.toTupleRef().elements().at(0);
+    if (result.isGenericDict()) result = result.toGenericDict().at("logits");
+    return result.toTensor();
+  }
+
+  void append_logits(const torch::Tensor& tensor, std::size_t windows, std::vector<float>& logits) const {
+    const torch::Tensor rows = tensor.to(torch::kFloat).contiguous();
+    const bool fits = rows.dim() == 2 && rows.size(0) == static_cast<std::int64_t>(windows) && rows.size(1) > 0 &&
+                      (options_.labels == 0 || rows.size(1) == static_cast<std::int64_t>(options_.labels));
+    if (!fits) {
+      throw std::invalid_argument("its logits are " + c10::str(rows.sizes()) + ", not [" + std::to_string(windows) +
+                                  ", " + std::to_string(options_.labels) + "]");
+    }
+    const float* values = rows.const_data_ptr<float>();
+    const float* end = values + rows.numel();
+    if (!std::all_of(values, end, [](float value) { return std::isfinite(value); })) {
+      throw std::range_error("its logits are not all finite numbers");
+    }
+    logits.insert(logits.end(), values, end);
+  }
+
+  /// Asks the module itself, with a window of one token.
+  std::size_t count_labels() const {
+    Pack pack;
+    pack.ids = {0};
+    pack.positions = {0};
+    pack.lengths = {1};
+    return forward(pack).size();
+  }
+
+  std::string path_;
+  TorchModelOptions options_;
+  torch::jit::Module module_;
+  std::size_t arguments_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> load_torch_model(const std::string& path, const TorchModelOptions& options) {
+  return std::make_unique<TorchModel>(path, options);
+}
+
+std::string torch_version() { return TORCH_VERSION; }
+
+}  // namespace reviewrate

@@ -1,0 +1,136 @@
+// Manifests: the real one is read, and every kind of damage gets a line that names file and key.
+#include "reviewrate/manifest.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "catch.h"
+#include "reviewrate/error.h"
+
+using namespace reviewrate;
+using nlohmann::json;
+
+namespace {
+
+/// A folder that is gone at the end.
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string path = (std::filesystem::temp_directory_path() / "reviewrate-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    path_ = path;
+  }
+  ~TempFolder() { std::filesystem::remove_all(path_); }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
+    return path_;
+  }
+
+ private:
+  std::string path_;
+};
+
+json valid() {
+  const std::string sum(64, 'a');
+  return {{"format", 1},
+          {"name", "x"},
+          {"license", "Apache-2.0"},
+          {"model", {{"file", "model.pt"}, {"sha256", sum}, {"interface", "packed"}, {"torch", "2.13.0"}}},
+          {"tokenizer",
+           {{"kind", "wordpiece"}, {"lowercase", true}, {"files", {{"vocab", {{"file", "vocab.txt"}, {"sha256", sum}}}}}}},
+          {"labels", {"NEGATIVE", "POSITIVE"}},
+          {"positive", "POSITIVE"},
+          {"max_tokens", 512},
+          {"long_text", "head-tail"},
+          {"rating", json::object()},
+          {"precisions", {"fp32"}},
+          {"reference", {{"file", "reference.jsonl"}, {"sha256", sum}}}};
+}
+
+std::string complaint(const std::string& text) {
+  const TempFolder folder;
+  try {
+    read_manifest(folder.write("manifest.json", text));
+  } catch (const Error& e) {
+    CHECK(e.kind() == ErrorKind::model);
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("manifest: a valid one is read") {
+  const TempFolder folder;
+  json text = valid();
+  text["rating"]["fitted"] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+  const std::string dir = folder.write("manifest.json", text.dump());
+  const Manifest m = read_manifest(dir);
+  CHECK(m.model.path == dir + "/model.pt");
+  CHECK(m.interface == ModelInterface::packed);
+  CHECK(m.long_text == LongText::head_tail);
+  CHECK(m.positive == 1);
+  CHECK(m.max_tokens == 512);
+  REQUIRE(m.rating_thresholds);
+  CHECK(m.rating_thresholds->at(8) == 0.9);
+  REQUIRE(m.reference);
+}
+
+TEST_CASE("manifest: the default package's is read") {
+  const Manifest m = read_manifest(REVIEWRATE_MODEL_DIR);
+  CHECK(m.labels == std::vector<std::string>{"NEGATIVE", "POSITIVE"});
+  CHECK_NOTHROW(check_sha256(m.vocab));
+}
+
+TEST_CASE("manifest: damage is named") {
+  using Catch::Contains;
+  const auto with = [](const json::json_pointer& key, const json& value) {
+    json text = valid();
+    text[key] = value;
+    return complaint(text.dump());
+  };
+  const auto pointer = [](const char* text) { return json::json_pointer(text); };
+  CHECK_THAT(complaint(""), Contains("manifest.json: is not JSON"));
+  CHECK_THAT(complaint("[1]"), Contains("is not a JSON object"));
+  CHECK_THAT(complaint(std::string(100000, '[')), Contains("nested too deep"));
+  CHECK_THAT(complaint(std::string((1 << 20) + 1, ' ')), Contains("larger than"));
+  CHECK_THAT(with(pointer("/format"), 2), Contains("format: is 2, but this program reads format 1"));
+  CHECK_THAT(with(pointer("/format"), "1"), Contains("format: is \"1\""));
+  CHECK_THAT(with(pointer("/name"), 5), Contains("name: must be a string"));
+  CHECK_THAT(with(pointer("/model/file"), "../model.pt"), Contains("inside the package"));
+  CHECK_THAT(with(pointer("/model/file"), "/model.pt"), Contains("inside the package"));
+  CHECK_THAT(with(pointer("/model/sha256"), "abc"), Contains("64 lower-case hex digits"));
+  CHECK_THAT(with(pointer("/model/interface"), "other"), Contains("packed or padded"));
+  CHECK_THAT(with(pointer("/tokenizer/kind"), "bpe"), Contains("\"bpe\" is not known"));
+  CHECK_THAT(with(pointer("/labels"), {"one"}), Contains("at least two"));
+  CHECK_THAT(with(pointer("/labels"), {"one", 2}), Contains("list of strings"));
+  CHECK_THAT(with(pointer("/positive"), "three"), Contains("not one of the labels"));
+  CHECK_THAT(with(pointer("/max_tokens"), 2), Contains("max_tokens"));
+  CHECK_THAT(with(pointer("/max_tokens"), -5), Contains("max_tokens"));
+  CHECK_THAT(with(pointer("/max_tokens"), 1e300), Contains("max_tokens"));
+  CHECK_THAT(with(pointer("/long_text"), "middle"), Contains("head, head-tail or windows"));
+  CHECK_THAT(with(pointer("/rating/fitted"), {0.1, 0.2}), Contains("nine numbers"));
+  CHECK_THAT(with(pointer("/rating/fitted"), {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9, 0.8}), Contains("ascend"));
+  const json all = valid();
+  for (const auto& [key, value] : all.items()) {
+    if (key == "reference") continue;
+    json text = valid();
+    text.erase(key);
+    CHECK_THAT(complaint(text.dump()), Contains(key + ": is missing"));
+  }
+}
+
+TEST_CASE("sha256: the value that FIPS 180-2 gives for \"abc\", and a mismatch is told") {
+  const TempFolder folder;
+  const std::string path = folder.write("abc", "abc") + "/abc";
+  const std::string sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+  CHECK(sha256_file(path) == sum);
+  CHECK_NOTHROW(check_sha256({path, sum}));
+  CHECK_THROWS_WITH(check_sha256({path, std::string(64, '0')}), Catch::Contains("damaged or was changed"));
+  CHECK_THROWS_WITH(check_sha256({path + "x", sum}), Catch::Contains("cannot be opened"));
+}

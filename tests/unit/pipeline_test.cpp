@@ -1,0 +1,189 @@
+// Order, loss, streaming and windows in the pipeline, with a model that needs no libtorch.
+#include "reviewrate/pipeline.h"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "catch.h"
+#include "fakes.h"
+
+using namespace reviewrate;
+
+namespace {
+
+/// Keeps outcomes, and how many there were at each flush.
+struct ListSink : Sink {
+  void write(const Outcome& outcome) override { outcomes.push_back(outcome); }
+  void flush() override { flushes.push_back(outcomes.size()); }
+
+  std::vector<Outcome> outcomes;
+  std::vector<std::size_t> flushes;
+};
+
+PipelineOptions options(std::size_t workers) {
+  PipelineOptions result;
+  result.workers = workers;
+  result.pack_tokens = 64;
+  result.window = {LongText::windows, 12, 3};
+  result.scorer.positive = 1;
+  return result;
+}
+
+std::vector<std::optional<Review>> mixed_reviews(std::size_t count) {
+  std::vector<std::optional<Review>> reviews;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i % 11 == 3) {
+      reviews.emplace_back(bad_review(std::to_string(i)));
+    } else {
+      const std::size_t length = i % 17 == 0 ? 400 + i : i * 7 % 30;  // some span several packs
+      reviews.emplace_back(text_review(std::to_string(i), std::string(length, static_cast<char>('a' + i % 26))));
+    }
+  }
+  return reviews;
+}
+
+/// What run_pipeline should say, worked out one review at a time.
+double expected_positive(const std::string& text, const WindowOptions& window) {
+  const ByteTokenizer tokenizer;
+  const MeanModel model;
+  std::vector<TokenId> ids;
+  tokenizer.encode(text, ids);
+  double sum = 0;
+  const auto windows = cut(ids.size(), window);
+  for (const Window& w : windows) {
+    Pack pack;
+    pack.add(ids, w, tokenizer);
+    sum += softmax(model.forward(pack))[1];
+  }
+  return sum / static_cast<double>(windows.size());
+}
+
+}  // namespace
+
+TEST_CASE("pipeline: one outcome for each review, in order, the same for any number of workers") {
+  const auto reviews = mixed_reviews(300);
+  for (const std::size_t workers : {1U, 2U, 5U}) {
+    ListSource source(reviews);
+    ListSink sink;
+    const MeanModel model;
+    const PipelineOptions o = options(workers);
+    run_pipeline(source, ByteTokenizer(), model, sink, o);
+    CHECK_FALSE(model.malformed());
+    REQUIRE(sink.outcomes.size() == reviews.size());
+    for (std::size_t i = 0; i < reviews.size(); ++i) {
+      const Outcome& outcome = sink.outcomes[i];
+      CHECK(outcome.review.id == reviews[i]->id);
+      REQUIRE(outcome.prediction.has_value() == !reviews[i]->failure);
+      if (!outcome.prediction) continue;
+      CHECK(*outcome.prediction->positive == Approx(expected_positive(reviews[i]->text, o.window)).epsilon(1e-12));
+      CHECK(outcome.prediction->tokens == reviews[i]->text.size() + 2);
+      CHECK(outcome.prediction->windows == cut(reviews[i]->text.size(), o.window).size());
+      CHECK_FALSE(outcome.prediction->truncated);
+    }
+  }
+}
+
+TEST_CASE("pipeline: truncated is said where tokens are left out") {
+  PipelineOptions o = options(2);
+  o.window.policy = LongText::head;
+  ListSource source({text_review("fits", std::string(10, 'x')), text_review("cut", std::string(11, 'x'))});
+  ListSink sink;
+  run_pipeline(source, ByteTokenizer(), MeanModel(), sink, o);
+  REQUIRE(sink.outcomes.size() == 2);
+  CHECK_FALSE(sink.outcomes[0].prediction->truncated);
+  CHECK(sink.outcomes[1].prediction->truncated);
+  CHECK(sink.outcomes[1].prediction->tokens == 13);
+}
+
+TEST_CASE("pipeline: a slow stream is answered before it goes on") {
+  for (const std::size_t workers : {1U, 3U}) {
+    std::vector<std::optional<Review>> reviews;
+    for (int i = 0; i < 10; ++i) {
+      reviews.emplace_back(i % 3 == 1 ? bad_review(std::to_string(i)) : text_review(std::to_string(i), "slow"));
+      reviews.emplace_back(std::nullopt);
+    }
+    ListSource source(std::move(reviews));
+    ListSink sink;
+    run_pipeline(source, ByteTokenizer(), MeanModel(), sink, options(workers));
+    REQUIRE(sink.outcomes.size() == 10);
+    CHECK(sink.flushes.size() == 10);
+  }
+}
+
+TEST_CASE("pipeline: nothing in, nothing out; only bad records need no model") {
+  ListSink sink;
+  ListSource empty({});
+  run_pipeline(empty, ByteTokenizer(), MeanModel(), sink, options(2));
+  CHECK(sink.outcomes.empty());
+  ListSource bad({bad_review("1"), bad_review("2")});
+  const MeanModel model;
+  run_pipeline(bad, ByteTokenizer(), model, sink, options(2));
+  CHECK(sink.outcomes.size() == 2);
+  CHECK(model.calls() == 0);
+}
+
+TEST_CASE("pipeline: fail_fast ends with the first bad record, and all before it are there") {
+  const auto reviews = mixed_reviews(100);  // the fourth is bad
+  ListSource source(reviews);
+  ListSink sink;
+  PipelineOptions o = options(2);
+  o.fail_fast = true;
+  run_pipeline(source, ByteTokenizer(), MeanModel(), sink, o);
+  REQUIRE(sink.outcomes.size() == 4);
+  CHECK_FALSE(sink.outcomes[3].prediction);
+}
+
+TEST_CASE("pipeline: what was skipped is not run, and the rest is as if nothing had been skipped") {
+  const auto reviews = mixed_reviews(120);
+  ListSource whole_source(reviews);
+  ListSink whole;
+  const MeanModel whole_model;
+  run_pipeline(whole_source, ByteTokenizer(), whole_model, whole, options(2));
+  for (const std::size_t skip : {1U, 17U, 18U, 60U, 119U, 120U}) {
+    ListSource source(reviews);
+    ListSink rest;
+    const MeanModel model;
+    PipelineOptions o = options(2);
+    o.skip = skip;
+    run_pipeline(source, ByteTokenizer(), model, rest, o);
+    REQUIRE(rest.outcomes.size() == reviews.size() - skip);
+    for (std::size_t i = skip; i < reviews.size(); ++i) {
+      CHECK(rest.outcomes[i - skip].review.id == whole.outcomes[i].review.id);
+      const auto& a = rest.outcomes[i - skip].prediction;
+      const auto& b = whole.outcomes[i].prediction;
+      REQUIRE(a.has_value() == b.has_value());
+      if (a) CHECK(a->positive == b->positive);
+    }
+    if (skip >= 60) CHECK(model.calls() < whole_model.calls());
+  }
+}
+
+TEST_CASE("pipeline: once stopped it reads no more and writes what it read") {
+  std::atomic<bool> stopped{false};
+  struct StoppingSink : ListSink {
+    explicit StoppingSink(std::atomic<bool>& flag) : flag_(flag) {}
+    void flush() override { flag_.store(true); }
+    std::atomic<bool>& flag_;
+  } sink(stopped);
+  ListSource source(mixed_reviews(5000));
+  PipelineOptions o = options(2);
+  o.stopped = &stopped;
+  run_pipeline(source, ByteTokenizer(), MeanModel(), sink, o);
+  CHECK(sink.outcomes.size() == source.given());
+  CHECK(source.given() < 5000);
+}
+
+TEST_CASE("pipeline: errors of model and sink come out") {
+  struct BrokenModel : MeanModel {
+    std::vector<float> forward(const Pack&) const override { throw std::runtime_error("model"); }
+  };
+  struct FullSink : ListSink {
+    void flush() override { throw std::runtime_error("sink"); }
+  };
+  ListSource source(mixed_reviews(500));
+  ListSink sink;
+  CHECK_THROWS_WITH(run_pipeline(source, ByteTokenizer(), BrokenModel(), sink, options(2)), "model");
+  ListSource again(mixed_reviews(500));
+  FullSink full;
+  CHECK_THROWS_WITH(run_pipeline(again, ByteTokenizer(), MeanModel(), full, options(2)), "sink");
+}

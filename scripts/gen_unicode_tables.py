@@ -92,7 +92,8 @@ class Tables:
         key = tuple(folding)
         if key not in self._index_of_folding:
             self._index_of_folding[key] = len(self.foldings)
-            packed = [code_point | char_class << CLASS_SHIFT for code_point, char_class in key] or [DROPPED << CLASS_SHIFT]
+            folded = key or ((0, DROPPED),)
+            packed = [code_point | char_class << CLASS_SHIFT for code_point, char_class in folded]
             packed[-1] |= LAST_OF_FOLDING
             self.foldings.extend(packed)
         return self._index_of_folding[key]

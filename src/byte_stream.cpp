@@ -23,7 +23,7 @@ namespace {
 
 using Status = ByteStream::Status;
 
-constexpr std::size_t kPeekBlock = 4096;         // most files of a folder of reviews are smaller
+constexpr std::size_t kPeekBlock = 4096;          // most files of a folder of reviews are smaller
 constexpr std::size_t kPackedBlock = 256 * 1024;  // compressed bytes read at a time
 constexpr std::size_t kTarBlock = 512;
 constexpr std::uint64_t kExpansionAllowed = std::uint64_t{64} << 20;
@@ -340,7 +340,8 @@ Status ArchiveReader::fail(int code) {
 // Once libarchive is content, the rest is read as well: a checksum below may only come then.
 Status ArchiveReader::finish(bool may_block) {
   if (is_compression(packing_)) {
-    const bool rest = pulled_ > static_cast<std::uint64_t>(std::max<std::int64_t>(archive_filter_bytes(handle_, -1), 0));
+    const bool rest =
+        pulled_ > static_cast<std::uint64_t>(std::max<std::int64_t>(archive_filter_bytes(handle_, -1), 0));
     if (rest || ahead_size_ > 0) throw_damaged("other data follows the compressed stream");
   }
   for (;;) {

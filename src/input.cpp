@@ -132,8 +132,9 @@ class InputSource final : public Source {
     std::string& text = texts_[next_text_++];
     const Origin origin{"text:" + std::to_string(next_text_), "text:" + std::to_string(next_text_)};
     if (text.size() > options_.max_review_bytes) {
-      review = failed_review(origin, "size",
-                             "the text is larger than " + std::to_string(options_.max_review_bytes) + " bytes (--max-review-bytes)");
+      review = failed_review(
+          origin, "size",
+          "the text is larger than " + std::to_string(options_.max_review_bytes) + " bytes (--max-review-bytes)");
       return;
     }
     review.id = {origin.id};
@@ -328,7 +329,8 @@ class InputSource final : public Source {
       const std::string_view seen = content_->seen();
       const std::size_t start = seen.find_first_not_of(" \t\r\xEF\xBB\xBF");
       const bool maybe_object = start == std::string_view::npos || seen[start] == '{';
-      if (!maybe_object || seen.find('\n', searched) != std::string_view::npos || seen.size() > max_json_line(options_)) {
+      if (!maybe_object || seen.find('\n', searched) != std::string_view::npos ||
+          seen.size() > max_json_line(options_)) {
         return ByteStream::Status::data;
       }
       searched = seen.size();
@@ -385,17 +387,17 @@ class InputSource final : public Source {
   std::size_t next_text_ = 0;
   std::size_t next_file_ = 0;
 
-  std::vector<Folder> folders_;               // from a FILE that is one down to where the walk is
-  Origin origin_;                             // of what is being read or opened
-  Origin container_;                          // of the file that it lies in, if that is an archive
-  const std::uint64_t* stored_ = nullptr;     // bytes read of that file
-  std::unique_ptr<ArchiveReader> archive_;    // if that is what the file is
-  std::unique_ptr<PeekStream> content_;       // of the file or member; refers to archive_
-  bool inside_ = false;                       // it was found in a folder or archive
-  bool unpacked_ = false;                     // a compression was taken off
-  std::unique_ptr<RecordReader> records_;     // once its format is known
-  std::string_view pending_;                  // in buffer_, not yet taken by records_
-  bool ended_ = false;                        // the content is read
+  std::vector<Folder> folders_;             // from a FILE that is one down to where the walk is
+  Origin origin_;                           // of what is being read or opened
+  Origin container_;                        // of the file that it lies in, if that is an archive
+  const std::uint64_t* stored_ = nullptr;   // bytes read of that file
+  std::unique_ptr<ArchiveReader> archive_;  // if that is what the file is
+  std::unique_ptr<PeekStream> content_;     // of the file or member; refers to archive_
+  bool inside_ = false;                     // it was found in a folder or archive
+  bool unpacked_ = false;                   // a compression was taken off
+  std::unique_ptr<RecordReader> records_;   // once its format is known
+  std::string_view pending_;                // in buffer_, not yet taken by records_
+  bool ended_ = false;                      // the content is read
 };
 
 }  // namespace

@@ -116,9 +116,10 @@ class Writer {
   void write(Batch& batch) {
     const std::span<const float> logits(batch.logits);
     std::size_t row = 0;
-    const std::size_t rows = batch.logits.size() / sum_.size();
+    const std::size_t rows = batch.pack.lengths.size();
     const auto add_windows = [&](std::size_t wanted) {
       for (; seen_ < wanted && row < rows; ++seen_, ++row) {
+        if (logits.empty()) continue;  // skipped; its windows still have to be counted
         const std::vector<double> p = softmax(logits.subspan(row * sum_.size(), sum_.size()));
         for (std::size_t i = 0; i < p.size(); ++i) sum_[i] += p[i];
       }

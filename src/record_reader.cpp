@@ -195,8 +195,8 @@ class FieldsReader : public Reader {
     if (text == nullptr) {
       fail(review, line, "field", "there is no field \"" + options_.text_field + "\"");
     } else if (text->json) {
-      fail(review, line, "type", "the field \"" + options_.text_field + "\" is " + type_name(text->text) +
-                                     " and not a string");
+      fail(review, line, "type",
+           "the field \"" + options_.text_field + "\" is " + type_name(text->text) + " and not a string");
     } else if (text->text.size() > options_.max_review_bytes) {
       fail(review, line, "size", "the text is " + too_large(options_));
     } else {
@@ -250,7 +250,9 @@ class ObjectHandler {
   bool null() { return value("null", true); }
   bool boolean(bool truth) { return value(truth ? "true" : "false", true); }
   // The only zero that is not unsigned is -0.
-  bool number_integer(Json::number_integer_t number) { return value(number == 0 ? "-0" : std::to_string(number), true); }
+  bool number_integer(Json::number_integer_t number) {
+    return value(number == 0 ? "-0" : std::to_string(number), true);
+  }
   bool number_unsigned(Json::number_unsigned_t number) { return value(std::to_string(number), true); }
   bool number_float(Json::number_float_t, const std::string& spelling) { return value(spelling, true); }
   bool string(std::string& text) { return value(std::move(text), false); }
@@ -352,10 +354,10 @@ class ObjectHandler {
   const InputOptions* options_;
   Fields& fields_;
   std::size_t depth_ = 0;
-  bool wanted_ = false;     // the current member of the record is
-  std::size_t slot_ = 0;    // and this is its place
-  std::string nested_;      // what was read of its value if that is an object or array
-  bool comma_ = false;      // whether the next thing in nested_ needs one before it
+  bool wanted_ = false;   // the current member of the record is
+  std::size_t slot_ = 0;  // and this is its place
+  std::string nested_;    // what was read of its value if that is an object or array
+  bool comma_ = false;    // whether the next thing in nested_ needs one before it
   std::string reason_;
 };
 
@@ -460,9 +462,9 @@ class TableReader : public FieldsReader {
     }
   }
 
-  const std::size_t bound_;          // of a row as written, where each quote may stand for two
-  std::size_t row_line_ = 0;         // where the row begins
-  std::optional<Failure> trouble_;   // its message is only the reason
+  const std::size_t bound_;         // of a row as written, where each quote may stand for two
+  std::size_t row_line_ = 0;        // where the row begins
+  std::optional<Failure> trouble_;  // its message is only the reason
 
  private:
   bool make_review(Review& review) {
@@ -478,7 +480,8 @@ class TableReader : public FieldsReader {
     }
     const std::string counts = "than the " + std::to_string(columns_.size()) + " columns of the first row";
     if (surplus_) return bad_row(review, "columns", "the row has more cells " + counts);
-    if (fields_.find(options_.text_field) == nullptr) return bad_row(review, "columns", "the row has fewer cells " + counts);
+    if (fields_.find(options_.text_field) == nullptr)
+      return bad_row(review, "columns", "the row has fewer cells " + counts);
     return assemble(fields_, row_line_, review);
   }
 
@@ -503,7 +506,7 @@ class TableReader : public FieldsReader {
   bool has_id(const Value& id) const override { return !id.text.empty(); }
 
   std::vector<std::string> cells_;
-  bool surplus_ = false;               // the row has more cells than there are columns
+  bool surplus_ = false;              // the row has more cells than there are columns
   std::vector<std::size_t> columns_;  // each one's place in fields_
   Fields fields_;
 };
@@ -567,8 +570,9 @@ class CsvReader final : public TableReader {
   bool finish() {
     csv_set_opts(&parser_, CSV_STRICT | CSV_STRICT_FINI);  // else an open quote at the end would be closed in silence
     if (csv_fini(&parser_, on_cell, on_row, this) != 0) {
-      trouble_ = Failure{"quote", "a quote in the row that begins here is unterminated, so that the row goes on to the end, line " +
-                                      std::to_string(line_)};
+      trouble_ = Failure{
+          "quote", "a quote in the row that begins here is unterminated, so that the row goes on to the end, line " +
+                       std::to_string(line_)};
     }
     in_row_ = false;
     return true;
@@ -607,10 +611,10 @@ class CsvReader final : public TableReader {
   csv_parser parser_;
   std::size_t line_ = 1;
   char last_byte_ = 0;
-  bool in_row_ = false;        // the parser is in the middle of one
-  bool skipping_ = false;      // up to a line end, after too large a row
+  bool in_row_ = false;    // the parser is in the middle of one
+  bool skipping_ = false;  // up to a line end, after too large a row
   std::size_t row_bytes_ = 0;
-  std::size_t bom_ = 0;        // how many bytes of it were seen
+  std::size_t bom_ = 0;  // how many bytes of it were seen
   bool bom_done_ = false;
 };
 

@@ -3,13 +3,13 @@
 
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/csrc/jit/passes/freeze_module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
 #include <torch/version.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "reviewrate/error.h"
@@ -27,10 +27,10 @@ std::string reason(const std::exception& e) {
   return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-/// What libtorch keeps for each thread; cheap when it is set already.
-class ThreadSettings {
+/// What libtorch keeps for each thread while it runs a module; cheap when it is set already.
+class RunSettings {
  public:
-  ThreadSettings() {
+  RunSettings() {
     thread_local const bool once = [] {
       at::set_num_threads(1);  // the workers share the cores already
       // Unoptimized: the first calls cost 40 ms rather than 160 and later ones no more (the linear layers take the time).
@@ -47,16 +47,19 @@ class ThreadSettings {
 class TorchModel : public Model {
  public:
   TorchModel(std::string path, const TorchModelOptions& options) : path_(std::move(path)), options_(options) {
-    const ThreadSettings settings;
+    const c10::InferenceMode inference_mode;
+    // Not RunSettings yet: freezing inlines submodules only while the executor may optimize.
     guarded("cannot be loaded", [&] {
       torch::jit::Module module = torch::jit::load(path_, torch::kCPU, /*load_debug_files=*/false);
       module.eval();
       if (options_.interface == ModelInterface::packed) {
         module.run_method("prepare", "fp32");
-        module_ = torch::jit::freeze_module(module);
+        module_ = torch::jit::freeze(module, std::nullopt, /*optimize_numerics=*/false);
       } else {
-        module.to(torch::kFloat);
-        module_ = torch::jit::freeze_module(module);
+        // Module::to() would turn integers, such as position ids, into floats as well.
+        for (torch::Tensor weights : module.parameters()) weights.set_data(widened(weights));
+        for (torch::Tensor weights : module.buffers()) weights.set_data(widened(weights));
+        module_ = torch::jit::freeze(module);
         arguments_ = module_.get_method("forward").function().getSchema().arguments().size() - 1;
         if (arguments_ < 1 || arguments_ > 2) {
           throw std::invalid_argument("its forward() takes " + std::to_string(arguments_) +
@@ -70,7 +73,7 @@ class TorchModel : public Model {
   std::size_t labels() const override { return options_.labels; }
 
   std::vector<float> forward(const Pack& pack) const override {
-    const ThreadSettings settings;
+    const RunSettings settings;
     std::vector<float> logits;
     guarded("cannot be run", [&] {
       if (options_.interface == ModelInterface::packed) {
@@ -102,6 +105,10 @@ class TorchModel : public Model {
   static torch::Tensor view(const std::int64_t* values, std::int64_t size) {
     // from_blob wants a mutable pointer; no operator of a module writes to its input.
     return torch::from_blob(const_cast<std::int64_t*>(values), {size}, torch::kLong);
+  }
+
+  static torch::Tensor widened(const torch::Tensor& weights) {
+    return weights.is_floating_point() ? weights.to(torch::kFloat) : weights;
   }
 
   torch::Tensor run_packed(const Pack& pack) const {

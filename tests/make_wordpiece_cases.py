@@ -45,7 +45,8 @@ SENTENCES = [
     # Ideographs, kana, Hangul.
     "这部电影很好看。 電影abc映画のレビュー カタカナ ｶﾀｶﾅ",
     "한국어 영화 각 가 힣 \u1112\u1161\u11ab",
-    "\uf900 \ufa0e \U0002f800 \U0002b81f \U0002b820 \U0002b91f \U0002b920 \U0002ceaf \u3400 \u4dbf \u4dc0 \u9fff \ua000",
+    "\uf900 \ufa0e \U0002f800 \U0002b81f \U0002b820 \U0002b91f \U0002b920 \U0002ceaf",
+    "\u33ff \u3400 \u4dbf \u4dc0 \u4dff \u9fff \ua000",
     "a\u4e00b\u4e8cc",
     # Blanks, and controls that are none.
     "a\u00a0b\u1680c\u2003d\u2028e\u2029f\u202fg\u205fh\u3000i",

@@ -159,16 +159,16 @@ class ArchiveReader {
   std::vector<char> held_;   // the block that libarchive looks at
   std::vector<char> ahead_;  // the block that it gets next
   std::size_t ahead_size_ = 0;
-  std::uint64_t pulled_ = 0;           // bytes given to libarchive
-  std::size_t zeros_ = 0;              // how many zero bytes the stream ended with so far
-  bool inner_ended_ = false;           // inner_ has no more
-  bool opened_ = false;                // libarchive has begun
-  bool finished_ = false;              // libarchive saw the end
-  bool broken_ = false;                // libarchive gave up
-  bool interrupted_ = false;           // it gave up because the waiter was interrupted
-  std::exception_ptr inner_failure_;   // it gave up because inner_ threw
-  std::string_view block_;             // decoded, not yet read
-  std::int64_t position_ = 0;          // in the member
+  std::uint64_t pulled_ = 0;          // bytes given to libarchive
+  std::size_t zeros_ = 0;             // how many zero bytes the stream ended with so far
+  bool inner_ended_ = false;          // inner_ has no more
+  bool opened_ = false;               // libarchive has begun
+  bool finished_ = false;             // libarchive saw the end
+  bool broken_ = false;               // libarchive gave up
+  bool interrupted_ = false;          // it gave up because the waiter was interrupted
+  std::exception_ptr inner_failure_;  // it gave up because inner_ threw
+  std::string_view block_;            // decoded, not yet read
+  std::int64_t position_ = 0;         // in the member
 };
 
 /// The current member of `archive` as a stream of its own; good until the next call of next().

@@ -48,11 +48,32 @@ void add_model_options(CLI::App& app, Arguments& a) {
   app.add_option("--vocab", a.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
 }
 
+std::pair<std::string, std::string> field_and_value(const std::string& condition) {
+  const std::size_t equals = condition.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    throw CLI::ValidationError("--where", "\"" + condition + "\" must be FIELD=VALUE");
+  }
+  return {condition.substr(0, equals), condition.substr(equals + 1)};
+}
+
 void add_input_options(CLI::App& app, Arguments& a) {
   app.add_option("FILE", a.files, "Files or folders to read; - is stdin (the default in a pipe)")->type_name("");
   add_choice(app, "--input-format", a.input.format, kInputFormats, "How records are told apart (default: by name)");
   app.add_option("--text-field", a.input.text_field, "Field or column that holds the review")->capture_default_str()->type_name("NAME");
   app.add_option("--id-field", a.input.id_field, "Field or column that holds the id")->capture_default_str()->type_name("NAME");
+  app.add_flag("!--no-header", a.input.header, "csv, tsv: the first row is data; columns are named 1, 2, ...");
+  app.add_flag("!--no-quoting", a.input.quoting, "tsv: quotes are ordinary characters");
+  app.add_option("--include", a.input.include, "Read only members and paths that match GLOB; may repeat")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  app.add_option_function<std::vector<std::string>>(
+         "--where",
+         [&a](const std::vector<std::string>& conditions) {
+           for (const std::string& condition : conditions) a.input.where.push_back(field_and_value(condition));
+         },
+         "Read only records whose FIELD is VALUE; may repeat, all must hold")
+      ->type_name("FIELD=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--max-review-bytes", a.input.max_review_bytes, "A longer review is a bad record")->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->type_name("N");
@@ -67,7 +88,7 @@ void add_inference_options(CLI::App& app, Arguments& a) {
 
 void add_classify(CLI::App& app, Arguments& a) {
   add_model_options(app, a);
-  app.add_option("-t,--text", a.texts, "Classify TEXT; may repeat")->type_name("TEXT")->expected(1)->take_all();
+  app.add_option("-t,--text", a.texts, "Classify TEXT; may repeat")->type_name("TEXT")->allow_extra_args(false);
   add_input_options(app, a);
   add_inference_options(app, a);
   add_choice(app, "--long-text", a.long_text, kLongTexts,
@@ -77,6 +98,10 @@ void add_classify(CLI::App& app, Arguments& a) {
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("P");
   add_choice(app, "--rating", a.fitted_rating, kRatings, "Rating from p directly, or by the package's thresholds (default: linear)");
+  app.add_option("--pass", a.input.pass, "Carry these fields or columns through; * for all others")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   add_choice(app, "-f,--format", a.format, kOutputFormats, "Output format (default: text on a terminal, else jsonl)");
   app.add_option("-o,--output", a.output, "Write records to FILE instead of stdout")->type_name("FILE");
   app.add_flag("--fail-fast", a.fail_fast, "Stop at the first bad record");

@@ -15,10 +15,10 @@
 #include "catch.h"
 #include "reviewrate/input.h"
 
-using namespace reviewrate;
-using Status = ByteStream::Status;
-
+namespace reviewrate {
 namespace {
+
+using Status = ByteStream::Status;
 
 // Gives a string in pieces of a fixed size; answers idle before each piece if asked to.
 class StringStream final : public ByteStream {
@@ -208,8 +208,8 @@ TEST_CASE("Compressed streams give their bytes whatever the sizes of reads and b
   for (const Packing packing : kCompressions) {
     for (const std::string& text : {std::string(), std::string("one\ntwo"), sample(70000)}) {
       const std::string bytes = compress(packing, text);
-      for (const std::size_t piece : {1, 2, 3, 7, 1000000}) {
-        for (const std::size_t capacity : {1, 7, 300000}) {
+      for (const std::size_t piece : {1u, 2u, 3u, 7u, 1000000u}) {
+        for (const std::size_t capacity : {1u, 7u, 300000u}) {
           if (text.size() > 100 && capacity == 1 && piece < 7) continue;
           const Drained result = drain(*open_packed(bytes, packing, piece), capacity);
           CHECK(result.failure == "");
@@ -223,7 +223,7 @@ TEST_CASE("Compressed streams give their bytes whatever the sizes of reads and b
 TEST_CASE("Concatenated compressed streams are one stream") {
   for (const Packing packing : kCompressions) {
     const std::string bytes = compress(packing, "one\n") + compress(packing, "") + compress(packing, "two\n");
-    for (const std::size_t piece : {1, 5, 100000}) {
+    for (const std::size_t piece : {1u, 5u, 100000u}) {
       const Drained result = drain(*open_packed(bytes, packing, piece), 100);
       CHECK(result.failure == "");
       CHECK(result.bytes == "one\ntwo\n");
@@ -264,7 +264,7 @@ TEST_CASE("A flipped bit in a compressed stream is never a clean end with other 
 
 TEST_CASE("Other data behind a compressed stream is noticed, zeros behind gzip are padding") {
   for (const Packing packing : kCompressions) {
-    for (const std::size_t piece : {1, 100000}) {
+    for (const std::size_t piece : {1u, 100000u}) {
       const Drained result = drain(*open_packed(compress(packing, "one\n") + "garbage", packing, piece), 100);
       INFO("form " << static_cast<int>(packing) << ", piece " << piece);
       CHECK(result.failure == "damaged");
@@ -310,9 +310,10 @@ TEST_CASE("Bombs are noticed, small files that expand much are not bombs") {
 }
 
 TEST_CASE("Archives give their members in order") {
-  const Members members = {{"./pos/1.txt", "good"}, {"neg/2.txt", ""}, {"caf\xC3\xA9.txt", sample(20000)}, {"z", "z\n"}};
+  const Members members = {
+      {"./pos/1.txt", "good"}, {"neg/2.txt", ""}, {"caf\xC3\xA9.txt", sample(20000)}, {"z", "z\n"}};
   const std::string expected = "[pos/1.txt]good[neg/2.txt][caf\xC3\xA9.txt]" + sample(20000) + "[z]z\n";
-  for (const std::size_t piece : {1, 3, 511, 100000}) {
+  for (const std::size_t piece : {1u, 3u, 511u, 100000u}) {
     CHECK((drain_archive(tar(members), Packing::tar, piece).bytes == expected));
     CHECK((drain_archive(zip(members), Packing::zip, piece).bytes == expected));
   }
@@ -339,7 +340,8 @@ TEST_CASE("An archive that is cut anywhere is damaged") {
   }
   const std::string bytes = tar({{"a", "1"}});
   CHECK(drain_archive(bytes.substr(0, 1024), Packing::tar).failure == "damaged");  // at the end of a member
-  CHECK(drain_archive(bytes + "garbage that is no tar header" + std::string(700, 'x'), Packing::tar).failure == "damaged");
+  CHECK(drain_archive(bytes + "garbage that is no tar header" + std::string(700, 'x'), Packing::tar).failure ==
+        "damaged");
 }
 
 TEST_CASE("A wrong checksum spoils one member of a zip archive, or the gzip below a tar") {
@@ -388,3 +390,5 @@ TEST_CASE("FdStream reads pipes as they fill, and says why it cannot read") {
   FdStream folder(open("/", O_RDONLY | O_DIRECTORY), true, waiter, total);
   CHECK_THROWS_AS(folder.read(buffer, size, true), InputFailure);
 }
+
+}  // namespace reviewrate

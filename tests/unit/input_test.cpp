@@ -15,10 +15,10 @@
 #include "catch.h"
 #include "reviewrate/error.h"
 
-using namespace reviewrate;
-namespace fs = std::filesystem;
-
+namespace reviewrate {
 namespace {
+
+namespace fs = std::filesystem;
 
 // A folder of its own for each test.
 class Scratch {
@@ -201,7 +201,7 @@ TEST_CASE("Damage: the records before it, one bad record, the next file") {
     REQUIRE(shown.size() >= 2);
     CHECK(shown.back() == next + ":1|next");
     CHECK(shown[shown.size() - 2] == path + "|!damaged");
-    for (std::size_t line = 1; line + 2 <= shown.size() - 0 && line <= shown.size() - 2; ++line) {
+    for (std::size_t line = 1; line <= shown.size() - 2; ++line) {
       CHECK(shown[line - 1] ==
             path + ":" + std::to_string(line) + "|line " + std::to_string(static_cast<int>(line) * 7919 % 10007));
     }
@@ -222,7 +222,7 @@ TEST_CASE("Folders are walked in the order of paths") {
   scratch.write("d/.git/x.txt", "no");
   scratch.write("d/empty.txt", "");
   fs::create_directories(scratch("d/nothing"));
-  const Shown expected = {"a-b|dash",     "a.txt|dot",  "a/10.txt|a10", "a/2.txt|a2",
+  const Shown expected = {"a-b|dash",  "a.txt|dot",    "a/10.txt|a10", "a/2.txt|a2",
                           "b.txt|b\n", "c.jsonl:1|j1", "own|j2",       "empty.txt|"};
   CHECK(all({scratch("d")}) == expected);
   CHECK(all({scratch("d") + "/"}) == expected);
@@ -252,10 +252,16 @@ TEST_CASE("A folder of many files leaves no descriptor open") {
 TEST_CASE("Archives: members by name, hidden ones left out, links and archives told") {
   const Scratch scratch;
   const std::string inner = pack(false, {{"i.txt", "inner"}});
-  const std::vector<Item> items = {{"pos/1.txt", "good\n"}, {"./neg/2.txt", ""},  {"r.csv", "id,text\n7,row\n,two\n"},
-                                   {"._x", "no"},           {"a/.b/c", "no"},     {"../up.txt", "up"},
-                                   {"dir/", ""},            {"z.jsonl.gz", gzip("{\"text\":\"z\"}")},
-                                   {"in.tar", inner},       {"last", "last"}};
+  const std::vector<Item> items = {{"pos/1.txt", "good\n"},
+                                   {"./neg/2.txt", ""},
+                                   {"r.csv", "id,text\n7,row\n,two\n"},
+                                   {"._x", "no"},
+                                   {"a/.b/c", "no"},
+                                   {"../up.txt", "up"},
+                                   {"dir/", ""},
+                                   {"z.jsonl.gz", gzip("{\"text\":\"z\"}")},
+                                   {"in.tar", inner},
+                                   {"last", "last"}};
   const Shown expected = {"pos/1.txt|good\n", "neg/2.txt|",     "7|row",           "r.csv:3|two",
                           "../up.txt|up",     "z.jsonl.gz:1|z", "in.tar|!archive", "last|last"};
   CHECK(all({scratch.write("a.tar", pack(false, items))}) == expected);
@@ -423,3 +429,5 @@ TEST_CASE("bytes_total is the sum of regular files, or unknown") {
   CHECK(open_source({}, {a, scratch("d")}, {}, waiter)->bytes_total() == 0);
   CHECK(open_source({"x"}, {}, {}, waiter)->bytes_total() == 0);
 }
+
+}  // namespace reviewrate

@@ -4,7 +4,7 @@
 #include "catch.h"
 #include "reviewrate/byte_stream.h"
 
-using namespace reviewrate;
+namespace reviewrate {
 
 namespace {
 
@@ -52,7 +52,7 @@ Result read_in_pieces(InputFormat format, const std::string& bytes, const InputO
 
 Result read_all(InputFormat format, const std::string& bytes, const InputOptions& options = {}) {
   const Result whole = read_in_pieces(format, bytes, options, 1 << 20);
-  for (const std::size_t piece : {1, 2, 3, 7}) {
+  for (const std::size_t piece : {1u, 2u, 3u, 7u}) {
     const Result pieces = read_in_pieces(format, bytes, options, piece);
     CHECK(pieces.shown == whole.shown);
     CHECK(pieces.messages == whole.messages);
@@ -86,10 +86,16 @@ TEST_CASE("Lines: line ends, empty lines, the last line, the byte order mark") {
 TEST_CASE("Lines: one that is too large is a bad record and the next is read") {
   InputOptions options;
   options.max_review_bytes = 5;
-  const Result result = read_all(InputFormat::lines, "12345\n123456\n\xEF\xBB\xBF" "12345\r\n12\n1234567890123", options);
+  const Result result = read_all(InputFormat::lines,
+                                 "12345\n123456\n\xEF\xBB\xBF"
+                                 "12345\r\n12\n1234567890123",
+                                 options);
   CHECK(result.shown == Shown{"f:1|12345", "f:2|!size", "f:3|!size", "f:4|12", "f:5|!size"});
   CHECK(result.messages[0] == "dir/f:2: the line is larger than 5 bytes (--max-review-bytes)");
-  CHECK(records(InputFormat::lines, "\xEF\xBB\xBF" "12345\r\n", options) == Shown{"f:1|12345"});
+  CHECK(records(InputFormat::lines,
+                "\xEF\xBB\xBF"
+                "12345\r\n",
+                options) == Shown{"f:1|12345"});
 }
 
 TEST_CASE("Whole: the bytes as they are") {
@@ -119,11 +125,13 @@ TEST_CASE("JSON Lines: texts, ids and blank lines") {
 }
 
 TEST_CASE("JSON Lines: bad records") {
-  const Result result = read_all(InputFormat::jsonl,
-                                 "{\"text\":\"a\"\n[1]\n\"text\"\n12\n{\"id\":5}\n{\"text\":5}\n{\"id\":\"n\",\"text\":null}\n"
-                                 "{\"text\":\"a\"} x\n{\"text\":\"a\tb\"}\n{\"text\":\"\\x\"}\nnull\n{\"text\":{}}\n{}\n{\"text\":\"z\"}\n");
+  const Result result = read_all(
+      InputFormat::jsonl,
+      "{\"text\":\"a\"\n[1]\n\"text\"\n12\n{\"id\":5}\n{\"text\":5}\n{\"id\":\"n\",\"text\":null}\n"
+      "{\"text\":\"a\"} x\n{\"text\":\"a\tb\"}\n{\"text\":\"\\x\"}\nnull\n{\"text\":{}}\n{}\n{\"text\":\"z\"}\n");
   CHECK(result.shown == Shown{"f:1|!json", "f:2|!json", "f:3|!json", "f:4|!json", "#5|!field", "f:6|!type", "n|!type",
-                              "f:8|!json", "f:9|!json", "f:10|!json", "f:11|!json", "f:12|!type", "f:13|!field", "f:14|z"});
+                              "f:8|!json", "f:9|!json", "f:10|!json", "f:11|!json", "f:12|!type", "f:13|!field",
+                              "f:14|z"});
   CHECK(result.messages[0].starts_with("dir/f:1: not valid JSON: column 12: syntax error"));
   CHECK(result.messages[1] == "dir/f:2: valid JSON, but not an object");
   CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"");
@@ -136,9 +144,11 @@ TEST_CASE("JSON Lines: bad records") {
 }
 
 TEST_CASE("JSON Lines: what is not Unicode is repaired and counted") {
-  CHECK(records(InputFormat::jsonl, "{\"text\":\"a\xFF\"}\n{\"text\":\"b\"}\n") == Shown{"f:1|a\xEF\xBF\xBD|~1", "f:2|b"});
+  CHECK(records(InputFormat::jsonl, "{\"text\":\"a\xFF\"}\n{\"text\":\"b\"}\n") ==
+        Shown{"f:1|a\xEF\xBF\xBD|~1", "f:2|b"});
   CHECK(records(InputFormat::jsonl, R"({"text":"\ud800 \udc00 \ud83d\ude00 \\ud800 \ud83d\u0041 \uD83D"})") ==
-        Shown{"f:1|\xEF\xBF\xBD \xEF\xBF\xBD \xF0\x9F\x98\x80 \\ud800 \xEF\xBF\xBD" "A \xEF\xBF\xBD|~4"});
+        Shown{"f:1|\xEF\xBF\xBD \xEF\xBF\xBD \xF0\x9F\x98\x80 \\ud800 \xEF\xBF\xBD"
+              "A \xEF\xBF\xBD|~4"});
   CHECK(records(InputFormat::jsonl, "{\"text\":\"\\ud8") == Shown{"f:1|!json"});
 }
 
@@ -158,7 +168,8 @@ TEST_CASE("JSON Lines: sizes") {
   options.max_review_bytes = 5;
   const std::string filler(70000, 'x');
   CHECK(records(InputFormat::jsonl,
-                "{\"text\":\"123456\",\"id\":9}\n{\"text\":\"12345\"}\n{\"x\":\"" + filler + "\",\"text\":\"a\"}\n{\"text\":\"b\"}\n",
+                "{\"text\":\"123456\",\"id\":9}\n{\"text\":\"12345\"}\n{\"x\":\"" + filler +
+                    "\",\"text\":\"a\"}\n{\"text\":\"b\"}\n",
                 options) == Shown{"#9|!size", "f:2|12345", "f:3|!size", "f:4|b"});
 }
 
@@ -182,7 +193,8 @@ TEST_CASE("Fields of other names, and --where") {
   options.where = {{"lang", "en"}, {"stars", "5"}};
   const std::string bytes =
       "{\"body\":\"a\",\"key\":1,\"lang\":\"en\",\"stars\":5}\n{\"body\":\"b\",\"lang\":\"en\",\"stars\":\"5\"}\n"
-      "{\"body\":\"c\",\"lang\":\"de\",\"stars\":5}\n{\"body\":\"d\",\"lang\":\"en\"}\nbroken\n{\"lang\":\"en\",\"stars\":5}\n";
+      "{\"body\":\"c\",\"lang\":\"de\",\"stars\":5}\n{\"body\":\"d\",\"lang\":\"en\"}\nbroken\n{\"lang\":\"en\","
+      "\"stars\":5}\n";
   CHECK(records(InputFormat::jsonl, bytes, options) == Shown{"#1|a", "f:2|b", "f:5|!json", "f:6|!field"});
   CHECK(records(InputFormat::csv, "stars,lang,body,key\n5,en,a,1\n5,en,b,\n4,en,c,3\n5,de,d,4\n", options) ==
         Shown{"1|a", "f:3|b"});
@@ -253,8 +265,8 @@ TEST_CASE("CSV: an unterminated quote is told and bounded") {
   const std::string next = bounded.shown[2].substr(0, bounded.shown[2].find('|'));
   CHECK(bounded.messages[0].ends_with("in line " + next));
 
-  CHECK(records(InputFormat::csv, "id,text\n1," + std::string(101, 'x') + "\n2," + std::string(100, 'y') + "\n", options) ==
-        Shown{"1|!size", "2|" + std::string(100, 'y')});
+  CHECK(records(InputFormat::csv, "id,text\n1," + std::string(101, 'x') + "\n2," + std::string(100, 'y') + "\n",
+                options) == Shown{"1|!size", "2|" + std::string(100, 'y')});
 }
 
 TEST_CASE("TSV: quoted as CSV, or raw") {
@@ -281,3 +293,5 @@ TEST_CASE("is_json_object") {
 TEST_CASE("failure_message stays on one line and in UTF-8") {
   CHECK(failure_message("a\nb\xFF", "c\td") == "a b\xEF\xBF\xBD: c d");
 }
+
+}  // namespace reviewrate

@@ -1,0 +1,197 @@
+"""reviewrate classify: inputs, records, formats, order."""
+
+import csv
+import io
+import json
+import os
+import pty
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import BINARY, TINY, TOP, Run, error_line, records
+
+
+def texts(count: int, seed: int = 1) -> list[str]:
+    """Made-up reviews of very different lengths, some empty, some above the model's 512 tokens."""
+    rng = random.Random(seed)
+    words = "a good bad film plot and the of was not really ever better worse ending scene !".split()
+    return [" ".join(rng.choices(words, k=rng.choice([0, 1, 3, 20, 60, 200, 700]))) for _ in range(count)]
+
+
+def test_default_model_rates_the_readme_sentence(run: Run) -> None:
+    result = run("-t", "It is very nice film", model=None)
+    assert result.returncode == 0
+    [record] = records(result)
+    assert record["id"] == "text:1"
+    assert record["label"] == "POSITIVE"
+    assert record["score"] == record["p_positive"] > 0.9
+    assert record["rating"] == 10
+    assert record["tokens"] == 7
+    assert record["truncated"] is False
+    assert record["windows"] == 1
+
+
+def test_a_record_for_every_line_in_order(run: Run, tmp_path: Path) -> None:
+    lines = texts(200)
+    data = "\n".join(lines) + "\n"
+    piped = run(stdin=data)
+    assert piped.returncode == 0
+    assert [r["id"] for r in records(piped)] == [f"-:{i}" for i in range(1, 201)]
+    (tmp_path / "reviews.txt").write_text(data)
+    named = run("reviews.txt", cwd=tmp_path)
+    assert [r["id"] for r in records(named)] == [f"reviews.txt:{i}" for i in range(1, 201)]
+    assert [r["score"] for r in records(named)] == pytest.approx([r["score"] for r in records(piped)], abs=1e-6)
+
+
+def test_the_same_score_whatever_the_neighbours_and_workers(run: Run) -> None:
+    lines = texts(60, seed=2)
+    together = [r["p_positive"] for r in records(run("-j", "1", stdin="\n".join(lines)))]
+    assert len(together) == len(lines)
+    for workers in ("2", "5"):
+        again = [r["p_positive"] for r in records(run("-j", workers, stdin="\n".join(lines)))]
+        assert again == together
+    for i in range(0, len(lines), 7):
+        [alone] = records(run("-t", lines[i]))
+        assert alone["p_positive"] == pytest.approx(together[i], abs=1e-6)
+
+
+def test_texts_come_before_files_and_stdin_is_read_where_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo")
+    result = run("-t", "zero", "a.txt", "-", "-t", "zero too", stdin="three\n", cwd=tmp_path)
+    assert [r["id"] for r in records(result)] == ["text:1", "text:2", "a.txt:1", "a.txt:2", "-:1"]
+
+
+def test_texts_alone_leave_stdin_unread(run: Run) -> None:
+    assert [r["id"] for r in records(run("-t", "x", stdin="not read\n"))] == ["text:1"]
+
+
+def test_formats_say_the_same(run: Run) -> None:
+    source = json.dumps({"id": "x,1", "text": "good film", "n": 5}) + "\n" + "{broken\n"
+    wanted, failed = records(run("--pass", "n", stdin=source))
+    assert failed["error"]["kind"] == "json"
+    for name, dialect in (("csv", "excel"), ("tsv", "excel-tab")):
+        result = run("--pass", "n", "-f", name, stdin=source)
+        assert result.returncode == 1
+        good, bad = csv.DictReader(io.StringIO(result.stdout.decode(), newline=""), dialect=dialect)
+        assert good["id"] == wanted["id"]
+        assert good["label"] == wanted["label"]
+        assert float(good["score"]) == wanted["score"]
+        assert float(good["p_positive"]) == wanted["p_positive"]
+        assert (good["rating"], good["tokens"], good["n"]) == (str(wanted["rating"]), str(wanted["tokens"]), "5")
+        assert (good["error_kind"], bad["error_kind"], bad["label"]) == ("", "json", "")
+        assert bad["error_message"] == failed["error"]["message"]
+    text = run("-f", "text", stdin=source).stdout.decode().splitlines()
+    assert wanted["label"] in text[0] and "x,1" in text[0] and "good film" in text[0]
+    assert text[1].startswith("ERROR json: ")
+
+
+def on_terminal(*arguments: str, stdin: int | None = None) -> tuple[int, str]:
+    """Runs the program with a terminal as stdout (and stdin)."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"REVIEWRATE_MODEL": str(TINY)}
+    process = subprocess.Popen(
+        [BINARY, *arguments], stdin=stdin or follower, stdout=follower, stderr=follower, env=environment
+    )
+    code = process.wait(timeout=60)
+    os.close(follower)
+    chunks = []
+    try:
+        while chunk := os.read(leader, 65536):
+            chunks.append(chunk)
+    except OSError:  # Linux says EIO at the end of a terminal
+        pass
+    os.close(leader)
+    return code, b"".join(chunks).decode()
+
+
+def test_on_a_terminal_it_writes_for_people() -> None:
+    code, shown = on_terminal("-t", "good film")
+    assert code == 0
+    assert "/10" in shown and "good film" in shown and "{" not in shown
+
+
+def test_without_input_on_a_terminal_it_says_so_instead_of_hanging() -> None:
+    code, shown = on_terminal()
+    assert code == 2
+    assert "nothing to read" in shown
+
+
+def test_output_file(run: Run, tmp_path: Path) -> None:
+    result = run("-o", "out.jsonl", stdin="good\nbad\n", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+
+
+def test_an_input_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "reviews.txt").write_text("good\n")
+    result = run("reviews.txt", "-o", "./reviews.txt", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "is also an input" in error_line(result)
+    assert (tmp_path / "reviews.txt").read_text() == "good\n"
+
+
+def test_bare_torchscript_file_gives_what_its_package_gives(run: Run) -> None:
+    lines = "\n".join(texts(20, seed=3))
+    package = records(run("--long-text", "head", stdin=lines))
+    bare = records(
+        run("--model", TOP / "tests/data/tiny_plain.pt", "--vocab", TINY / "vocab.txt", stdin=lines, model=None)
+    )
+    assert [r["label"] for r in bare] == [r["label"] for r in package]
+    assert [r["p_positive"] for r in bare] == pytest.approx([r["p_positive"] for r in package], abs=1e-5)
+    assert [r["tokens"] for r in bare] == [r["tokens"] for r in package]
+
+
+def test_threshold_and_rating_follow_the_printed_number(run: Run) -> None:
+    lines = "\n".join(texts(50, seed=4))
+    for threshold in ("0.1", "0.5", "0.9"):
+        for r in records(run("--threshold", threshold, stdin=lines)):
+            assert r["label"] == ("POSITIVE" if r["p_positive"] >= float(threshold) else "NEGATIVE")
+            assert r["rating"] == max(1, round(10 * round(r["p_positive"], 1)))
+
+
+def test_long_reviews_are_said_to_be_cut(run: Run) -> None:
+    text = "film " * 600
+    expected = {"head": (True, 1), "head-tail": (True, 1), "windows": (False, 2)}
+    for policy, (truncated, windows) in expected.items():
+        [record] = records(run("--long-text", policy, "-t", text))
+        assert (record["tokens"], record["truncated"], record["windows"]) == (602, truncated, windows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--nonsense"], "--nonsense"),
+        (["-j", "0"], "--workers"),
+        (["-j", "many"], "--workers"),
+        (["-f", "xml"], "--format"),
+        (["--threshold", "2"], "--threshold"),
+        (["--long-text", "middle"], "--long-text"),
+        (["--long-text", "windows", "--stride", "510"], "--stride"),
+        (["--rating", "fitted"], "brings no thresholds"),
+        (["tokenize", "--max-tokens", "2"], "--max-tokens"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(run: Run, arguments: list[str], complaint: str) -> None:
+    result = run(*arguments, stdin="x\n")
+    assert result.returncode == 2
+    assert result.stdout == b""
+    assert complaint in error_line(result)
+
+
+def test_help_and_version(run: Run) -> None:
+    for arguments in (["--help"], ["classify", "--help"], ["tokenize", "-h"], ["verify", "--help"], ["info", "--help"]):
+        result = run(*arguments)
+        assert result.returncode == 0
+        assert b"Exit codes" in result.stdout and b"Example" in result.stdout
+    assert run("--version").stdout.startswith(b"reviewrate ")
+    assert b"libtorch" in run("--version").stdout
+
+
+def test_info_describes_the_package(run: Run) -> None:
+    described = json.loads(run("info").stdout)
+    manifest = json.loads((TINY / "manifest.json").read_text())
+    assert described["labels"] == manifest["labels"]
+    assert described["model"]["sha256"] == manifest["model"]["sha256"]

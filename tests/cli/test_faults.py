@@ -1,0 +1,221 @@
+"""What happens when something goes wrong: damaged packages, full disks, closed pipes, signals, slow streams."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import BINARY, TINY, TOP, Run, error_line
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the tiny package, to be damaged."""
+    return Path(shutil.copytree(TINY, tmp_path / "package"))
+
+
+def flip_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def edit_manifest(package: Path, change: Callable[[dict], None]) -> None:
+    path = package / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("file", ["model.pt", "vocab.txt", "reference.jsonl"])
+def test_a_changed_file_is_named(run: Run, package: Path, file: str) -> None:
+    flip_byte(package / file)
+    result = run("verify", model=package)
+    assert (result.returncode, result.stdout) == (3, b"")
+    line = error_line(result)
+    assert file in line and "damaged or was changed" in line
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "model.pt", "vocab.txt", "reference.jsonl"])
+def test_a_missing_file_is_named(run: Run, package: Path, file: str) -> None:
+    (package / file).unlink()
+    result = run("verify", model=package)
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert file in error_line(result)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 1000])
+def test_a_truncated_model_is_one_line(run: Run, package: Path, size: int) -> None:
+    os.truncate(package / "model.pt", size)
+    result = run("-t", "x", model=package)
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert "model.pt" in error_line(result)
+
+
+def test_a_damaged_bare_model_is_one_line(run: Run, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.pt"
+    shutil.copy(TOP / "tests/data/tiny_plain.pt", bare)
+    os.truncate(bare, bare.stat().st_size // 2)
+    result = run("-m", bare, "--vocab", TINY / "vocab.txt", "-t", "x", model=None)
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert "bare.pt: cannot be loaded" in error_line(result)
+
+
+def test_a_newer_format_is_refused(run: Run, package: Path) -> None:
+    edit_manifest(package, lambda manifest: manifest.update(format=2))
+    result = run("verify", model=package)
+    assert result.returncode == 3
+    assert "format: is 2, but this program reads format 1" in error_line(result)
+
+
+def test_more_labels_than_the_model_has_are_noticed(run: Run, package: Path) -> None:
+    edit_manifest(package, lambda manifest: manifest["labels"].append("NEUTRAL"))
+    result = run("-t", "x", model=package)
+    assert result.returncode == 3
+    assert "logits" in error_line(result)
+
+
+def test_verify_passes_and_notices_other_probabilities(run: Run, package: Path) -> None:
+    result = run("verify", model=package)
+    assert (result.returncode, result.stderr) == (0, b"")
+    reference = package / "reference.jsonl"
+    lines = [json.loads(line) for line in reference.read_text().split("\n") if line]
+    lines[3]["p"] = [p + 2e-5 * sign for p, sign in zip(lines[3]["p"], (1, -1), strict=True)]
+    lines[5]["tokens"] += 1
+    reference.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    import hashlib
+
+    digest = hashlib.sha256(reference.read_bytes()).hexdigest()
+    edit_manifest(package, lambda manifest: manifest["reference"].update(sha256=digest))
+    result = run("verify", model=package)
+    assert result.returncode == 4
+    assert b"2 differ" in result.stdout
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_the_default_model_verifies(run: Run) -> None:
+    result = run("verify", model=None)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_told(run: Run) -> None:
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([BINARY, "-m", TINY, "-t", "x"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert result.returncode == 3
+    assert b"stdout: cannot be written: No space left on device" in result.stderr
+    result = run("-o", "/dev/full", "-t", "x")
+    assert result.returncode == 3
+    assert "/dev/full: cannot be written" in error_line(result)
+    with open("/dev/full", "wb") as full:
+        for command in (["verify"], ["info"], ["tokenize", __file__], ["--help"]):
+            result = subprocess.run(
+                [BINARY, *command], stdout=full, stderr=subprocess.PIPE, timeout=60, env=os.environ | {"REVIEWRATE_MODEL": str(TINY)}
+            )
+            assert result.returncode == 3, command
+
+
+class Stream:
+    """The program on two pipes, to be fed and read piece by piece."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [BINARY, "-m", str(TINY), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            bufsize=0,  # what select() cannot see must not be held back here
+        )
+
+    def send(self, data: bytes) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def receive(self, seconds: float) -> bytes:
+        """The next line, or nothing if none comes in time."""
+        assert self.process.stdout
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        return self.process.stdout.readline() if ready else b""
+
+    def end(self) -> int:
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_slow_stream_is_answered_record_by_record(workers: str) -> None:
+    stream = Stream("-j", workers)
+    for i in range(1, 6):
+        stream.send(b"good film\nhalf a rev")
+        assert json.loads(stream.receive(60))["id"] == f"-:{2 * i - 1}"
+        assert stream.receive(0.05) == b""  # the half one has to wait
+        stream.send(b"iew\n")
+        assert json.loads(stream.receive(60))["id"] == f"-:{2 * i}"
+    assert stream.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_idle_stream_and_keeps_what_was_finished(number: signal.Signals) -> None:
+    stream = Stream()
+    stream.send(b"good film\nhalf")
+    first = stream.receive(60)
+    stream.process.send_signal(number)
+    assert stream.process.wait(timeout=10) == 128 + number
+    assert json.loads(first)["id"] == "-:1"
+    assert stream.end() == 128 + number
+
+
+def test_a_signal_in_the_middle_of_a_file_leaves_whole_records(tmp_path: Path) -> None:
+    (tmp_path / "many.txt").write_text("a good film and a bad ending\n" * 300_000)
+    stream = Stream(str(tmp_path / "many.txt"))
+    assert stream.receive(60)
+    stream.process.send_signal(signal.SIGINT)
+    out, _ = stream.process.communicate(timeout=30)
+    assert stream.process.returncode == 130
+    assert out.endswith(b"\n")
+    ids = [json.loads(line)["id"] for line in out.splitlines()]
+    assert [int(i.rsplit(":", 1)[1]) for i in ids] == list(range(2, len(ids) + 2))
+
+
+def test_a_closed_stdout_ends_it_while_it_is_idle() -> None:
+    stream = Stream()
+    stream.send(b"good film\n")
+    assert stream.receive(60)
+    assert stream.process.stdout
+    stream.process.stdout.close()
+    assert stream.process.wait(timeout=10) == -signal.SIGPIPE
+    assert stream.process.stderr and stream.process.stderr.read() == b""
+
+
+def test_head_ends_it_silently(tmp_path: Path) -> None:
+    (tmp_path / "many.txt").write_text("a good film\n" * 300_000)
+    command = f"'{BINARY}' -m '{TINY}' '{tmp_path}/many.txt' | head -n 3"
+    began = time.monotonic()
+    result = subprocess.run(["bash", "-c", command + '; echo "${PIPESTATUS[0]}"'], capture_output=True, timeout=60)
+    assert result.stdout.splitlines()[-1] == b"141"
+    assert len(result.stdout.splitlines()) == 4
+    assert result.stderr == b""
+    assert time.monotonic() - began < 30  # the whole file would take minutes
+
+
+def test_a_file_that_cannot_be_opened_is_a_record(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "there.txt").write_text("good\n")
+    result = run("there.txt", "gone.txt", "there.txt", cwd=tmp_path)
+    assert result.returncode == 1
+    first, gone, last = map(json.loads, result.stdout.splitlines())
+    assert first["id"] == last["id"] == "there.txt:1"
+    assert gone["id"] == "gone.txt"
+    assert gone["error"] == {"kind": "open", "message": "gone.txt: cannot be opened: No such file or directory"}
+    assert "1 of 3 records failed" in error_line(result)
+
+
+def test_fail_fast_stops_at_the_first_bad_record(run: Run) -> None:
+    source = '{"text": "good"}\n{"text": 5}\n' + '{"text": "good"}\n' * 1000
+    result = run("--fail-fast", stdin=source)
+    assert result.returncode == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert json.loads(result.stdout.splitlines()[1])["error"]["kind"] == "type"

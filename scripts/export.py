@@ -1,0 +1,432 @@
+#!/usr/bin/env python3
+"""Makes a model package, a folder that reviewrate loads, from a Hugging Face DistilBertForSequenceClassification.
+
+    scripts/export.py SRC -o models/NAME
+
+SRC is a folder or a name on the Hugging Face hub. The weights are rounded to fp16; reference.jsonl holds the
+probabilities that transformers itself gives with the rounded weights, and the finished package is run against them
+before it is put in its place. What cannot be exported exactly is refused.
+
+Exit codes: 0 done; 2 usage; 3 the source cannot be read or exported, or the package not written; 4 the package does
+not give what transformers gives.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoTokenizer, DistilBertForSequenceClassification, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from packed_distilbert import PackedDistilBert
+
+TOLERANCE = 1e-5
+PACK_TOKENS = 2048
+WINDOW_STRIDE = 128
+STANDARD_TOKENS = ["[CLS]", "[MASK]", "[PAD]", "[SEP]", "[UNK]"]
+REFERENCE_TEXTS = Path(__file__).with_name("reference_texts.jsonl")
+
+
+class Refused(Exception):
+    """The source cannot be exported exactly."""
+
+
+@dataclass
+class Tokenizer:
+    """The source's tokenizer, found to be plain WordPiece."""
+
+    fast: PreTrainedTokenizerFast
+    vocab: bytes  # of vocab.txt
+    lowercase: bool
+    max_tokens: int
+
+
+def require(held: bool, message: str) -> None:
+    if not held:
+        raise Refused(message)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fetch(source: str) -> Path:
+    """The source as a folder, downloaded if it is a name on the hub."""
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.txt", "*.safetensors", "*.bin", "README.md"]
+    try:
+        return Path(snapshot_download(source, allow_patterns=patterns))
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise Refused(f"{source}: neither a folder nor a model on the hub: {reason}") from error
+
+
+def load_model(folder: Path) -> tuple[DistilBertForSequenceClassification, torch.dtype]:
+    """The model in fp32, and the type its weights have on disk."""
+    require((folder / "config.json").is_file(), "no config.json")  # without one transformers guesses by folder name
+    config = AutoConfig.from_pretrained(folder)
+    require(config.model_type == "distilbert", f"not a DistilBERT model but {config.model_type}")
+    architectures = config.architectures or []
+    require(
+        "DistilBertForSequenceClassification" in architectures,
+        f"not a DistilBertForSequenceClassification but {', '.join(architectures) or 'unknown'}",
+    )
+    require(
+        config.problem_type in (None, "single_label_classification"),
+        f"problem_type {config.problem_type}: only softmax over the labels can be exported",
+    )
+    require(config.activation in ("gelu", "relu"), f"activation {config.activation}: only gelu and relu are known")
+    require(config.num_labels >= 2, "a single label: softmax needs two or more")
+    require(config.n_layers >= 1, "no layers")
+    require(not getattr(config, "pruned_heads", None), "pruned attention heads")
+    require(getattr(config, "quantization_config", None) is None, "quantized weights")
+
+    stored = DistilBertForSequenceClassification.from_pretrained(folder, dtype="auto").dtype
+    model, loading = DistilBertForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True
+    )
+    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        require(not loading[problem], f"weights do not fit: {problem}: {', '.join(map(str, loading[problem]))}")
+    return model.eval(), stored
+
+
+def rounded(model: DistilBertForSequenceClassification) -> DistilBertForSequenceClassification:
+    """The same model with its weights rounded to fp16, in fp32."""
+    copy = DistilBertForSequenceClassification(model.config)
+    copy.load_state_dict({name: weight.half().float() for name, weight in model.state_dict().items()})
+    finite = all(bool(weight.isfinite().all()) for weight in copy.state_dict().values())
+    require(finite, "weights too large for fp16")
+    return copy.eval()
+
+
+def check_tokenizer(backend: dict[str, Any]) -> bool:
+    """Whether text is lowercased; refuses what is not BERT's own WordPiece tokenizer."""
+    model, normalizer = backend["model"], backend["normalizer"] or {}
+    require(model["type"] == "WordPiece", f"tokenizer model {model['type']}: only WordPiece can be exported")
+    for key, value in (("unk_token", "[UNK]"), ("continuing_subword_prefix", "##"), ("max_input_chars_per_word", 100)):
+        require(model[key] == value, f"tokenizer: {key} is {model[key]}, not {value}")
+    require(normalizer.get("type") == "BertNormalizer", "tokenizer: its normalizer is not BertNormalizer")
+    for key in ("clean_text", "handle_chinese_chars"):
+        require(normalizer[key] is True, f"tokenizer: {key} is {normalizer[key]}, not true")
+    lowercase = normalizer["lowercase"]
+    require(
+        normalizer["strip_accents"] in (None, lowercase),
+        f"tokenizer: strip_accents {normalizer['strip_accents']} with lowercase {lowercase}",
+    )
+    pre_tokenizer = (backend["pre_tokenizer"] or {}).get("type")
+    require(pre_tokenizer == "BertPreTokenizer", f"tokenizer: its pre-tokenizer is {pre_tokenizer}")
+
+    added = backend["added_tokens"]
+    contents = sorted(token["content"] for token in added)
+    require(contents == STANDARD_TOKENS, f"tokenizer: added tokens are {' '.join(contents)}, not the standard five")
+    for token in added:
+        plain = not (token["single_word"] or token["lstrip"] or token["rstrip"] or token["normalized"])
+        require(
+            plain and model["vocab"].get(token["content"]) == token["id"],
+            f"tokenizer: {token['content']} is not matched as in BERT's own",
+        )
+    return lowercase
+
+
+def load_tokenizer(folder: Path, config: AutoConfig) -> Tokenizer:
+    present = any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json"))
+    require(present, "no vocab.txt and no tokenizer.json")
+    fast = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    require(fast.is_fast, "its tokenizer has no fast form")
+    backend = json.loads(fast.backend_tokenizer.to_str())
+    lowercase = check_tokenizer(backend)
+    cls, sep = (backend["model"]["vocab"][token] for token in ("[CLS]", "[SEP]"))
+    require(fast("").input_ids == [cls, sep], "tokenizer: it does not put a text between [CLS] and [SEP]")
+
+    by_id = sorted(backend["model"]["vocab"].items(), key=lambda entry: entry[1])
+    require([i for _, i in by_id] == list(range(len(by_id))), "tokenizer: ids are not 0 to the size of the vocabulary")
+    require(len(by_id) <= config.vocab_size, f"vocabulary of {len(by_id)} entries, embeddings of {config.vocab_size}")
+    tokens = [token for token, _ in by_id]
+    vocab = "".join(token + "\n" for token in tokens).encode()
+    require(
+        all(token == token.rstrip() and "\n" not in token for token in tokens),
+        "tokenizer: a vocabulary entry that a line of text cannot hold",
+    )
+    if (folder / "vocab.txt").is_file():
+        vocab = (folder / "vocab.txt").read_bytes()
+        lines = vocab.decode().removesuffix("\n").split("\n")
+        require([line.rstrip() for line in lines] == tokens, "vocab.txt and the tokenizer's vocabulary differ")
+
+    max_tokens = min(config.max_position_embeddings, fast.model_max_length)
+    require(max_tokens >= 3, f"room for {max_tokens} tokens only")
+    return Tokenizer(fast, vocab, lowercase, max_tokens)
+
+
+def windows_of(content: list[int], policy: str, room: int) -> list[list[int]]:
+    """The parts of a text's tokens, [CLS] and [SEP] not counted, that the model reads under a long-text policy."""
+    if len(content) <= room:
+        return [content]
+    if policy == "head":
+        return [content[:room]]
+    if policy == "head-tail":
+        head = (room + 2) // 4  # 128 of 512
+        return [content[:head] + content[head - room :]]
+    step = room - WINDOW_STRIDE
+    return [content[start : start + room] for start in range(0, len(content) - WINDOW_STRIDE, step)]
+
+
+def softmax(logits: torch.Tensor) -> torch.Tensor:
+    return torch.softmax(logits.double(), dim=-1)
+
+
+def transformers_probabilities(
+    model: DistilBertForSequenceClassification, texts: list[list[list[int]]]
+) -> list[list[float]]:
+    """Transformers' own answer for texts given as windows of ids: the mean over a text's windows."""
+    with torch.inference_mode():
+        return [
+            torch.cat([softmax(model(input_ids=torch.tensor([window])).logits) for window in windows]).mean(0).tolist()
+            for windows in texts
+        ]
+
+
+def load_packed(path: Path) -> torch.jit.ScriptModule:
+    """A package's module, made ready as the program does it."""
+    # Not frozen: it would be no faster, and an error inside a frozen module of torch 2.13 ends the process.
+    module = torch.jit.load(path, map_location="cpu").eval()
+    with torch.inference_mode(), torch.jit.optimized_execution(False):
+        module.prepare("fp32")
+    return module
+
+
+def packed_probabilities(module: torch.jit.ScriptModule, texts: list[list[list[int]]]) -> list[list[float]]:
+    """The packed module's answer for the same, several texts at a time."""
+    windows = [window for text in texts for window in text]
+    answers: list[torch.Tensor] = []
+    with torch.inference_mode(), torch.jit.optimized_execution(False):
+        while windows:
+            pack = [windows.pop(0)]
+            while windows and sum(map(len, pack)) + len(windows[0]) <= PACK_TOKENS:
+                pack.append(windows.pop(0))
+            ids = torch.tensor([i for window in pack for i in window])
+            positions = torch.cat([torch.arange(len(window)) for window in pack])
+            answers.append(softmax(module(ids, positions, [len(window) for window in pack])))
+    each = torch.cat(answers).split([len(text) for text in texts])
+    return [answer.mean(0).tolist() for answer in each]
+
+
+def read_texts(path: Path) -> list[dict[str, str]]:
+    """The id and text of each line of a jsonl file."""
+    try:
+        # Not splitlines(): it also cuts at the line separators of Unicode, which JSON may hold as they are.
+        lines = [json.loads(line) for line in path.read_text().split("\n") if line]
+        return [{"id": line["id"], "text": line["text"]} for line in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{path}: not jsonl with id and text: {error}") from error
+
+
+def largest_difference(a: list[list[float]], b: list[list[float]]) -> float:
+    return (torch.tensor(a, dtype=torch.float64) - torch.tensor(b, dtype=torch.float64)).abs().max().item()
+
+
+def save_module(module: torch.jit.ScriptModule, path: Path) -> None:
+    """Saves without the debug records: they name files of this machine, and nothing needs them."""
+    raw = path.with_suffix(".raw")
+    module.save(str(raw))
+    reader = torch._C.PyTorchFileReader(str(raw))
+    writer = torch._C.PyTorchFileWriter(str(path))
+    for name in reader.get_all_records():
+        # The writer makes the version and .data/ records itself.
+        if name.endswith(".debug_pkl") or name == "version" or name.startswith(".data/"):
+            continue
+        record = reader.get_record(name)
+        writer.write_record(name, record, len(record))
+    writer.write_end_of_file()
+    raw.unlink()
+
+
+def positive_label(labels: list[str], asked: str | None) -> str | None:
+    if asked is not None:
+        require(asked in labels, f"no label {asked}: there are {', '.join(labels)}")
+        return asked
+    return next((label for label in labels if label.upper() in ("POSITIVE", "POS")), None)
+
+
+def card_license(card: str) -> str | None:
+    """The license that a model card's front matter names."""
+    front = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    line = re.search(r"^license:\s*(\S+)\s*$", front[1], re.MULTILINE) if front else None
+    return line[1].strip("'\"") if line else None
+
+
+def generated_card(name: str, license_name: str, labels: list[str], policy: str) -> str:
+    return (
+        f"# {name}\n\nA DistilBERT sequence classifier with the labels {', '.join(labels)}, "
+        f"packed by scripts/export.py; its weights are rounded to fp16.\n"
+        f"Texts above the model's length are cut by the policy `{policy}`. License: {license_name}.\n"
+    )
+
+
+def write_package(folder: Path, args: argparse.Namespace) -> bool:
+    """Writes the package and checks it; False if its probabilities are not those of transformers."""
+    source = fetch(args.source)
+    model, stored = load_model(source)
+    tokenizer = load_tokenizer(source, model.config)
+    labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+    require(len(set(labels)) == len(labels), "two labels of the same name")
+
+    card_file = args.readme or source / "README.md"
+    card = card_file.read_text() if card_file.is_file() else ""
+    license_name = args.license or card_license(card)
+    if license_name is None:
+        license_name = "unknown"
+        print("export: the license is not known; give it with --license", file=sys.stderr)
+
+    half = rounded(model)
+    save_module(torch.jit.script(PackedDistilBert(half).eval()), folder / "model.pt")
+    (folder / "vocab.txt").write_bytes(tokenizer.vocab)
+    (folder / "README.md").write_text(card or generated_card(args.name, license_name, labels, args.long_text))
+
+    ids = tokenizer.fast.backend_tokenizer.token_to_id
+    lines = read_texts(args.reference)
+    contents = [tokenizer.fast(line["text"], add_special_tokens=False, verbose=False).input_ids for line in lines]
+    texts = [
+        [
+            [ids("[CLS]"), *window, ids("[SEP]")]
+            for window in windows_of(content, args.long_text, tokenizer.max_tokens - 2)
+        ]
+        for content in contents
+    ]
+    expected = transformers_probabilities(half, texts)
+    with (folder / "reference.jsonl").open("w") as file:
+        for line, content, p in zip(lines, contents, expected, strict=True):
+            record = {
+                "id": line["id"],
+                "text": line["text"],
+                "tokens": len(content) + 2,
+                "long_text": args.long_text,
+                "p": p,
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    manifest = {
+        "format": 1,
+        "name": args.name,
+        "license": license_name,
+        "model": {
+            "file": "model.pt",
+            "sha256": sha256(folder / "model.pt"),
+            "interface": "packed",
+            "torch": torch.__version__.partition("+")[0],
+        },
+        "tokenizer": {
+            "kind": "wordpiece",
+            "lowercase": tokenizer.lowercase,
+            "files": {"vocab": {"file": "vocab.txt", "sha256": sha256(folder / "vocab.txt")}},
+        },
+        "labels": labels,
+        "positive": positive_label(labels, args.positive),
+        "max_tokens": tokenizer.max_tokens,
+        "long_text": args.long_text,
+        "rating": {},
+        "precisions": ["fp32"],
+        "metrics": {},
+        "reference": {"file": "reference.jsonl", "sha256": sha256(folder / "reference.jsonl")},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+    found = packed_probabilities(load_packed(folder / "model.pt"), texts)
+    difference = largest_difference(found, expected)
+    print(f"{len(lines)} reference texts: largest difference from transformers on the same weights {difference:.1e}")
+    if stored == torch.float16:
+        print("the source's weights are fp16: nothing was rounded")
+    else:
+        unrounded = largest_difference(expected, transformers_probabilities(model, texts))
+        print(f"largest difference between rounded and unrounded weights {unrounded:.1e}")
+    return difference <= TOLERANCE
+
+
+def replace(target: Path, new: Path) -> None:
+    """Puts the new folder in the target's place; the old one goes only once the new one stands."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent))
+    target.rename(old / target.name)
+    new.rename(target)
+    shutil.rmtree(old)
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    summary, _, details = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", metavar="SRC", help="folder or hub name of a DistilBertForSequenceClassification")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the package folder to make")
+    parser.add_argument("--name", help="the model's name (default: the output folder's)")
+    parser.add_argument(
+        "--long-text",
+        choices=["head-tail", "head", "windows"],
+        default="head-tail",
+        help="how a text above the model's length is cut (default: %(default)s)",
+    )
+    parser.add_argument("--license", help="of the weights (default: what the source's README names)")
+    parser.add_argument("--positive", metavar="LABEL", help="the positive label (default: the one called POSITIVE)")
+    parser.add_argument("--readme", metavar="FILE", type=Path, help="model card (default: the source's, else a stub)")
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=Path,
+        default=REFERENCE_TEXTS,
+        help="jsonl of id and text for reference.jsonl (default: %(default)s)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing package")
+    args = parser.parse_args(argv)
+    args.output = Path(os.path.abspath(args.output))
+    args.name = args.name or args.output.name
+    if args.output.exists():
+        if not args.force:
+            parser.error(f"{args.output} exists; --force replaces it")
+        # A slip of the hand must not replace a folder of something else.
+        if not (args.output / "manifest.json").is_file():
+            parser.error(f"{args.output} is not a package: it has no manifest.json")
+    for file in (args.readme, args.reference):
+        if file is not None and not file.is_file():
+            parser.error(f"{file}: no such file")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    logging.set_verbosity_error()
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{args.output.name}.new-", dir=args.output.parent))
+    folder.chmod(0o755)
+    try:
+        good = write_package(folder, args)
+    except BaseException as error:
+        shutil.rmtree(folder)
+        if isinstance(error, (Refused, OSError, ValueError, RuntimeError, SafetensorError)):
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"export: {args.source}: {reason}", file=sys.stderr)
+            return 3
+        raise
+    if not good:
+        print(f"export: differs from transformers by more than {TOLERANCE}; left in {folder}", file=sys.stderr)
+        return 4
+    replace(args.output, folder)
+    print(f"wrote {args.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

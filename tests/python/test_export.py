@@ -1,0 +1,325 @@
+"""scripts/export.py: a package gives what transformers gives, and what cannot be exported exactly is refused."""
+
+import hashlib
+import json
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+
+import export  # noqa: E402
+import make_tiny_model  # noqa: E402
+
+DATA = ROOT / "tests" / "data"
+Texts = list[list[list[int]]]
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hugging Face folder of the tiny model."""
+    folder = tmp_path_factory.mktemp("source")
+    make_tiny_model.make_source(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(source: Path) -> DistilBertForSequenceClassification:
+    return DistilBertForSequenceClassification.from_pretrained(source).eval()
+
+
+@pytest.fixture(scope="session")
+def package(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model's package, freshly exported."""
+    folder = tmp_path_factory.mktemp("package") / "tiny"
+    assert export.main([str(source), "-o", str(folder), "--license", "MIT"]) == 0
+    return folder
+
+
+@pytest.fixture
+def changed(source: Path, tmp_path: Path) -> Path:
+    """A copy of the source that a test may spoil."""
+    return shutil.copytree(source, tmp_path / "changed")
+
+
+def random_texts(count: int, vocabulary: int) -> Texts:
+    """Windows of 2 to 512 ids, one a text, both ends included."""
+    draw = random.Random(7)
+    lengths = [2, 3, 511, 512] + [draw.choice((draw.randint(2, 40), draw.randint(2, 512))) for _ in range(count - 4)]
+    draw.shuffle(lengths)
+    return [[[2, *(draw.randrange(vocabulary) for _ in range(length - 2)), 3]] for length in lengths]
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def refusal(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What export says on refusing; it must be a single line, and nothing may be left behind."""
+    output = folder.parent / "out" / "package"
+    assert export.main([str(folder), "-o", str(output)]) == 3
+    assert list(output.parent.iterdir()) == []
+    lines = [line for line in capsys.readouterr().err.splitlines() if "license" not in line]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_packed_equals_transformers(package: Path, model: DistilBertForSequenceClassification) -> None:
+    texts = random_texts(60, model.config.vocab_size)
+    packed = export.packed_probabilities(export.load_packed(package / "model.pt"), texts)
+    assert export.largest_difference(packed, export.transformers_probabilities(model, texts)) <= 1e-5
+
+
+def test_neighbours_do_not_matter(package: Path, model: DistilBertForSequenceClassification) -> None:
+    module = export.load_packed(package / "model.pt")
+    texts = random_texts(60, model.config.vocab_size)
+    together = export.packed_probabilities(module, texts)
+    alone = [export.packed_probabilities(module, [text])[0] for text in texts]
+    backwards = export.packed_probabilities(module, texts[::-1])[::-1]
+    assert export.largest_difference(together, alone) <= 1e-6
+    assert export.largest_difference(together, backwards) <= 1e-6
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_other_shapes(activation: str, layers: int, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    config = DistilBertConfig(
+        vocab_size=50, dim=48, hidden_dim=64, n_layers=layers, n_heads=3, activation=activation, num_labels=5
+    )
+    model = export.rounded(DistilBertForSequenceClassification(config))
+    export.save_module(torch.jit.script(export.PackedDistilBert(model).eval()), tmp_path / "model.pt")
+    texts = random_texts(12, 50)
+    packed = export.packed_probabilities(export.load_packed(tmp_path / "model.pt"), texts)
+    assert len(packed[0]) == 5
+    assert export.largest_difference(packed, export.transformers_probabilities(model, texts)) <= 1e-5
+
+
+def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
+    package: Path, model: DistilBertForSequenceClassification
+) -> None:
+    module = torch.jit.load(package / "model.pt")
+    parameters = list(module.parameters())
+    assert {parameter.dtype for parameter in parameters} == {torch.float16}
+    assert sum(map(torch.numel, parameters)) == model.num_parameters()
+    assert not list(module.buffers())
+    assert str(ROOT).encode() not in (package / "model.pt").read_bytes()
+
+
+def test_unknown_precision_is_an_error(package: Path) -> None:
+    with pytest.raises(Exception, match="unknown precision: fp8"):
+        torch.jit.load(package / "model.pt").prepare("fp8")
+
+
+@pytest.mark.parametrize("lengths", [[3], [2, 3], []])
+def test_lengths_that_do_not_fit_are_an_error(package: Path, lengths: list[int]) -> None:
+    module = export.load_packed(package / "model.pt")
+    with pytest.raises(RuntimeError):
+        module(torch.tensor([2, 3, 2, 3]), torch.tensor([0, 1, 0, 1]), lengths)
+
+
+def test_manifest(package: Path, source: Path) -> None:
+    manifest = json.loads((package / "manifest.json").read_text())
+    for entry in (manifest["model"], manifest["tokenizer"]["files"]["vocab"], manifest["reference"]):
+        assert hashlib.sha256((package / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+    assert manifest["format"] == 1
+    assert manifest["name"] == "tiny"
+    assert manifest["license"] == "MIT"
+    assert manifest["model"]["interface"] == "packed"
+    assert manifest["tokenizer"]["lowercase"] is True
+    assert manifest["labels"] == ["NEGATIVE", "POSITIVE"]
+    assert manifest["positive"] == "POSITIVE"
+    assert manifest["max_tokens"] == 512
+    assert manifest["long_text"] == "head-tail"
+    assert manifest["precisions"] == ["fp32"]
+    assert (package / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
+    assert {file.name for file in package.iterdir()} == {
+        "manifest.json",
+        "model.pt",
+        "vocab.txt",
+        "reference.jsonl",
+        "README.md",
+    }
+
+
+def test_export_is_reproducible(package: Path, source: Path, tmp_path: Path) -> None:
+    assert export.main([str(source), "-o", str(tmp_path / "tiny"), "--license", "MIT"]) == 0
+    assert (tmp_path / "tiny" / "model.pt").read_bytes() == (package / "model.pt").read_bytes()
+
+
+def test_reference_covers_short_and_long(package: Path) -> None:
+    lines = [json.loads(line) for line in (package / "reference.jsonl").read_text().split("\n") if line]
+    assert len(lines) >= 40
+    assert len({line["id"] for line in lines}) == len(lines)
+    tokens = {line["tokens"] for line in lines}
+    assert {2, 3, 511, 512, 513} <= tokens
+    assert max(tokens) > 1000
+    assert all(line["long_text"] == "head-tail" and abs(sum(line["p"]) - 1) < 1e-12 for line in lines)
+
+
+@pytest.mark.parametrize("form", ["tiny", "tiny_plain.pt"])
+def test_committed_models_are_the_generated_ones(form: str, model: DistilBertForSequenceClassification) -> None:
+    texts = random_texts(30, model.config.vocab_size)
+    expected = export.transformers_probabilities(model, texts)
+    if form == "tiny":
+        found = export.packed_probabilities(export.load_packed(DATA / form / "model.pt"), texts)
+    else:
+        plain = torch.jit.load(DATA / form)
+        ids = [torch.tensor(windows) for windows in texts]
+        with torch.inference_mode():
+            found = [export.softmax(plain(i, torch.ones_like(i))["logits"])[0].tolist() for i in ids]
+    assert export.largest_difference(found, expected) <= 1e-5
+
+
+def test_long_text_policies() -> None:
+    content = list(range(1200))
+    assert export.windows_of(content[:510], "head-tail", 510) == [content[:510]]
+    assert export.windows_of(content, "head", 510) == [content[:510]]
+    assert export.windows_of(content, "head-tail", 510) == [content[:128] + content[-382:]]
+    assert export.windows_of(content, "windows", 510) == [content[:510], content[382:892], content[764:]]
+    assert export.windows_of(content[:892], "windows", 510) == [content[:510], content[382:892]]
+
+
+def test_vocabulary_from_tokenizer_json(package: Path, changed: Path, tmp_path: Path) -> None:
+    (changed / "vocab.txt").unlink()
+    assert export.main([str(changed), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "vocab.txt").read_bytes() == (package / "vocab.txt").read_bytes()
+
+
+def test_card_and_its_license_are_taken_over(changed: Path, tmp_path: Path) -> None:
+    card = "---\nlicense: apache-2.0\n---\n# A card\n"
+    (changed / "README.md").write_text(card)
+    assert export.main([str(changed), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "README.md").read_text() == card
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["license"] == "apache-2.0"
+
+
+def test_positive_label_can_be_named(changed: Path, tmp_path: Path) -> None:
+    names = {"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}
+    edit(changed / "config.json", lambda config: config.update(names))
+    for options, positive in ([], None), (["--positive", "LABEL_1"], "LABEL_1"):
+        assert export.main([str(changed), "-o", str(tmp_path / "out"), "--force", *options]) == 0
+        assert json.loads((tmp_path / "out" / "manifest.json").read_text())["positive"] == positive
+    assert export.main([str(changed), "-o", str(tmp_path / "other"), "--positive", "GOOD"]) == 3
+
+
+def test_existing_package_needs_force(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "target"
+    assert export.main([str(source), "-o", str(target)]) == 0
+    (target / "README.md").write_text("old")
+    with pytest.raises(SystemExit) as ended:
+        export.main([str(source), "-o", str(target)])
+    assert ended.value.code == 2
+    assert (target / "README.md").read_text() == "old"
+    assert export.main([str(source), "-o", str(target), "--force"]) == 0
+    assert (target / "README.md").read_text() != "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_force_does_not_replace_what_is_no_package(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "mother.txt").write_text("dear")
+    with pytest.raises(SystemExit) as ended:
+        export.main([str(source), "-o", str(tmp_path / "letters"), "--force"])
+    assert ended.value.code == 2
+    assert (tmp_path / "letters" / "mother.txt").read_text() == "dear"
+
+
+def test_difference_is_not_put_in_place(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    assert export.main([str(source), "-o", str(tmp_path / "out")]) == 4
+    assert not (tmp_path / "out").exists()
+    (left,) = tmp_path.iterdir()
+    assert (left / "model.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model_type": "bert", "architectures": ["BertForSequenceClassification"]}, "not a DistilBERT"),
+        ({"architectures": ["DistilBertForMaskedLM"]}, "DistilBertForMaskedLM"),
+        ({"activation": "silu"}, "activation silu"),
+        ({"problem_type": "multi_label_classification"}, "multi_label_classification"),
+        ({"n_layers": 3}, "missing_keys"),
+        ({"n_layers": 1}, "unexpected_keys"),
+    ],
+)
+def test_models_refused(change: dict[str, Any], reason: str, changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(changed / "config.json", lambda config: config.update(change))
+    assert reason in refusal(changed, capsys)
+
+
+def test_weights_too_large_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = DistilBertForSequenceClassification.from_pretrained(changed)
+    with torch.no_grad():
+        model.classifier.bias[0] = 1e5
+    model.save_pretrained(changed)
+    assert "too large for fp16" in refusal(changed, capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: t["normalizer"].update(strip_accents=False), "strip_accents False with lowercase True"),
+        (lambda t: t["normalizer"].update(clean_text=False), "clean_text"),
+        (lambda t: t["normalizer"].update(handle_chinese_chars=False), "handle_chinese_chars"),
+        (lambda t: t.update(normalizer={"type": "Lowercase"}), "not BertNormalizer"),
+        (lambda t: t.update(pre_tokenizer={"type": "Whitespace"}), "pre-tokenizer is Whitespace"),
+        (lambda t: t["model"].update(max_input_chars_per_word=50), "max_input_chars_per_word"),
+        (
+            lambda t: t["added_tokens"].append(
+                {**t["added_tokens"][0], "id": len(t["model"]["vocab"]), "content": "[X]"}
+            ),
+            "added tokens",
+        ),
+        (lambda t: t["added_tokens"][0].update(lstrip=True), "not matched as in BERT's own"),
+        (lambda t: t.update(post_processor=None), "between [CLS] and [SEP]"),
+    ],
+)
+def test_tokenizers_refused(
+    change: Callable[[dict[str, Any]], None], reason: str, changed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(changed / "tokenizer.json", change)
+    # The plain class takes tokenizer.json as it is; the others replace parts of it by their own settings.
+    (changed / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512})
+    )
+    assert reason in refusal(changed, capsys)
+
+
+def test_strip_accents_of_tokenizer_config_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(changed / "tokenizer_config.json", lambda config: config.update(strip_accents=False))
+    assert "strip_accents False with lowercase True" in refusal(changed, capsys)
+
+
+def test_other_vocabulary_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (changed / "vocab.txt").read_text().splitlines()
+    (changed / "vocab.txt").write_text("\n".join([*lines[:-2], lines[-1], lines[-2]]) + "\n")
+    assert "differ" in refusal(changed, capsys)
+
+
+def test_no_tokenizer_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("vocab.txt", "tokenizer.json"):
+        (changed / name).unlink()
+    assert "no vocab.txt" in refusal(changed, capsys)
+
+
+def test_folder_without_model_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "config.json" in refusal(tmp_path / "empty", capsys)
+
+
+def test_damaged_weights_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = changed / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert refusal(changed, capsys).startswith("export: ")

@@ -153,7 +153,8 @@ class Reader {
     if (m.labels.size() < 2) fail("labels", "must be at least two");
     const json& positive = at(root, "positive");
     if (positive.is_null()) return;
-    const auto found = std::find(m.labels.begin(), m.labels.end(), positive.is_string() ? positive.get<std::string>() : "");
+    const auto found =
+        std::find(m.labels.begin(), m.labels.end(), positive.is_string() ? positive.get<std::string>() : "");
     if (found == m.labels.end()) fail("positive", positive.dump() + " is not one of the labels");
     m.positive = static_cast<std::size_t>(found - m.labels.begin());
   }

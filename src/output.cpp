@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-
 namespace reviewrate {
 namespace {
 
@@ -24,13 +23,12 @@ std::string number(double value) {
 const char* boolean(bool value) { return value ? "true" : "false"; }
 
 /// The columns that every record has, in order. Passed columns of these names get the prefix "input_".
-constexpr std::array<std::string_view, 11> kOwnColumns = {"id",        "label",   "score",    "p_positive",
-                                                          "rating",    "tokens",  "truncated", "windows",
-                                                          "repaired",  "error_kind", "error_message"};
+constexpr std::array<std::string_view, 11> kOwnColumns = {"id",       "label",      "score",        "p_positive",
+                                                          "rating",   "tokens",     "truncated",    "windows",
+                                                          "repaired", "error_kind", "error_message"};
 
 std::string passed_name(const std::string& name) {
-  const bool taken =
-      name == "error" || std::find(kOwnColumns.begin(), kOwnColumns.end(), name) != kOwnColumns.end();
+  const bool taken = name == "error" || std::find(kOwnColumns.begin(), kOwnColumns.end(), name) != kOwnColumns.end();
   return taken ? "input_" + name : name;
 }
 
@@ -200,7 +198,7 @@ class TextFormatter : public Formatter {
 
 }  // namespace
 
-std::string json_string(const std::string& text) { 
+std::string json_string(const std::string& text) {
   // File names may hold any bytes; reviews were repaired already.
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

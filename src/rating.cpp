@@ -22,8 +22,7 @@ std::vector<double> softmax(std::span<const float> logits) {
 int linear_rating(double p) {
   // to_chars rounds the exact value, ties to even: multiplying by ten first would round twice.
   std::array<char, 8> digits{};
-  const auto [end, error] =
-      std::to_chars(digits.data(), digits.data() + digits.size(), p, std::chars_format::fixed, 1);
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), p, std::chars_format::fixed, 1);
   if (error != std::errc()) return 1;
   int tenths = 0;
   for (const char c : std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data()))) {

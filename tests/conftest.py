@@ -21,14 +21,18 @@ Run = Callable[..., Result]
 def run() -> Run:
     """Runs the program with the tiny model, unless the arguments name another."""
 
-    def run_program(*arguments: str | Path, stdin: bytes | str = b"", model: Path | None = TINY, **options: Any) -> Result:
+    def run_program(
+        *arguments: str | Path, stdin: bytes | str = b"", model: Path | None = TINY, **options: Any
+    ) -> Result:
         data = stdin.encode() if isinstance(stdin, str) else stdin
         environment = dict(os.environ)
         environment.pop("REVIEWRATE_MODEL", None)
         if model is not None:
             environment["REVIEWRATE_MODEL"] = str(model)
         command = [BINARY, *map(str, arguments)]
-        return subprocess.run(command, input=data, capture_output=True, env=environment, timeout=120, **options)
+        return subprocess.run(
+            command, input=data, capture_output=True, env=environment, timeout=120, check=False, **options
+        )
 
     return run_program
 

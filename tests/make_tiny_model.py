@@ -19,11 +19,11 @@ import torch
 from transformers import BertTokenizerFast, DistilBertConfig, DistilBertForSequenceClassification
 from transformers.utils import logging
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import export  # noqa: E402
+import export
 
+ROOT = Path(__file__).resolve().parents[1]
 VOCABULARY_SIZE = 1000
 ENDINGS = "s ed ing er est ly ness ful less able tion ment ous ive al y en ish wise like"
 

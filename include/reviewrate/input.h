@@ -20,11 +20,11 @@ struct InputOptions {
   InputFormat format = InputFormat::automatic;
   std::string text_field = "text";
   std::string id_field = "id";
-  std::vector<std::string> pass;                            ///< columns to carry through; "*" is all the others
-  std::vector<std::string> include;                         ///< globs for members and paths; empty: all
+  std::vector<std::string> pass;                           ///< columns to carry through; "*" is all the others
+  std::vector<std::string> include;                        ///< globs for members and paths; empty: all
   std::vector<std::pair<std::string, std::string>> where;  ///< FIELD=VALUE, all must hold
-  bool header = true;                                       ///< csv, tsv: the first row names the columns
-  bool quoting = true;                                      ///< tsv: quoted as csv is
+  bool header = true;                                      ///< csv, tsv: the first row names the columns
+  bool quoting = true;                                     ///< tsv: quoted as csv is
   std::size_t max_review_bytes = std::size_t{1} << 20;
 };
 
@@ -61,9 +61,9 @@ class Source {
   virtual std::uint64_t bytes_total() const = 0;
 };
 
-/// The reviews of `texts` (ids text:1, text:2, ...), then those of `files`; "-" is stdin. Files are opened one by one as
-/// they are reached; one that cannot be opened is a review with a failure. `waiter` must outlive the source.
-/// Throws Error(usage) for options that contradict each other.
+/// The reviews of `texts` (ids text:1, text:2, ...), then those of `files`; "-" is stdin. Files are opened one by one
+/// as they are reached; one that cannot be opened is a review with a failure. `waiter` must outlive the source. Throws
+/// Error(usage) for options that contradict each other.
 std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
                                     const InputOptions& options, Waiter& waiter);
 

@@ -31,8 +31,8 @@ struct PipelineOptions {
   std::size_t pack_tokens = 1024;  ///< a pack is closed once it holds this many tokens
   WindowOptions window;
   Scorer scorer;
-  bool fail_fast = false;                      ///< stop reading after the first bad record
-  std::size_t skip = 0;                        ///< records at the front that need no prediction and are not given to the sink
+  bool fail_fast = false;  ///< stop reading after the first bad record
+  std::size_t skip = 0;    ///< records at the front that need no prediction and are not given to the sink
   const std::atomic<bool>* stopped = nullptr;  ///< once true nothing more is read; what was read is still written
 };
 

@@ -35,9 +35,9 @@ struct Failure {
 /// One record as it was read.
 struct Review {
   Value id;
-  std::string text;               ///< valid UTF-8
-  std::size_t repaired = 0;       ///< invalid UTF-8 bytes that U+FFFD stands for now
-  std::vector<Field> passed;      ///< columns to carry through, in the order asked for
+  std::string text;                ///< valid UTF-8
+  std::size_t repaired = 0;        ///< invalid UTF-8 bytes that U+FFFD stands for now
+  std::vector<Field> passed;       ///< columns to carry through, in the order asked for
   std::optional<Failure> failure;  ///< set: there is no text to classify
 };
 

@@ -15,7 +15,7 @@ struct TorchModelOptions {
   std::size_t labels = 0;  ///< expected width of the logits; 0: whatever the module gives
 };
 
-/// Loads a module, makes it ready and freezes it. Throws Error(model).
+/// Loads a module and makes it ready. Throws Error(model).
 std::unique_ptr<Model> load_torch_model(const std::string& path, const TorchModelOptions& options);
 
 /// The version of the libtorch in use.

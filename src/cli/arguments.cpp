@@ -16,11 +16,13 @@ constexpr const char* kExitCodes =
     "Exit codes: 0 all well; 1 some records failed (their error records say why); 2 usage;\n"
     "3 model, environment or output failed; 4 a gate did not hold (verify); 130, 143 interrupted.";
 
-const std::map<std::string, InputFormat> kInputFormats = {{"auto", InputFormat::automatic}, {"lines", InputFormat::lines},
-                                                          {"jsonl", InputFormat::jsonl},    {"csv", InputFormat::csv},
-                                                          {"tsv", InputFormat::tsv},        {"whole", InputFormat::whole}};
-const std::map<std::string, OutputFormat> kOutputFormats = {
-    {"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl}, {"csv", OutputFormat::csv}, {"tsv", OutputFormat::tsv}};
+const std::map<std::string, InputFormat> kInputFormats = {
+    {"auto", InputFormat::automatic}, {"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl},
+    {"csv", InputFormat::csv},        {"tsv", InputFormat::tsv},     {"whole", InputFormat::whole}};
+const std::map<std::string, OutputFormat> kOutputFormats = {{"text", OutputFormat::text},
+                                                            {"jsonl", OutputFormat::jsonl},
+                                                            {"csv", OutputFormat::csv},
+                                                            {"tsv", OutputFormat::tsv}};
 const std::map<std::string, bool> kRatings = {{"fitted", true}, {"linear", false}};
 const std::map<std::string, LongText> kLongTexts = {
     {"head", LongText::head}, {"head-tail", LongText::head_tail}, {"windows", LongText::windows}};
@@ -34,8 +36,8 @@ std::string names(const std::map<std::string, T>& choices) {
 
 /// An option whose value is one of the names of `choices`.
 template <typename T, typename Target>
-CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target, const std::map<std::string, T>& choices,
-                        const std::string& help) {
+CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
+                        const std::map<std::string, T>& choices, const std::string& help) {
   const auto take = [&target, &choices](const std::string& name) { target = choices.at(name); };
   return app.add_option_function<std::string>(flags, take, help)
       ->check(CLI::IsMember(choices))
@@ -59,8 +61,12 @@ std::pair<std::string, std::string> field_and_value(const std::string& condition
 void add_input_options(CLI::App& app, Arguments& a) {
   app.add_option("FILE", a.files, "Files or folders to read; - is stdin (the default in a pipe)")->type_name("");
   add_choice(app, "--input-format", a.input.format, kInputFormats, "How records are told apart (default: by name)");
-  app.add_option("--text-field", a.input.text_field, "Field or column that holds the review")->capture_default_str()->type_name("NAME");
-  app.add_option("--id-field", a.input.id_field, "Field or column that holds the id")->capture_default_str()->type_name("NAME");
+  app.add_option("--text-field", a.input.text_field, "Field or column that holds the review")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--id-field", a.input.id_field, "Field or column that holds the id")
+      ->capture_default_str()
+      ->type_name("NAME");
   app.add_flag("!--no-header", a.input.header, "csv, tsv: the first row is data; columns are named 1, 2, ...");
   app.add_flag("!--no-quoting", a.input.quoting, "tsv: quotes are ordinary characters");
   app.add_option("--include", a.input.include, "Read only members and paths that match GLOB; may repeat")
@@ -74,7 +80,8 @@ void add_input_options(CLI::App& app, Arguments& a) {
          "Read only records whose FIELD is VALUE; may repeat, all must hold")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--max-review-bytes", a.input.max_review_bytes, "A longer review is a bad record")->capture_default_str()
+  app.add_option("--max-review-bytes", a.input.max_review_bytes, "A longer review is a bad record")
+      ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->type_name("N");
 }
@@ -83,7 +90,10 @@ void add_inference_options(CLI::App& app, Arguments& a) {
   app.add_option("-j,--workers", a.workers, "Packs in the model at once (default: the CPUs of this process)")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
       ->type_name("N");
-  app.add_option("--precision", a.precision, "Arithmetic of the model")->capture_default_str()->check(CLI::IsMember({"fp32"}))->type_name("fp32");
+  app.add_option("--precision", a.precision, "Arithmetic of the model")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32"}))
+      ->type_name("fp32");
 }
 
 void add_classify(CLI::App& app, Arguments& a) {
@@ -94,10 +104,12 @@ void add_classify(CLI::App& app, Arguments& a) {
   add_choice(app, "--long-text", a.long_text, kLongTexts,
              "What to do with reviews longer than the model takes (default: as the model package says)");
   app.add_option("--stride", a.stride, "Tokens that neighbouring windows share")->capture_default_str()->type_name("N");
-  app.add_option("--threshold", a.threshold, "Two labels: the positive one from this probability on")->capture_default_str()
+  app.add_option("--threshold", a.threshold, "Two labels: the positive one from this probability on")
+      ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("P");
-  add_choice(app, "--rating", a.fitted_rating, kRatings, "Rating from p directly, or by the package's thresholds (default: linear)");
+  add_choice(app, "--rating", a.fitted_rating, kRatings,
+             "Rating from p directly, or by the package's thresholds (default: linear)");
   app.add_option("--pass", a.input.pass, "Carry these fields or columns through; * for all others")
       ->type_name("NAME,...")
       ->delimiter(',')
@@ -124,7 +136,9 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   CLI::App& tokenize = *app.add_subcommand("tokenize", "Print the token ids of reviews as jsonl");
   add_model_options(tokenize, a);
   add_input_options(tokenize, a);
-  tokenize.add_option("--max-tokens", a.max_tokens, "Cut after N tokens, special ones included; 0: never (default: the model's)")
+  tokenize
+      .add_option("--max-tokens", a.max_tokens,
+                  "Cut after N tokens, special ones included; 0: never (default: the model's)")
       ->type_name("N");
   tokenize.footer("Example: echo \"It is very nice film\" | reviewrate tokenize\n\n" + std::string(kExitCodes));
   CLI::App& verify = *app.add_subcommand("verify", "Run the model package's reference texts and compare");
@@ -137,7 +151,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
 
   // classify need not be named.
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  static constexpr std::array<std::string_view, 7> kFirstWords = {"classify", "tokenize", "verify", "info",
+  static constexpr std::array<std::string_view, 7> kFirstWords = {"classify", "tokenize", "verify",   "info",
                                                                   "--help",   "-h",       "--version"};
   if (words.empty() || std::find(kFirstWords.begin(), kFirstWords.end(), words.front()) == kFirstWords.end()) {
     words.insert(words.begin(), "classify");

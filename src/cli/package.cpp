@@ -36,7 +36,8 @@ Manifest find_manifest(const Arguments& arguments) {
   const std::string path = arguments.model.empty() ? default_model() : arguments.model;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    throw Error(ErrorKind::model, "model " + path + ": cannot be opened: " + (error ? error.message() : "No such file or folder"));
+    throw Error(ErrorKind::model,
+                "model " + path + ": cannot be opened: " + (error ? error.message() : "No such file or folder"));
   }
   if (fs::is_directory(path, error)) {
     if (!arguments.vocab.empty()) {
@@ -45,7 +46,8 @@ Manifest find_manifest(const Arguments& arguments) {
     return read_manifest(path);
   }
   if (arguments.vocab.empty()) {
-    throw Error(ErrorKind::usage, "--model " + path + ": a bare TorchScript file needs its vocabulary: --vocab vocab.txt");
+    throw Error(ErrorKind::usage,
+                "--model " + path + ": a bare TorchScript file needs its vocabulary: --vocab vocab.txt");
   }
   Manifest manifest;
   manifest.name = fs::path(path).stem().string();

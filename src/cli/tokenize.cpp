@@ -31,14 +31,16 @@ std::string record(const Review& review, const std::vector<TokenId>& ids, bool t
 int tokenize(const Arguments& a, const Interruption& interruption) {
   std::vector<std::string> files = a.files;
   if (files.empty()) {
-    if (::isatty(STDIN_FILENO) != 0) throw Error(ErrorKind::usage, "tokenize: nothing to read: name a FILE or pipe reviews in");
+    if (::isatty(STDIN_FILENO) != 0)
+      throw Error(ErrorKind::usage, "tokenize: nothing to read: name a FILE or pipe reviews in");
     files = {"-"};
   }
   const Manifest manifest = find_manifest(a);
   const auto tokenizer = load_tokenizer(manifest);
   const std::size_t max_tokens = a.max_tokens.value_or(manifest.max_tokens);
   if (max_tokens == 1 || max_tokens == 2) {
-    throw Error(ErrorKind::usage, "--max-tokens " + std::to_string(max_tokens) + ": leaves no room beside the special tokens");
+    throw Error(ErrorKind::usage,
+                "--max-tokens " + std::to_string(max_tokens) + ": leaves no room beside the special tokens");
   }
 
   InputWaiter waiter(true);

@@ -64,7 +64,8 @@ class Comparison : public Sink {
 
 int verify(const Arguments& a, const Interruption& interruption) {
   Manifest manifest = find_manifest(a);
-  if (!manifest.reference) throw Error(ErrorKind::model, "model " + manifest.name + ": brings no reference to verify against");
+  if (!manifest.reference)
+    throw Error(ErrorKind::model, "model " + manifest.name + ": brings no reference to verify against");
   check_sha256(*manifest.reference);
   const auto tokenizer = load_tokenizer(manifest);
   const auto model = load_model(manifest);

@@ -17,7 +17,25 @@ from conftest import BINARY, TINY, TOP, Run, error_line, records
 def texts(count: int, seed: int = 1) -> list[str]:
     """Made-up reviews of very different lengths, some empty, some above the model's 512 tokens."""
     rng = random.Random(seed)
-    words = "a good bad film plot and the of was not really ever better worse ending scene !".split()
+    words = [
+        "a",
+        "good",
+        "bad",
+        "film",
+        "plot",
+        "and",
+        "the",
+        "of",
+        "was",
+        "not",
+        "really",
+        "ever",
+        "better",
+        "worse",
+        "ending",
+        "scene",
+        "!",
+    ]
     return [" ".join(rng.choices(words, k=rng.choice([0, 1, 3, 20, 60, 200, 700]))) for _ in range(count)]
 
 

@@ -107,7 +107,9 @@ def test_the_default_model_verifies(run: Run) -> None:
 
 def test_a_full_disk_is_told(run: Run) -> None:
     with open("/dev/full", "wb") as full:
-        result = subprocess.run([BINARY, "-m", TINY, "-t", "x"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        result = subprocess.run(
+            [BINARY, "-m", TINY, "-t", "x"], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+        )
     assert result.returncode == 3
     assert b"stdout: cannot be written: No space left on device" in result.stderr
     result = run("-o", "/dev/full", "-t", "x")
@@ -116,7 +118,12 @@ def test_a_full_disk_is_told(run: Run) -> None:
     with open("/dev/full", "wb") as full:
         for command in (["verify"], ["info"], ["tokenize", __file__], ["--help"]):
             result = subprocess.run(
-                [BINARY, *command], stdout=full, stderr=subprocess.PIPE, timeout=60, env=os.environ | {"REVIEWRATE_MODEL": str(TINY)}
+                [BINARY, *command],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                timeout=60,
+                check=False,
+                env=os.environ | {"REVIEWRATE_MODEL": str(TINY)},
             )
             assert result.returncode == 3, command
 
@@ -126,7 +133,10 @@ class Stream:
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [BINARY, "-m", str(TINY), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [BINARY, "-m", str(TINY), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             bufsize=0,  # what select() cannot see must not be held back here
         )
 
@@ -195,7 +205,9 @@ def test_head_ends_it_silently(tmp_path: Path) -> None:
     (tmp_path / "many.txt").write_text("a good film\n" * 300_000)
     command = f"'{BINARY}' -m '{TINY}' '{tmp_path}/many.txt' | head -n 3"
     began = time.monotonic()
-    result = subprocess.run(["bash", "-c", command + '; echo "${PIPESTATUS[0]}"'], capture_output=True, timeout=60)
+    result = subprocess.run(
+        ["bash", "-c", command + '; echo "${PIPESTATUS[0]}"'], capture_output=True, timeout=60, check=False
+    )
     assert result.stdout.splitlines()[-1] == b"141"
     assert len(result.stdout.splitlines()) == 4
     assert result.stderr == b""

@@ -13,12 +13,13 @@ import pytest
 import torch
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import export
+import make_tiny_model
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
-
-import export  # noqa: E402
-import make_tiny_model  # noqa: E402
-
 DATA = ROOT / "tests" / "data"
 Texts = list[list[list[int]]]
 

@@ -37,19 +37,20 @@ class TempFolder {
 
 json valid() {
   const std::string sum(64, 'a');
-  return {{"format", 1},
-          {"name", "x"},
-          {"license", "Apache-2.0"},
-          {"model", {{"file", "model.pt"}, {"sha256", sum}, {"interface", "packed"}, {"torch", "2.13.0"}}},
-          {"tokenizer",
-           {{"kind", "wordpiece"}, {"lowercase", true}, {"files", {{"vocab", {{"file", "vocab.txt"}, {"sha256", sum}}}}}}},
-          {"labels", {"NEGATIVE", "POSITIVE"}},
-          {"positive", "POSITIVE"},
-          {"max_tokens", 512},
-          {"long_text", "head-tail"},
-          {"rating", json::object()},
-          {"precisions", {"fp32"}},
-          {"reference", {{"file", "reference.jsonl"}, {"sha256", sum}}}};
+  return {
+      {"format", 1},
+      {"name", "x"},
+      {"license", "Apache-2.0"},
+      {"model", {{"file", "model.pt"}, {"sha256", sum}, {"interface", "packed"}, {"torch", "2.13.0"}}},
+      {"tokenizer",
+       {{"kind", "wordpiece"}, {"lowercase", true}, {"files", {{"vocab", {{"file", "vocab.txt"}, {"sha256", sum}}}}}}},
+      {"labels", {"NEGATIVE", "POSITIVE"}},
+      {"positive", "POSITIVE"},
+      {"max_tokens", 512},
+      {"long_text", "head-tail"},
+      {"rating", json::object()},
+      {"precisions", {"fp32"}},
+      {"reference", {{"file", "reference.jsonl"}, {"sha256", sum}}}};
 }
 
 std::string complaint(const std::string& text) {

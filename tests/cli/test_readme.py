@@ -1,0 +1,62 @@
+"""Every command of the README's "Use" section runs, as a person would paste it, on files like those it names."""
+
+import json
+import lzma
+import os
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from conftest import BINARY, TOP
+
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", (TOP / "README.md").read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if line and not line.startswith("#")
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with scripts/run and every file that the README's commands read."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "run").symlink_to(BINARY)
+    (tmp_path / "reviews.txt").write_text("A lovely film.\nA waste of time.\n")
+    lines = "".join(
+        json.dumps({"id": f"r{i}", "text": text, "stars": stars, "user": "ann", "label": label}) + "\n"
+        for i, (text, stars, label) in enumerate(
+            [("A lovely film.", 9, "POSITIVE"), ("A waste of time.", 2, "NEGATIVE")]
+        )
+    )
+    (tmp_path / "reviews.jsonl").write_text(lines)
+    (tmp_path / "reviews.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
+    (tmp_path / "reviews.csv").write_text('id,review,label\n1,"A lovely film, really.",1\n2,Dull.,0\n')
+    for part in ("pos", "neg"):
+        (tmp_path / "aclImdb" / "test" / part).mkdir(parents=True)
+        (tmp_path / "aclImdb" / "test" / part / "0_9.txt").write_text("A lovely film." if part == "pos" else "Dull.")
+    with tarfile.open(tmp_path / "reviews.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "aclImdb", "aclImdb")
+    return tmp_path
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 9
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_command(command: str, folder: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "REVIEWRATE_MODEL"}
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout or list(folder.glob("rated.*"))

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a model package, a folder that reviewrate loads, from a Hugging Face DistilBertForSequenceClassification.
+"""Makes a model package, a folder that reviewrate loads, from a Hugging Face sequence classifier.
 
     scripts/export.py SRC -o models/NAME
 
-SRC is a folder or a name on the Hugging Face hub. The weights are rounded to fp16; reference.jsonl holds the
+SRC is a folder or a name on the Hugging Face hub, with a WordPiece tokenizer as BERT's or a SentencePiece one (unigram)
+as ALBERT's and XLM-RoBERTa's. A DistilBERT is packed, which is faster; another encoder (BERT, ALBERT, XLM-RoBERTa and
+more) is traced as it is. The weights are rounded to fp16, unless they are too large for it in a traced model; reference.jsonl holds the
 probabilities that transformers itself gives with the rounded weights, and the finished package is run against them
 before it is put in its place. What cannot be exported exactly is refused.
 
@@ -12,6 +14,7 @@ not give what transformers gives.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -19,15 +22,25 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer, DistilBertForSequenceClassification, PreTrainedTokenizerFast
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging
 
+import export_sentencepiece
 from packed_distilbert import PackedDistilBert
 
 TOLERANCE = 1e-5
@@ -41,13 +54,18 @@ class Refused(Exception):
     """The source cannot be exported exactly."""
 
 
+FILE_NAMES = {"vocab": "vocab.txt", "model": "sentencepiece.model", "charsmap": "charsmap.bin"}
+
+
 @dataclass
 class Tokenizer:
-    """The source's tokenizer, found to be plain WordPiece."""
+    """The source's tokenizer, found to be one that the program has."""
 
     fast: PreTrainedTokenizerFast
-    vocab: bytes  # of vocab.txt
-    lowercase: bool
+    settings: dict[str, Any]  # for the manifest, but for its files
+    files: dict[str, bytes]  # their contents by their keys there
+    begin: int  # the tokens around a text
+    end: int
     max_tokens: int
 
 
@@ -66,7 +84,7 @@ def fetch(source: str) -> Path:
         return Path(source)
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.json", "*.txt", "*.safetensors", "*.bin", "README.md"]
+    patterns = ["*.json", "*.txt", "*.safetensors", "*.bin", "*.model", "README.md"]
     try:
         return Path(snapshot_download(source, allow_patterns=patterns))
     except Exception as error:
@@ -74,28 +92,29 @@ def fetch(source: str) -> Path:
         raise Refused(f"{source}: neither a folder nor a model on the hub: {reason}") from error
 
 
-def load_model(folder: Path) -> tuple[DistilBertForSequenceClassification, torch.dtype]:
+def load_model(folder: Path) -> tuple[PreTrainedModel, torch.dtype]:
     """The model in fp32, and the type its weights have on disk."""
     require((folder / "config.json").is_file(), "no config.json")  # without one transformers guesses by folder name
     config = AutoConfig.from_pretrained(folder)
-    require(config.model_type == "distilbert", f"not a DistilBERT model but {config.model_type}")
     architectures = config.architectures or []
     require(
-        "DistilBertForSequenceClassification" in architectures,
-        f"not a DistilBertForSequenceClassification but {', '.join(architectures) or 'unknown'}",
+        any(name.endswith("ForSequenceClassification") for name in architectures),
+        f"not a sequence classifier but {', '.join(architectures) or 'unknown'}",
     )
     require(
         config.problem_type in (None, "single_label_classification"),
         f"problem_type {config.problem_type}: only softmax over the labels can be exported",
     )
-    require(config.activation in ("gelu", "relu"), f"activation {config.activation}: only gelu and relu are known")
     require(config.num_labels >= 2, "a single label: softmax needs two or more")
-    require(config.n_layers >= 1, "no layers")
+    require(not config.is_encoder_decoder, f"{config.model_type} has a decoder: only encoders can be exported")
     require(not getattr(config, "pruned_heads", None), "pruned attention heads")
     require(getattr(config, "quantization_config", None) is None, "quantized weights")
+    if config.model_type == "distilbert":
+        require(config.activation in ("gelu", "relu"), f"activation {config.activation}: only gelu and relu are known")
+        require(config.n_layers >= 1, "no layers")
 
-    stored = DistilBertForSequenceClassification.from_pretrained(folder, dtype="auto").dtype
-    model, loading = DistilBertForSequenceClassification.from_pretrained(
+    stored = AutoModelForSequenceClassification.from_pretrained(folder, dtype="auto").dtype
+    model, loading = AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=torch.float32, output_loading_info=True
     )
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
@@ -103,13 +122,51 @@ def load_model(folder: Path) -> tuple[DistilBertForSequenceClassification, torch
     return model.eval(), stored
 
 
-def rounded(model: DistilBertForSequenceClassification) -> DistilBertForSequenceClassification:
+def fits_fp16(model: PreTrainedModel) -> bool:
+    return all(bool(weight.half().isfinite().all()) for weight in model.parameters())
+
+
+def rounded(model: PreTrainedModel) -> PreTrainedModel:
     """The same model with its weights rounded to fp16, in fp32."""
-    copy = DistilBertForSequenceClassification(model.config)
-    copy.load_state_dict({name: weight.half().float() for name, weight in model.state_dict().items()})
-    finite = all(bool(weight.isfinite().all()) for weight in copy.state_dict().values())
-    require(finite, "weights too large for fp16")
-    return copy.eval()
+    require(fits_fp16(model), "weights too large for fp16")
+    half = copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in half.parameters():
+            weight.copy_(weight.half().float())
+    return half.eval()
+
+
+class Plain(nn.Module):
+    """A model with the program's padded interface."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def trace(model: PreTrainedModel, ids: list[int]) -> torch.jit.ScriptModule:
+    """The model traced, its weights in fp16 where `rounded` has made them fit; the length of `ids` is only an example."""
+    example = torch.tensor([ids])
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracer warns of every size that is looked at; that the trace holds for other sizes is checked.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(Plain(copy.deepcopy(model)).eval(), (example, torch.ones_like(example)))
+    if fits_fp16(model) and all(torch.equal(weight, weight.half().float()) for weight in model.parameters()):
+        for weight in traced.parameters():
+            weight.data = weight.data.half()
+    return traced
+
+
+def max_positions(model: PreTrainedModel) -> int:
+    """The most tokens that the model has positions for."""
+    positions = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
+    if len(positions) == 1 and getattr(positions[0], "padding_idx", None) is not None:
+        # As in RoBERTa: positions are counted from the one behind the padding's.
+        return positions[0].num_embeddings - positions[0].padding_idx - 1
+    return model.config.max_position_embeddings
 
 
 def check_tokenizer(backend: dict[str, Any]) -> bool:
@@ -141,19 +198,11 @@ def check_tokenizer(backend: dict[str, Any]) -> bool:
     return lowercase
 
 
-def load_tokenizer(folder: Path, config: AutoConfig) -> Tokenizer:
-    present = any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json"))
-    require(present, "no vocab.txt and no tokenizer.json")
-    fast = AutoTokenizer.from_pretrained(folder, use_fast=True)
-    require(fast.is_fast, "its tokenizer has no fast form")
-    backend = json.loads(fast.backend_tokenizer.to_str())
+def wordpiece(folder: Path, backend: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes], int]:
+    """The settings, the files and the size of a WordPiece vocabulary."""
     lowercase = check_tokenizer(backend)
-    cls, sep = (backend["model"]["vocab"][token] for token in ("[CLS]", "[SEP]"))
-    require(fast("").input_ids == [cls, sep], "tokenizer: it does not put a text between [CLS] and [SEP]")
-
     by_id = sorted(backend["model"]["vocab"].items(), key=lambda entry: entry[1])
     require([i for _, i in by_id] == list(range(len(by_id))), "tokenizer: ids are not 0 to the size of the vocabulary")
-    require(len(by_id) <= config.vocab_size, f"vocabulary of {len(by_id)} entries, embeddings of {config.vocab_size}")
     tokens = [token for token, _ in by_id]
     vocab = "".join(token + "\n" for token in tokens).encode()
     require(
@@ -164,10 +213,30 @@ def load_tokenizer(folder: Path, config: AutoConfig) -> Tokenizer:
         vocab = (folder / "vocab.txt").read_bytes()
         lines = vocab.decode().removesuffix("\n").split("\n")
         require([line.rstrip() for line in lines] == tokens, "vocab.txt and the tokenizer's vocabulary differ")
+    return {"kind": "wordpiece", "lowercase": lowercase}, {"vocab": vocab}, len(tokens)
 
-    max_tokens = min(config.max_position_embeddings, fast.model_max_length)
+
+def load_tokenizer(folder: Path, config: PretrainedConfig, positions: int) -> Tokenizer:
+    names = ["vocab.txt", "tokenizer.json", *(file.name for file in folder.glob("*.model"))]
+    present = any((folder / name).is_file() for name in names)
+    require(present, "no vocab.txt, no tokenizer.json and no SentencePiece model")
+    fast = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    require(fast.is_fast, "its tokenizer has no fast form")
+    backend = json.loads(fast.backend_tokenizer.to_str())
+    kind = backend["model"]["type"]
+    require(kind in ("WordPiece", "Unigram"), f"tokenizer model {kind}: only WordPiece and Unigram can be exported")
+    ends = fast("").input_ids
+    if kind == "WordPiece":
+        settings, files, size = wordpiece(folder, backend)
+        expected = [backend["model"]["vocab"][token] for token in ("[CLS]", "[SEP]")]
+        require(ends == expected, "tokenizer: it does not put a text between [CLS] and [SEP]")
+    else:
+        found = export_sentencepiece.describe(fast)
+        settings, files, size = found.settings, found.files, found.pieces
+    require(size <= config.vocab_size, f"vocabulary of {size} entries, embeddings of {config.vocab_size}")
+    max_tokens = min(positions, fast.model_max_length)
     require(max_tokens >= 3, f"room for {max_tokens} tokens only")
-    return Tokenizer(fast, vocab, lowercase, max_tokens)
+    return Tokenizer(fast, settings, files, ends[0], ends[1], max_tokens)
 
 
 def windows_of(content: list[int], policy: str, room: int) -> list[list[int]]:
@@ -187,9 +256,7 @@ def softmax(logits: torch.Tensor) -> torch.Tensor:
     return torch.softmax(logits.double(), dim=-1)
 
 
-def transformers_probabilities(
-    model: DistilBertForSequenceClassification, texts: list[list[list[int]]]
-) -> list[list[float]]:
+def transformers_probabilities(model: PreTrainedModel, texts: list[list[list[int]]]) -> list[list[float]]:
     """Transformers' own answer for texts given as windows of ids: the mean over a text's windows."""
     with torch.inference_mode():
         return [
@@ -221,6 +288,19 @@ def packed_probabilities(module: torch.jit.ScriptModule, texts: list[list[list[i
             answers.append(softmax(module(ids, positions, [len(window) for window in pack])))
     each = torch.cat(answers).split([len(text) for text in texts])
     return [answer.mean(0).tolist() for answer in each]
+
+
+def plain_probabilities(path: Path, texts: list[list[list[int]]]) -> list[list[float]]:
+    """A traced module's answer, its weights widened as the program does it."""
+    module = torch.jit.load(path, map_location="cpu").eval()
+    for weight in module.parameters():
+        weight.data = weight.data.float()
+    answers = []
+    with torch.inference_mode(), torch.jit.optimized_execution(False):
+        for windows in texts:
+            ids = [torch.tensor([window]) for window in windows]
+            answers.append(torch.cat([softmax(module(i, torch.ones_like(i))) for i in ids]).mean(0).tolist())
+    return answers
 
 
 def read_texts(path: Path) -> list[dict[str, str]]:
@@ -269,8 +349,8 @@ def card_license(card: str) -> str | None:
 
 def generated_card(name: str, license_name: str, labels: list[str], policy: str) -> str:
     return (
-        f"# {name}\n\nA DistilBERT sequence classifier with the labels {', '.join(labels)}, "
-        f"packed by scripts/export.py; its weights are rounded to fp16.\n"
+        f"# {name}\n\nA sequence classifier with the labels {', '.join(labels)}, "
+        f"made into a package by scripts/export.py; its weights are rounded to fp16.\n"
         f"Texts above the model's length are cut by the policy `{policy}`. License: {license_name}.\n"
     )
 
@@ -279,7 +359,8 @@ def write_package(folder: Path, args: argparse.Namespace) -> bool:
     """Writes the package and checks it; False if its probabilities are not those of transformers."""
     source = fetch(args.source)
     model, stored = load_model(source)
-    tokenizer = load_tokenizer(source, model.config)
+    tokenizer = load_tokenizer(source, model.config, max_positions(model))
+    packed = model.config.model_type == "distilbert"
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
     require(len(set(labels)) == len(labels), "two labels of the same name")
 
@@ -290,17 +371,25 @@ def write_package(folder: Path, args: argparse.Namespace) -> bool:
         license_name = "unknown"
         print("export: the license is not known; give it with --license", file=sys.stderr)
 
-    half = rounded(model)
-    save_module(torch.jit.script(PackedDistilBert(half).eval()), folder / "model.pt")
-    (folder / "vocab.txt").write_bytes(tokenizer.vocab)
+    if packed or fits_fp16(model):
+        half = rounded(model)
+    else:
+        half = model
+        print("export: weights too large for fp16: they stay in fp32", file=sys.stderr)
+    if packed:
+        module = torch.jit.script(PackedDistilBert(half).eval())
+    else:
+        module = trace(half, [tokenizer.begin, *tokenizer.fast("an example", add_special_tokens=False).input_ids])
+    save_module(module, folder / "model.pt")
+    for key, content in tokenizer.files.items():
+        (folder / FILE_NAMES[key]).write_bytes(content)
     (folder / "README.md").write_text(card or generated_card(args.name, license_name, labels, args.long_text))
 
-    ids = tokenizer.fast.backend_tokenizer.token_to_id
     lines = read_texts(args.reference)
     contents = [tokenizer.fast(line["text"], add_special_tokens=False, verbose=False).input_ids for line in lines]
     texts = [
         [
-            [ids("[CLS]"), *window, ids("[SEP]")]
+            [tokenizer.begin, *window, tokenizer.end]
             for window in windows_of(content, args.long_text, tokenizer.max_tokens - 2)
         ]
         for content in contents
@@ -324,13 +413,14 @@ def write_package(folder: Path, args: argparse.Namespace) -> bool:
         "model": {
             "file": "model.pt",
             "sha256": sha256(folder / "model.pt"),
-            "interface": "packed",
+            "interface": "packed" if packed else "padded",
             "torch": torch.__version__.partition("+")[0],
         },
         "tokenizer": {
-            "kind": "wordpiece",
-            "lowercase": tokenizer.lowercase,
-            "files": {"vocab": {"file": "vocab.txt", "sha256": sha256(folder / "vocab.txt")}},
+            **tokenizer.settings,
+            "files": {
+                key: {"file": FILE_NAMES[key], "sha256": sha256(folder / FILE_NAMES[key])} for key in tokenizer.files
+            },
         },
         "labels": labels,
         "positive": positive_label(labels, args.positive),
@@ -343,7 +433,10 @@ def write_package(folder: Path, args: argparse.Namespace) -> bool:
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
-    found = packed_probabilities(load_packed(folder / "model.pt"), texts)
+    if packed:
+        found = packed_probabilities(load_packed(folder / "model.pt"), texts)
+    else:
+        found = plain_probabilities(folder / "model.pt", texts)
     difference = largest_difference(found, expected)
     print(f"{len(lines)} reference texts: largest difference from transformers on the same weights {difference:.1e}")
     if stored == torch.float16:
@@ -370,7 +463,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", metavar="SRC", help="folder or hub name of a DistilBertForSequenceClassification")
+    parser.add_argument("source", metavar="SRC", help="folder or hub name of a sequence classifier")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the package folder to make")
     parser.add_argument("--name", help="the model's name (default: the output folder's)")
     parser.add_argument(

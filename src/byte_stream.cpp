@@ -84,7 +84,8 @@ class GzipStream final : public ByteStream {
       zlib_.avail_out = room;
       const int result = inflate(&zlib_, Z_NO_FLUSH);
       size = room - zlib_.avail_out;
-      more_inside_ = zlib_.avail_out == 0;
+      const bool faulty = result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR;
+      more_inside_ = zlib_.avail_out == 0 || faulty;
       if (result == Z_STREAM_END) {
         between_members_ = true;
         more_inside_ = false;
@@ -94,9 +95,7 @@ class GzipStream final : public ByteStream {
         return Status::data;
       }
       if (result == Z_MEM_ERROR) throw std::bad_alloc();
-      if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) {
-        throw_damaged(zlib_.msg != nullptr ? zlib_.msg : "not a gzip stream");
-      }
+      if (faulty) throw_damaged(zlib_.msg != nullptr ? zlib_.msg : "not a gzip stream");
     }
   }
 
@@ -121,7 +120,7 @@ class GzipStream final : public ByteStream {
   z_stream zlib_{};
   bool between_members_ = false;
   bool padding_ = false;
-  bool more_inside_ = false;  // the last call filled its buffer, so zlib may hold more
+  bool more_inside_ = false;  // the last call filled its buffer or met a fault, so zlib has more to say
 };
 
 class MemberStream final : public ByteStream {
@@ -295,12 +294,25 @@ ArchiveReader::~ArchiveReader() { archive_read_free(handle_); }
 
 // Reads the block that libarchive will get next.
 Status ArchiveReader::fetch(bool may_block) {
+  if (ahead_failure_) std::rethrow_exception(std::exchange(ahead_failure_, nullptr));
   if (ahead_size_ > 0) return Status::data;
   if (inner_ended_) return Status::end;
   const Status status = inner_->read(ahead_, ahead_size_, may_block);
   inner_ended_ = status == Status::end;
   interrupted_ = status == Status::interrupted;
   return status;
+}
+
+// Asks whether the next step can be taken without waiting. A fault counts as data: libarchive has to use up what came
+// before it first.
+Status ArchiveReader::look_ahead() {
+  if (ahead_failure_) return Status::data;
+  try {
+    return fetch(false);
+  } catch (const InputFailure&) {
+    ahead_failure_ = std::current_exception();
+    return Status::data;
+  }
 }
 
 // libarchive's read callback; no exception may pass through its frames.
@@ -364,7 +376,7 @@ Status ArchiveReader::next(Member& member, bool may_block) {
   if (!finished_) {
     if (interrupted_) return Status::interrupted;
     if (!may_block) {
-      const Status status = fetch(false);
+      const Status status = look_ahead();
       if (status == Status::idle || status == Status::interrupted) return status;
     }
     if (!opened_) {
@@ -405,7 +417,7 @@ Status ArchiveReader::read(std::span<char> buffer, std::size_t& size, bool may_b
   if (interrupted_) return Status::interrupted;
   while (block_.empty()) {
     if (!may_block) {
-      const Status status = fetch(false);
+      const Status status = look_ahead();
       if (status == Status::idle || status == Status::interrupted) return status;
     }
     const void* data = nullptr;

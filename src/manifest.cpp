@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "reviewrate/error.h"
+#include "reviewrate/record_reader.h"
 
 namespace reviewrate {
 namespace {
@@ -21,6 +23,7 @@ using nlohmann::json;
 constexpr int kFormat = 1;
 constexpr std::size_t kMaxManifestBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxTokens = 1 << 16;
+constexpr std::size_t kMaxListed = 1024;  // of a tokenizer: every byte of text is compared with each special token
 
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -59,13 +62,7 @@ class Reader {
     if (interface != "packed" && interface != "padded") fail("model.interface", "must be packed or padded");
     m.interface = interface == "packed" ? ModelInterface::packed : ModelInterface::padded;
     m.torch_version = string_at(model, "torch");
-    const json& tokenizer = object_at(root, "tokenizer");
-    m.tokenizer = string_at(tokenizer, "kind");
-    if (m.tokenizer != "wordpiece") fail("tokenizer.kind", "\"" + m.tokenizer + "\" is not known to this program");
-    const json& lowercase = at(tokenizer, "lowercase");
-    if (!lowercase.is_boolean()) fail("tokenizer.lowercase", "must be true or false");
-    m.lowercase = lowercase.get<bool>();
-    m.vocab = file_at(object_at(object_at(tokenizer, "files"), "vocab"));
+    read_tokenizer(object_at(root, "tokenizer"), m);
     read_labels(root, m);
     const json& max_tokens = at(root, "max_tokens");
     if (!max_tokens.is_number_unsigned() || max_tokens < 3 || max_tokens > kMaxTokens) {
@@ -83,7 +80,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& key, const std::string& why) const {
-    throw Error(ErrorKind::model, path_ + ": " + key + ": " + why);
+    throw Error(ErrorKind::model, failure_message(path_, key + ": " + why));
   }
 
   json parse() const {
@@ -102,7 +99,7 @@ class Reader {
       json root = json::parse(text, shallow);
       if (root.is_object()) return root;
     } catch (const std::exception& e) {
-      throw Error(ErrorKind::model, path_ + ": is not JSON: " + e.what());
+      throw Error(ErrorKind::model, failure_message(path_, std::string("is not JSON: ") + e.what()));
     }
     throw Error(ErrorKind::model, path_ + ": is not a JSON object");
   }
@@ -146,6 +143,53 @@ class Reader {
       fail("sha256", "of " + name + " must be 64 lower-case hex digits");
     }
     return {dir_ + "/" + name, sha256};
+  }
+
+  bool bool_at(const json& object, const std::string& key) const {
+    const json& value = at(object, key);
+    if (!value.is_boolean()) fail(key, "must be true or false");
+    return value.get<bool>();
+  }
+
+  void read_tokenizer(const json& tokenizer, Manifest& m) const {
+    m.tokenizer = string_at(tokenizer, "kind");
+    const json& files = object_at(tokenizer, "files");
+    if (m.tokenizer == "wordpiece") {
+      m.lowercase = bool_at(tokenizer, "lowercase");
+      m.vocab = file_at(object_at(files, "vocab"));
+    } else if (m.tokenizer == "sentencepiece") {
+      m.vocab = file_at(object_at(files, "model"));
+      if (files.contains("charsmap")) m.charsmap = file_at(object_at(files, "charsmap"));
+      read_unigram(tokenizer, m);
+    } else {
+      fail("tokenizer.kind", "\"" + m.tokenizer + "\" is not known to this program");
+    }
+  }
+
+  void read_unigram(const json& tokenizer, Manifest& m) const {
+    const json& steps = at(tokenizer, "normalizer");
+    if (!steps.is_array() || steps.size() > kMaxListed) fail("tokenizer.normalizer", "must be a short list");
+    for (const json& name : steps) {
+      const auto step = parse_normalizer_step(name.is_string() ? name.get<std::string>() : "");
+      if (!step) fail("tokenizer.normalizer", name.dump() + " is not known to this program");
+      m.unigram.normalizer.push_back(*step);
+      if (*step == NormalizerStep::charsmap && !m.charsmap) fail("tokenizer.files.charsmap", "is missing");
+    }
+    m.unigram.split_white_space = bool_at(tokenizer, "split_white_space");
+    m.unigram.begin = string_at(tokenizer, "begin");
+    m.unigram.end = string_at(tokenizer, "end");
+    const json& specials = at(tokenizer, "special_tokens");
+    if (!specials.is_array() || specials.size() > kMaxListed) fail("tokenizer.special_tokens", "must be a short list");
+    for (const json& special : specials) {
+      const json& id = special.is_object() ? at(special, "id") : special;
+      if (!id.is_number_unsigned() || id > std::numeric_limits<TokenId>::max()) {
+        fail("tokenizer.special_tokens", "must be objects, each with the id of a token");
+      }
+      m.unigram.special_tokens.push_back({.text = string_at(special, "text"),
+                                          .id = id.get<TokenId>(),
+                                          .strip_left = bool_at(special, "strip_left"),
+                                          .normalized = bool_at(special, "normalized")});
+    }
   }
 
   void read_labels(const json& root, Manifest& m) const {

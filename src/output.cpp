@@ -181,7 +181,10 @@ class TextFormatter : public Formatter {
       }
       line += label + "  " + std::string(score.data(), error == std::errc() ? end : score.data());
     } else if (review.failure) {
-      line = "ERROR " + review.failure->kind + ": " + excerpt(review.failure->message, review.failure->message.size());
+      // The message names the record already.
+      out += "ERROR " + review.failure->kind + ": " + excerpt(review.failure->message, review.failure->message.size()) +
+             '\n';
+      return;
     }
     line += "  " + excerpt(review.id.text, review.id.text.size());
     const std::size_t used = line.size() + 2;

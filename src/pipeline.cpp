@@ -78,7 +78,7 @@ class Reader {
     windows_.clear();
     next_window_ = 0;
     if (item_.review.failure) {
-      ended_ = options_.fail_fast;
+      ended_ = options_.fail_fast && record_ >= options_.skip;
       finish(batch);
       return true;
     }

@@ -149,6 +149,7 @@ class ArchiveReader {
  private:
   static std::ptrdiff_t pull(archive* handle, void* self, const void** block);
   ByteStream::Status fetch(bool may_block);
+  ByteStream::Status look_ahead();
   ByteStream::Status finish(bool may_block);
   ByteStream::Status fail(int code);
 
@@ -166,6 +167,7 @@ class ArchiveReader {
   bool finished_ = false;             // libarchive saw the end
   bool broken_ = false;               // libarchive gave up
   bool interrupted_ = false;          // it gave up because the waiter was interrupted
+  std::exception_ptr ahead_failure_;  // what inner_ threw instead of the block that libarchive gets next
   std::exception_ptr inner_failure_;  // it gave up because inner_ threw
   std::string_view block_;            // decoded, not yet read
   std::int64_t position_ = 0;         // in the member

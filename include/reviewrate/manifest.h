@@ -8,6 +8,7 @@
 
 #include "reviewrate/pack.h"
 #include "reviewrate/rating.h"
+#include "reviewrate/unigram.h"
 
 namespace reviewrate {
 
@@ -29,10 +30,12 @@ struct Manifest {
   std::string license;
   PackageFile model;
   ModelInterface interface = ModelInterface::packed;
-  std::string torch_version;  ///< that exported the module; informative
-  std::string tokenizer = "wordpiece";
-  bool lowercase = true;
-  PackageFile vocab;
+  std::string torch_version;            ///< that exported the module; informative
+  std::string tokenizer = "wordpiece";  ///< or "sentencepiece"
+  bool lowercase = true;                ///< of WordPiece
+  UnigramOptions unigram;               ///< of SentencePiece
+  PackageFile vocab;                    ///< vocab.txt, or the SentencePiece model
+  std::optional<PackageFile> charsmap;  ///< normalization rules of SentencePiece
   std::vector<std::string> labels;
   std::optional<std::size_t> positive;  ///< index into labels
   std::size_t max_tokens = 512;

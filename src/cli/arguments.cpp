@@ -4,17 +4,20 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <map>
 
 #include "reviewrate/error.h"
 #include "reviewrate/torch_model.h"
+#include "shell_help.h"
 
 namespace reviewrate::cli {
 namespace {
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 all well; 1 some records failed (their error records say why); 2 usage;\n"
-    "3 model, environment or output failed; 4 a gate did not hold (verify); 130, 143 interrupted.";
+    "3 model, environment or output failed; 4 a gate did not hold (eval, diff, verify); 130, 143 interrupted.";
 
 const std::map<std::string, InputFormat> kInputFormats = {
     {"auto", InputFormat::automatic}, {"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl},
@@ -50,10 +53,11 @@ void add_model_options(CLI::App& app, Arguments& a) {
   app.add_option("--vocab", a.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
 }
 
-std::pair<std::string, std::string> field_and_value(const std::string& condition) {
+std::pair<std::string, std::string> field_and_value(const std::string& condition, const std::string& option,
+                                                    const std::string& form) {
   const std::size_t equals = condition.find('=');
   if (equals == 0 || equals == std::string::npos) {
-    throw CLI::ValidationError("--where", "\"" + condition + "\" must be FIELD=VALUE");
+    throw CLI::ValidationError(option, "\"" + condition + "\" must be " + form);
   }
   return {condition.substr(0, equals), condition.substr(equals + 1)};
 }
@@ -75,7 +79,8 @@ void add_input_options(CLI::App& app, Arguments& a) {
   app.add_option_function<std::vector<std::string>>(
          "--where",
          [&a](const std::vector<std::string>& conditions) {
-           for (const std::string& condition : conditions) a.input.where.push_back(field_and_value(condition));
+           for (const std::string& condition : conditions)
+             a.input.where.push_back(field_and_value(condition, "--where", "FIELD=VALUE"));
          },
          "Read only records whose FIELD is VALUE; may repeat, all must hold")
       ->type_name("FIELD=VALUE")
@@ -96,11 +101,7 @@ void add_inference_options(CLI::App& app, Arguments& a) {
       ->type_name("fp32");
 }
 
-void add_classify(CLI::App& app, Arguments& a) {
-  add_model_options(app, a);
-  app.add_option("-t,--text", a.texts, "Classify TEXT; may repeat")->type_name("TEXT")->allow_extra_args(false);
-  add_input_options(app, a);
-  add_inference_options(app, a);
+void add_scoring_options(CLI::App& app, Arguments& a) {
   add_choice(app, "--long-text", a.long_text, kLongTexts,
              "What to do with reviews longer than the model takes (default: as the model package says)");
   app.add_option("--stride", a.stride, "Tokens that neighbouring windows share")->capture_default_str()->type_name("N");
@@ -110,15 +111,78 @@ void add_classify(CLI::App& app, Arguments& a) {
       ->type_name("P");
   add_choice(app, "--rating", a.fitted_rating, kRatings,
              "Rating from p directly, or by the package's thresholds (default: linear)");
+}
+
+void add_classify(CLI::App& app, Arguments& a) {
+  add_model_options(app, a);
+  app.add_option("-t,--text", a.texts, "Classify TEXT; may repeat")->type_name("TEXT")->allow_extra_args(false);
+  add_input_options(app, a);
+  add_inference_options(app, a);
+  add_scoring_options(app, a);
   app.add_option("--pass", a.input.pass, "Carry these fields or columns through; * for all others")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->allow_extra_args(false);
   add_choice(app, "-f,--format", a.format, kOutputFormats, "Output format (default: text on a terminal, else jsonl)");
   app.add_option("-o,--output", a.output, "Write records to FILE instead of stdout")->type_name("FILE");
+  app.add_flag("--resume", a.resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
+  app.add_option("--summary", a.summary, "Write the closing figures to FILE as JSON")->type_name("FILE");
   app.add_flag("--fail-fast", a.fail_fast, "Stop at the first bad record");
-  app.add_flag("-q,--quiet", a.quiet, "No summary on stderr");
+  app.add_flag("-q,--quiet", a.quiet, "No progress and no closing line on stderr");
   app.footer(std::string("Example: reviewrate reviews.csv --text-field review -f csv -o rated.csv\n\n") + kExitCodes);
+}
+
+/// MEASURE=VALUE, and with `directed` only measures of which more or less is better.
+Bound bound(const std::string& option, const std::string& condition, bool directed) {
+  const auto [name, text] = field_and_value(condition, option, "MEASURE=VALUE");
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
+    throw CLI::ValidationError(option, "\"" + text + "\" is not a number");
+  }
+  std::string names;
+  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+    const auto measure = static_cast<Measure>(m);
+    if (directed && measure_direction(measure) == 0) continue;
+    if (measure_name(measure) == name) return {measure, value};
+    names += (names.empty() ? "" : ", ") + std::string(measure_name(measure));
+  }
+  throw CLI::ValidationError(option, "\"" + name + "\" is none of the measures " + names);
+}
+
+void add_eval(CLI::App& app, Arguments& a) {
+  add_model_options(app, a);
+  add_input_options(app, a);
+  app.add_option("--label-field", a.label_field,
+                 "Field or column that holds the label: a name of the model's, or 0 or 1")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--stars-field", a.stars_field, "Field or column that holds 1-10 stars")->type_name("NAME");
+  add_inference_options(app, a);
+  add_scoring_options(app, a);
+  app.add_option("--json", a.json, "Write all measures to FILE")->type_name("FILE");
+  app.add_option("--report", a.report, "Write a page with the curves to FILE")->type_name("FILE.html");
+  app.add_option("--junit", a.junit, "Write the gates as JUnit XML to FILE")->type_name("FILE.xml");
+  app.add_option("--baseline", a.baseline, "Compare with the --json of an earlier run")->type_name("FILE");
+  const auto add_gate = [&](const std::string& name, std::vector<Bound>& bounds, bool directed,
+                            const std::string& help) {
+    const auto take = [&bounds, name, directed](const std::vector<std::string>& conditions) {
+      for (const std::string& condition : conditions) bounds.push_back(bound(name, condition, directed));
+    };
+    app.add_option_function<std::vector<std::string>>(name, take, help)
+        ->type_name("MEASURE=VALUE")
+        ->allow_extra_args(false);
+  };
+  add_gate("--min", a.minimums, false, "Exit 4 if MEASURE is below VALUE; may repeat");
+  add_gate("--max", a.maximums, false, "Exit 4 if MEASURE is above VALUE; may repeat");
+  add_gate("--max-drop", a.max_drops, true,
+           "Exit 4 if MEASURE is worse than the baseline's by more than VALUE; may repeat");
+  app.add_flag("-q,--quiet", a.quiet, "No table on stderr");
+  app.footer(
+      "A file of a folder pos or neg has that label, and the stars of its name, ID_STARS.txt. Reviews without a\n"
+      "label (empty, -1, unsup) are left out and counted.\n"
+      "Example: reviewrate eval labelled.jsonl --stars-field stars --min f1=0.92 --report eval.html\n\n" +
+      std::string(kExitCodes));
 }
 
 }  // namespace
@@ -133,6 +197,19 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
              kExitCodes);
   CLI::App& classify = *app.add_subcommand("classify", "Classify reviews (the default command)");
   add_classify(classify, a);
+  CLI::App& eval = *app.add_subcommand("eval", "Measure the model on labelled reviews, and hold gates");
+  add_eval(eval, a);
+  CLI::App& diff = *app.add_subcommand("diff", "Compare two jsonl files of predictions by id");
+  diff.add_option("FILE", a.files, "The old and the new predictions; - is stdin")
+      ->type_name("OLD NEW")
+      ->expected(2)
+      ->required();
+  diff.add_option("--tolerance", a.tolerance,
+                  "Exit 4 above this change of probability, as for flipped labels, missing and added ids")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("P");
+  diff.footer("Example: reviewrate diff yesterday.jsonl today.jsonl --tolerance 1e-4\n\n" + std::string(kExitCodes));
   CLI::App& tokenize = *app.add_subcommand("tokenize", "Print the token ids of reviews as jsonl");
   add_model_options(tokenize, a);
   add_input_options(tokenize, a);
@@ -149,10 +226,14 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   add_model_options(info, a);
   info.footer("Example: reviewrate info -m models/imdb-small\n\n" + std::string(kExitCodes));
 
+  std::string shell_kind;
+  CLI::App& shell = *app.add_subcommand("shell-help", "Print a completion script or the man page")->group("");
+  shell.add_option("KIND", shell_kind, "")->required()->check(CLI::IsMember({"bash", "zsh", "fish", "man"}));
+
   // classify need not be named.
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  static constexpr std::array<std::string_view, 7> kFirstWords = {"classify", "tokenize", "verify",   "info",
-                                                                  "--help",   "-h",       "--version"};
+  static constexpr std::array<std::string_view, 10> kFirstWords = {
+      "classify", "shell-help", "eval", "diff", "tokenize", "verify", "info", "--help", "-h", "--version"};
   if (words.empty() || std::find(kFirstWords.begin(), kFirstWords.end(), words.front()) == kFirstWords.end()) {
     words.insert(words.begin(), "classify");
   }
@@ -167,6 +248,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorKind::usage, std::string(e.what()) + " (see reviewrate --help)");
   }
+  if (shell.parsed()) help = shell_help(app, shell_kind);
   if (!app.get_subcommands().empty()) a.command = app.get_subcommands().front()->get_name();
   return a;
 }

@@ -7,14 +7,21 @@
 #include <vector>
 
 #include "reviewrate/input.h"
+#include "reviewrate/metrics.h"
 #include "reviewrate/output.h"
 #include "reviewrate/pack.h"
 
 namespace reviewrate::cli {
 
+/// A measure and what a gate asks of it.
+struct Bound {
+  Measure measure;
+  double value;
+};
+
 /// The command line. Options that a command does not have keep their defaults.
 struct Arguments {
-  std::string command;  ///< classify, tokenize, verify, info
+  std::string command;  ///< classify, eval, diff, tokenize, verify, info
   std::vector<std::string> files;
   std::vector<std::string> texts;
   InputOptions input;
@@ -30,9 +37,22 @@ struct Arguments {
 
   std::optional<OutputFormat> format;
   std::string output;
+  std::string summary;
+  bool resume = false;
   bool fail_fast = false;
   bool quiet = false;
   std::optional<std::size_t> max_tokens;  ///< tokenize: 0 for no limit; empty: the model's
+
+  std::string label_field = "label";  ///< eval, as all that follow but the last
+  std::string stars_field;
+  std::string json;
+  std::string report;
+  std::string junit;
+  std::string baseline;
+  std::vector<Bound> minimums;
+  std::vector<Bound> maximums;
+  std::vector<Bound> max_drops;
+  double tolerance = 1e-6;  ///< diff
 };
 
 /// Reads the command line. Fills `help` instead where help or the version is asked for. Throws Error(usage).

@@ -2,24 +2,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <iostream>
+#include <optional>
 
 #include "commands.h"
 #include "exit_status.h"
+#include "inference.h"
+#include "journal.h"
 #include "package.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
+#include "summary.h"
 
 namespace reviewrate::cli {
 namespace {
 
-/// The files to read: those named, or stdin where that is no terminal.
-std::vector<std::string> input_files(const Arguments& a) {
-  if (!a.files.empty() || !a.texts.empty()) return a.files;
-  if (::isatty(STDIN_FILENO) != 0) {
-    throw Error(ErrorKind::usage, "nothing to read: name a FILE, pipe reviews in, or give one with --text (see reviewrate --help)");
-  }
-  return {"-"};
+bool is_regular(const std::string& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
 }
 
 /// Refuses to empty a file that is about to be read.
@@ -35,34 +37,29 @@ void check_output_is_no_input(const Arguments& a) {
   }
 }
 
-PipelineOptions pipeline_options(const Arguments& a, const Manifest& manifest, const Interruption& interruption) {
-  PipelineOptions options;
-  options.workers = a.workers > 0 ? a.workers : available_cpus();
-  options.window = {a.long_text.value_or(manifest.long_text), manifest.max_tokens, a.stride};
-  if (options.window.policy == LongText::windows && a.stride >= manifest.max_tokens - 2) {
-    throw Error(ErrorKind::usage, "--stride " + std::to_string(a.stride) + ": must be less than the " +
-                                      std::to_string(manifest.max_tokens - 2) + " tokens of a window");
+/// What a run can be resumed from is a file, and what it reads must be there a second time.
+void check_resumable(const Arguments& a, const std::vector<std::string>& files) {
+  if (!a.resume) return;
+  if (a.output.empty() || !is_regular(a.output)) throw Error(ErrorKind::usage, "--resume: needs --output FILE");
+  if (a.format == OutputFormat::text)
+    throw Error(ErrorKind::usage, "--resume: cannot go on with text, only jsonl, csv, tsv");
+  if (std::find(files.begin(), files.end(), "-") != files.end()) {
+    throw Error(ErrorKind::usage, "--resume: stdin cannot be read a second time: name a FILE");
   }
-  options.scorer = {manifest.positive, a.threshold, std::nullopt};
-  if (a.fitted_rating) {
-    if (!manifest.rating_thresholds) {
-      throw Error(ErrorKind::usage, "--rating fitted: model " + manifest.name + " brings no thresholds for it");
-    }
-    options.scorer.thresholds = manifest.rating_thresholds;
-  }
-  options.fail_fast = a.fail_fast;
-  options.stopped = &interruption.flag();
-  return options;
 }
 
 }  // namespace
 
-int classify(const Arguments& a, const Interruption& interruption) {
+int classify(const Arguments& arguments, const Interruption& interruption) {
+  Arguments a = arguments;
+  if (a.output == "-") a.output.clear();
   const std::vector<std::string> files = input_files(a);
   check_output_is_no_input(a);
+  check_resumable(a, files);
   Manifest manifest = find_manifest(a);
   const auto tokenizer = load_tokenizer(manifest);
   const auto model = load_model(manifest);
+  PipelineOptions options = pipeline_options(a, manifest, interruption);
 
   OutputOptions output;
   const bool terminal = a.output.empty() && ::isatty(STDOUT_FILENO) != 0;
@@ -70,22 +67,58 @@ int classify(const Arguments& a, const Interruption& interruption) {
   output.labels = manifest.labels;
   output.pass = a.input.pass;
   output.text_width = terminal_width(STDOUT_FILENO);
+  const bool columns = output.format == OutputFormat::csv || output.format == OutputFormat::tsv;
+  if (columns && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
+    throw Error(ErrorKind::usage, "--pass '*': csv and tsv need the columns by name");
+  }
   const auto formatter = make_formatter(output);
 
   InputWaiter waiter(a.output.empty());
   const auto source = open_source(a.texts, files, a.input, waiter);
-  OutputStream stream(a.output);
-  RecordWriter writer(stream, *formatter);
-  run_pipeline(*source, *tokenizer, *model, writer, pipeline_options(a, manifest, interruption));
-  writer.flush();
-  stream.close();
-
-  if (writer.failures() > 0 && !a.quiet) {
-    std::cerr << "reviewrate: " << writer.failures() << " of " << writer.records()
-              << " records failed: their records say why\n";
+  std::optional<Journal> journal;
+  if (!a.output.empty() && is_regular(a.output)) journal.emplace(a.output, output.format, a, manifest, files);
+  WrittenRecords written;
+  if (a.resume) {
+    const auto before = journal->resume();
+    if (!before) {
+      if (!a.quiet) std::cerr << "reviewrate: " << a.output << " is complete: nothing to do\n";
+      return count_written(a.output, output.format).failures > 0 ? kRecordsFailed : kOk;
+    }
+    written = *before;
   }
-  if (interruption.signal() != 0) return kInterrupted + interruption.signal();
-  return writer.failures() > 0 ? kRecordsFailed : kOk;
+  OutputStream stream(a.output, journal.has_value());
+  if (journal) {
+    if (written.bytes == 0) journal->starting();
+    stream.truncate(written.bytes);
+    journal->running();
+  }
+
+  Summary summary(manifest.labels);
+  summary.resumed = options.skip = written.records;
+  summary.failures = written.failures;
+  ProgressBar bar(*source, !a.quiet && !terminal);
+  RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar);
+  const auto begin = std::chrono::steady_clock::now();
+  run_pipeline(*source, *tokenizer, *model, writer, options);
+  writer.flush();  // of an empty input, the header
+  stream.close();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const bool interrupted = interruption.signal() != 0;
+  const bool stopped_early = interrupted || (a.fail_fast && summary.failures > written.failures);
+  if (journal && !stopped_early) journal->complete();
+
+  bar.clear();
+  // One clean record speaks for itself.
+  if (!a.quiet && (summary.records > 1 || summary.failures > 0)) {
+    std::cerr << "reviewrate: " << summary.line(seconds) << '\n';
+  }
+  if (!a.summary.empty()) {
+    OutputStream file(a.summary);
+    file.write(summary.json(seconds, interrupted));
+    file.close();
+  }
+  if (interrupted) return kInterrupted + interruption.signal();
+  return summary.failures > 0 ? kRecordsFailed : kOk;
 }
 
 }  // namespace reviewrate::cli

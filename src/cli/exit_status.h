@@ -8,7 +8,7 @@ enum ExitStatus : int {
   kRecordsFailed = 1,  ///< some records are error records
   kUsage = 2,
   kFailed = 3,         ///< model, environment or output failed
-  kGateFailed = 4,     ///< verify: the model does not give what it gave
+  kGateFailed = 4,     ///< eval, diff, verify: something is worse than it has to be
   kInterrupted = 128,  ///< plus the signal's number
 };
 

@@ -20,7 +20,8 @@ int info(const Arguments& a) {
                   {"sha256", sha256_file(manifest.model.path)},
                   {"interface", manifest.interface == ModelInterface::packed ? "packed" : "padded"},
                   {"torch", manifest.torch_version}};
-  out["tokenizer"] = {{"kind", manifest.tokenizer}, {"lowercase", manifest.lowercase}, {"vocab", manifest.vocab.path}};
+  out["tokenizer"] = {{"kind", manifest.tokenizer}, {"vocab", manifest.vocab.path}};
+  if (manifest.tokenizer == "wordpiece") out["tokenizer"]["lowercase"] = manifest.lowercase;
   out["labels"] = manifest.labels;
   out["positive"] = manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr;
   out["max_tokens"] = manifest.max_tokens;

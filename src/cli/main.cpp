@@ -23,6 +23,8 @@ int run(int argc, const char* const* argv) {
     return kOk;
   }
   const Interruption interruption;
+  if (arguments.command == "eval") return eval(arguments, interruption);
+  if (arguments.command == "diff") return diff(arguments, interruption);
   if (arguments.command == "tokenize") return tokenize(arguments, interruption);
   if (arguments.command == "verify") return verify(arguments, interruption);
   if (arguments.command == "info") return info(arguments);

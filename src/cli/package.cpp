@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "reviewrate/error.h"
+#include "reviewrate/sentencepiece.h"
 #include "reviewrate/torch_model.h"
 #include "reviewrate/vocab.h"
 #include "reviewrate/wordpiece.h"
@@ -59,6 +60,10 @@ Manifest find_manifest(const Arguments& arguments) {
 
 std::unique_ptr<Tokenizer> load_tokenizer(const Manifest& manifest) {
   check_sha256(manifest.vocab);
+  if (manifest.tokenizer == "sentencepiece") {
+    if (manifest.charsmap) check_sha256(*manifest.charsmap);
+    return load_sentencepiece(manifest.vocab.path, manifest.charsmap ? manifest.charsmap->path : "", manifest.unigram);
+  }
   return std::make_unique<WordPieceTokenizer>(Vocab::load(manifest.vocab.path),
                                               WordPieceOptions{.lowercase = manifest.lowercase});
 }

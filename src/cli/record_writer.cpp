@@ -13,9 +13,10 @@
 
 namespace reviewrate::cli {
 
-OutputStream::OutputStream(const std::string& path) : name_(path.empty() ? "stdout" : path), fd_(STDOUT_FILENO) {
+OutputStream::OutputStream(const std::string& path, bool keep)
+    : name_(path.empty() ? "stdout" : path), fd_(STDOUT_FILENO) {
   if (path.empty()) return;
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (keep ? 0 : O_TRUNC), 0666);
   if (fd_ < 0) fail("cannot be opened for writing");
 }
 
@@ -25,6 +26,10 @@ OutputStream::~OutputStream() {
 
 void OutputStream::fail(const char* what) const {
   throw Error(ErrorKind::output, name_ + ": " + what + ": " + std::strerror(errno));
+}
+
+void OutputStream::truncate(std::uint64_t size) {
+  if (::ftruncate(fd_, static_cast<off_t>(size)) != 0 || ::lseek(fd_, 0, SEEK_END) < 0) fail("cannot be truncated");
 }
 
 void OutputStream::write(const std::string& bytes) {
@@ -50,13 +55,13 @@ void OutputStream::close() {
 
 void RecordWriter::write(const Outcome& outcome) {
   formatter_.append(outcome, buffer_);
-  ++records_;
-  if (!outcome.prediction) ++failures_;
+  summary_.add(outcome);
 }
 
 void RecordWriter::flush() {
-  stream_.write(buffer_);
+  if (!buffer_.empty()) stream_.write(buffer_);
   buffer_.clear();
+  bar_.update(summary_.records);
 }
 
 }  // namespace reviewrate::cli

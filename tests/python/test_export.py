@@ -247,7 +247,7 @@ def test_difference_is_not_put_in_place(source: Path, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"model_type": "bert", "architectures": ["BertForSequenceClassification"]}, "not a DistilBERT"),
+        ({"model_type": "bert", "architectures": ["BertForSequenceClassification"]}, "state dictionary"),
         ({"architectures": ["DistilBertForMaskedLM"]}, "DistilBertForMaskedLM"),
         ({"activation": "silu"}, "activation silu"),
         ({"problem_type": "multi_label_classification"}, "multi_label_classification"),

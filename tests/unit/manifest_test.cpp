@@ -82,6 +82,45 @@ TEST_CASE("manifest: a valid one is read") {
   REQUIRE(m.reference);
 }
 
+TEST_CASE("manifest: a SentencePiece tokenizer") {
+  using Catch::Contains;
+  const std::string sum(64, 'a');
+  const json file = {{"file", "x.bin"}, {"sha256", sum}};
+  json text = valid();
+  text["tokenizer"] = {
+      {"kind", "sentencepiece"},
+      {"normalizer", {"charsmap", "strip-right"}},
+      {"split_white_space", false},
+      {"begin", "<s>"},
+      {"end", "</s>"},
+      {"special_tokens", {{{"text", "<mask>"}, {"id", 9}, {"strip_left", true}, {"normalized", false}}}},
+      {"files", {{"model", file}, {"charsmap", file}}}};
+  const TempFolder folder;
+  const Manifest m = read_manifest(folder.write("manifest.json", text.dump()));
+  CHECK(m.tokenizer == "sentencepiece");
+  CHECK(m.unigram.normalizer == std::vector{NormalizerStep::charsmap, NormalizerStep::strip_right});
+  CHECK(m.unigram.begin == "<s>");
+  REQUIRE(m.unigram.special_tokens.size() == 1);
+  CHECK(m.unigram.special_tokens[0].id == 9);
+  CHECK(m.unigram.special_tokens[0].strip_left);
+  CHECK(m.charsmap);
+
+  const auto with = [&](const char* key, const json& value) {
+    json changed = text;
+    changed["tokenizer"][json::json_pointer(key)] = value;
+    return complaint(changed.dump());
+  };
+  CHECK_THAT(with("/normalizer", {"nfc"}), Contains("\"nfc\" is not known"));
+  CHECK_THAT(with("/normalizer", {1}), Contains("1 is not known"));
+  CHECK_THAT(with("/normalizer", "charsmap"), Contains("must be a short list"));
+  CHECK_THAT(with("/files", {{"model", file}}), Contains("charsmap: is missing"));
+  CHECK_THAT(with("/split_white_space", 1), Contains("must be true or false"));
+  CHECK_THAT(with("/special_tokens/0/id", -1), Contains("special_tokens"));
+  CHECK_THAT(with("/special_tokens/0/id", 1e10), Contains("special_tokens"));
+  CHECK_THAT(with("/special_tokens/0", "<mask>"), Contains("special_tokens"));
+  CHECK_THAT(with("/special_tokens", json(2000, json::object())), Contains("must be a short list"));
+}
+
 TEST_CASE("manifest: the default package's is read") {
   const Manifest m = read_manifest(REVIEWRATE_MODEL_DIR);
   CHECK(m.labels == std::vector<std::string>{"NEGATIVE", "POSITIVE"});

@@ -1,0 +1,85 @@
+"""Draws the curves of `reviewrate eval --json FILE` as pictures: ROC, precision-recall, reliability, rating against stars.
+
+Example: reviewrate eval labelled.jsonl --json eval.json && python scripts/plot_eval.py eval.json curves.png curves.svg
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def measure(report: dict[str, Any], name: str) -> str:
+    """A measure over all reviews, for people."""
+    value = report["parts"]["all"]["measures"][name]
+    return "not defined" if value is None else f"{value:.4f}"
+
+
+def draw_curve(axes: Axes, title: str, x: tuple[str, list[float | None]], y: tuple[str, list[float | None]], base: list[float]) -> None:
+    """A curve over the unit square; `base` is the height of the dashed line of a guess, at its left and right."""
+    points = [(a, b) for a, b in zip(x[1], y[1], strict=True) if a is not None and b is not None]
+    axes.plot([0, 1], base, linestyle="--", color="0.6", linewidth=1)
+    axes.plot([a for a, _ in points], [b for _, b in points])
+    axes.set(title=title, xlabel=x[0], ylabel=y[0], xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+
+
+def draw_reliability(axes: Axes, report: dict[str, Any]) -> None:
+    """The share of right labels against the confidence; a dot's area is its bin's share of the reviews."""
+    bins = report["calibration"]
+    count = sum(b["reviews"] for b in bins)
+    confidence, accuracy = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
+    axes.plot([0.5, 1], [0.5, 1], linestyle="--", color="0.6", linewidth=1)
+    axes.plot(confidence, accuracy)
+    axes.scatter(confidence, accuracy, s=[10 + 300 * b["reviews"] / count for b in bins])
+    axes.set(title=f"Reliability, calibration error {measure(report, 'ece')}", xlim=(0.49, 1.01), ylim=(0, 1.05))
+    axes.set(xlabel="confidence max(p, 1 - p)", ylabel="share of right labels")
+
+
+def draw_ratings(axes: Axes, report: dict[str, Any]) -> None:
+    """How often each rating was given, among the reviews of as many stars."""
+    rows = report["ratings_by_stars"]
+    if not rows:
+        axes.text(0.5, 0.5, "no stars given", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    shares = [[count / sum(row["ratings_1_to_10"]) for count in row["ratings_1_to_10"]] for row in rows]
+    axes.imshow(list(zip(*shares, strict=True)), origin="lower", cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    step = math.ceil(len(rows) / 12)
+    axes.set_xticks(range(0, len(rows), step), [f"{row['stars']:g}" for row in rows[::step]])
+    axes.set_yticks(range(10), [str(rating) for rating in range(1, 11)])
+    axes.set(title=f"Rating against stars, mean distance {measure(report, 'rating_mae')}", xlabel="stars", ylabel="rating")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path, help="what reviewrate eval --json wrote")
+    parser.add_argument("picture", type=Path, nargs="+", help="where to draw; the ending (.png, .svg, .pdf) is the format")
+    arguments = parser.parse_args()
+    report = json.loads(arguments.report.read_text(encoding="utf-8"))
+    if report["input"]["labelled"] == report["input"]["failed"]:
+        parser.error(f"{arguments.report}: holds no classified reviews")
+
+    figure = Figure(figsize=(10, 9), layout="constrained")  # without pyplot, no display is asked for
+    axes = figure.subplots(2, 2)
+    curve, confusion = report["curve"], report["parts"]["all"]["confusion"]
+    positive = (confusion["true_positive"] + confusion["false_negative"]) / sum(confusion.values())
+    found = curve["true_positive_rate"]
+    title = f"ROC curve, area {measure(report, 'roc_auc')}"
+    draw_curve(axes[0, 0], title, ("false positive rate", curve["false_positive_rate"]), ("true positive rate", found), [0, 1])
+    title = f"Precision-recall curve, average {measure(report, 'average_precision')}"
+    draw_curve(axes[0, 1], title, ("recall", found), ("precision", curve["precision"]), [positive, positive])
+    draw_reliability(axes[1, 0], report)
+    draw_ratings(axes[1, 1], report)
+    figure.suptitle(f"{report['model']['name']}, {report['precision']}, {report['parts']['all']['reviews']} reviews")
+    for picture in arguments.picture:
+        figure.savefig(picture, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

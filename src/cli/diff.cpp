@@ -1,0 +1,190 @@
+// reviewrate diff: compares two files of predictions by id.
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <unordered_map>
+
+#include "commands.h"
+#include "exit_status.h"
+#include "record_writer.h"
+#include "reviewrate/error.h"
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr std::size_t kShown = 20;
+
+/// What is compared of a record.
+struct Line {
+  std::string id;  ///< as JSON, so that 5 and "5" differ
+  std::string label;
+  double p = 0;
+  bool failed = false;  ///< an error record; the label is its kind
+
+  std::string words() const {
+    std::ostringstream out;
+    out.imbue(std::locale::classic());
+    out << label;
+    if (!failed) out << ' ' << p;
+    return out.str();
+  }
+};
+
+/// Reads predictions line by line.
+class Predictions {
+ public:
+  explicit Predictions(std::string path) : path_(std::move(path)), stream_(&std::cin) {
+    if (path_ == "-") return;
+    file_.open(path_, std::ios::binary);
+    if (!file_) throw Error(ErrorKind::input, path_ + ": cannot be opened");
+    stream_ = &file_;
+  }
+
+  /// The next record, or false at the end. Lines that are no record are told and counted.
+  bool next(Line& line) {
+    for (std::string text; std::getline(*stream_, text);) {
+      ++number_;
+      try {
+        line = parse(nlohmann::json::parse(text));
+        return true;
+      } catch (const nlohmann::json::exception&) {
+        if (++broken_ <= kShown)
+          std::cerr << "reviewrate: diff: " << path_ << ":" << number_ << ": is no prediction record\n";
+      }
+    }
+    if (stream_->bad()) throw Error(ErrorKind::input, path_ + ": cannot be read");
+    return false;
+  }
+
+  std::size_t broken() const { return broken_; }
+
+ private:
+  static Line parse(const nlohmann::json& record) {
+    Line line;
+    line.id = record.at("id").dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    line.failed = record.contains("error");
+    line.label = line.failed ? "ERROR " + record.at("error").at("kind").get<std::string>()
+                             : record.at("label").get<std::string>();
+    if (!line.failed) line.p = record.at(record.contains("p_positive") ? "p_positive" : "score").get<double>();
+    return line;
+  }
+
+  std::string path_;
+  std::ifstream file_;
+  std::istream* stream_;
+  std::size_t number_ = 0;
+  std::size_t broken_ = 0;
+};
+
+/// Pairs the records of two files by id, the first of an id with the first, the second with the second. Files in the
+/// same order take no memory: only records whose partner is still to come are kept.
+class Pairing {
+ public:
+  void add(bool is_new, Line line) {
+    Waiting& partners = waiting_[is_new ? 0 : 1];
+    if (const auto found = partners.find(line.id); found != partners.end()) {
+      const Line partner = std::move(found->second.front());
+      found->second.pop_front();
+      if (found->second.empty()) partners.erase(found);
+      is_new ? compare(partner, line) : compare(line, partner);
+    } else {
+      std::string id = line.id;
+      waiting_[is_new ? 1 : 0][std::move(id)].push_back(std::move(line));
+    }
+  }
+
+  /// What was found, for people. True if all is within `tolerance`.
+  bool report(double tolerance, std::string& out) const {
+    const std::size_t missing = count(waiting_[0]);
+    const std::size_t added = count(waiting_[1]);
+    std::ostringstream text;
+    text.imbue(std::locale::classic());
+    text << compared_ << " compared, " << missing << " missing, " << added << " added, " << flips_
+         << " labels flipped, largest change of probability " << largest_ << " (tolerance " << tolerance << ")\n";
+    list(text, "missing", waiting_[0]);
+    list(text, "added", waiting_[1]);
+    for (const Change& c : flipped_) text << "flip " << c.id << ": " << c.words << '\n';
+    for (const Change& c : changed_) {
+      if (c.size > tolerance) text << "change " << c.id << ": " << c.words << '\n';
+    }
+    out = text.str();
+    return missing == 0 && added == 0 && flips_ == 0 && largest_ <= tolerance;
+  }
+
+ private:
+  using Waiting = std::unordered_map<std::string, std::deque<Line>>;
+
+  struct Change {
+    std::string id;
+    std::string words;
+    double size;
+  };
+
+  void compare(const Line& before, const Line& after) {
+    ++compared_;
+    const bool flip = before.label != after.label;
+    const double size = before.failed || after.failed ? 0 : std::abs(after.p - before.p);
+    largest_ = std::max(largest_, size);
+    flips_ += flip ? 1 : 0;
+    if (flip) keep(flipped_, {before.id, before.words() + " -> " + after.words(), size});
+    if (!flip && size > 0) keep(changed_, {before.id, before.words() + " -> " + after.words(), size});
+  }
+
+  /// Keeps the largest.
+  static void keep(std::vector<Change>& kept, Change change) {
+    const auto larger = [](const Change& a, const Change& b) { return a.size > b.size; };
+    kept.insert(std::upper_bound(kept.begin(), kept.end(), change, larger), change);
+    if (kept.size() > kShown) kept.pop_back();
+  }
+
+  static std::size_t count(const Waiting& waiting) {
+    std::size_t n = 0;
+    for (const auto& [id, lines] : waiting) n += lines.size();
+    return n;
+  }
+
+  static void list(std::ostream& text, const char* what, const Waiting& waiting) {
+    std::vector<std::string> ids;
+    for (const auto& [id, lines] : waiting) ids.insert(ids.end(), lines.size(), id);
+    std::sort(ids.begin(), ids.end());  // the map's order is nobody's
+    for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) text << what << ' ' << ids[i] << '\n';
+  }
+
+  std::array<Waiting, 2> waiting_;  // of the old file, of the new one
+  std::size_t compared_ = 0;
+  std::size_t flips_ = 0;
+  double largest_ = 0;
+  std::vector<Change> flipped_;
+  std::vector<Change> changed_;
+};
+
+}  // namespace
+
+int diff(const Arguments& a, const Interruption& interruption) {
+  Predictions before(a.files.at(0)), after(a.files.at(1));
+  Pairing pairing;
+  bool more_before = true, more_after = true;
+  Line line;
+  while ((more_before || more_after) && !interruption.flag().load()) {
+    more_before = more_before && before.next(line);
+    if (more_before) pairing.add(false, std::move(line));
+    more_after = more_after && after.next(line);
+    if (more_after) pairing.add(true, std::move(line));
+  }
+  if (interruption.signal() != 0) return kInterrupted + interruption.signal();
+  std::string text;
+  const bool same = pairing.report(a.tolerance, text);
+  OutputStream stream("");
+  stream.write(text);
+  stream.close();
+  const std::size_t broken = before.broken() + after.broken();
+  if (broken > 0) std::cerr << "reviewrate: diff: " << broken << " lines could not be compared\n";
+  if (!same) return kGateFailed;
+  return broken > 0 ? kRecordsFailed : kOk;
+}
+
+}  // namespace reviewrate::cli

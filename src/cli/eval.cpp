@@ -1,0 +1,427 @@
+// reviewrate eval: classifies labelled reviews, measures, reports, and holds the gates.
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "commands.h"
+#include "eval_report.h"
+#include "exit_status.h"
+#include "inference.h"
+#include "package.h"
+#include "record_writer.h"
+#include "reviewrate/error.h"
+#include "reviewrate/record_reader.h"
+#include "summary.h"
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr std::size_t kMistakes = 20;
+constexpr std::size_t kFailures = 10;
+constexpr std::size_t kExcerptBytes = 600;
+constexpr std::size_t kResamples = 1000;
+constexpr std::uint64_t kSeed = 1;
+constexpr std::string_view kUnlabelled = "unsup";  // aclImdb's name for reviews without a label
+
+/// SHA-256 of strings, each with its length before it.
+class Checksum {
+ public:
+  Checksum() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+
+  void add(const std::string& text) {
+    const std::string size = std::to_string(text.size()) + ":";
+    EVP_DigestUpdate(context_.get(), size.data(), size.size());
+    EVP_DigestUpdate(context_.get(), text.data(), text.size());
+  }
+
+  std::string hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+    std::string out;
+    for (unsigned int i = 0; i < size; ++i) {
+      for (const unsigned int half : {digest[i] / 16U, digest[i] % 16U}) out += "0123456789abcdef"[half];
+    }
+    return out;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::optional<double> number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+const Value* find(const Review& review, const std::string& name) {
+  const auto found =
+      std::find_if(review.passed.begin(), review.passed.end(), [&](const Field& f) { return f.name == name; });
+  return found == review.passed.end() ? nullptr : &found->value;
+}
+
+bool is_blank(const Value& value) {
+  return value.text.find_first_not_of(" \t\r\n") == std::string::npos || (value.json && value.text == "null");
+}
+
+/// Lets through the reviews that have a label, with label (0, 1) and stars as their passed columns "label" and "stars",
+/// and the failed ones.
+class LabelledSource : public Source {
+ public:
+  LabelledSource(Source& source, const Arguments& arguments, const Manifest& manifest)
+      : source_(source), arguments_(arguments), manifest_(manifest) {}
+
+  Status next(Review& review, bool may_block) override {
+    while (true) {
+      const Status status = source_.next(review, may_block);
+      if (status != Status::review) return status;
+      const bool failed_before = review.failure.has_value();
+      Truth truth;
+      if (!failed_before) truth = find_truth(review);
+      if (!truth.problem.empty()) {
+        review.failure = Failure{"label", failure_message(review.id.text, truth.problem)};
+        review.text.clear();
+      }
+      if (!review.failure && !truth.positive) {
+        ++unlabelled_;
+        continue;
+      }
+      const std::string label = review.failure ? "x" : *truth.positive ? "1" : "0";
+      checksum_.add(review.id.text);
+      checksum_.add(label);
+      checksum_.add(review.text);
+      review.passed = {{"label", {label}}};
+      if (truth.stars) review.passed.push_back({"stars", *truth.stars});
+      return status;
+    }
+  }
+
+  std::uint64_t bytes_read() const override { return source_.bytes_read(); }
+  std::uint64_t bytes_total() const override { return source_.bytes_total(); }
+
+  std::size_t unlabelled() const { return unlabelled_; }
+  std::string checksum() { return checksum_.hex(); }
+
+ private:
+  struct Truth {
+    std::optional<bool> positive;  // empty: no label
+    std::optional<Value> stars;
+    std::string problem;
+  };
+
+  Truth find_truth(const Review& review) const {
+    // A record with fields has its text among them; lines and whole files have nothing but their path.
+    if (find(review, arguments_.input.text_field) == nullptr) return truth_of_path(review.id.text);
+    Truth truth;
+    const Value* label = find(review, arguments_.label_field);
+    if (label == nullptr || is_blank(*label)) return truth;
+    truth.positive = named_label(label->text);
+    const std::optional<double> index = number(label->text);
+    if (!truth.positive && index && (*index == 0 || *index == 1))
+      truth.positive = (*index == 1) == (*manifest_.positive == 1);
+    if (!truth.positive && lower(label->text) != kUnlabelled && index != -1.0) {
+      truth.problem = "the label is " + json_string(label->text.substr(0, 80)) + ", and must be " +
+                      manifest_.labels[0] + " (0), " + manifest_.labels[1] + " (1) or, for none, empty or -1";
+    }
+    if (const Value* stars = find(review, arguments_.stars_field);
+        truth.positive && stars != nullptr && !is_blank(*stars)) {
+      if (number(stars->text))
+        truth.stars = *stars;
+      else
+        truth.problem = "the stars are " + json_string(stars->text.substr(0, 80)) + ", and must be a number";
+    }
+    return truth;
+  }
+
+  /// As in aclImdb: .../pos/ID_STARS.txt. The innermost folder that is a label counts.
+  Truth truth_of_path(const std::string& path) const {
+    Truth truth;
+    std::size_t end = path.rfind('/');
+    const std::string file = path.substr(end == std::string::npos ? 0 : end + 1);
+    while (!truth.positive && end != std::string::npos) {
+      const std::size_t slash = end == 0 ? std::string::npos : path.rfind('/', end - 1);
+      const std::size_t begin = slash == std::string::npos ? 0 : slash + 1;
+      const std::string folder = path.substr(begin, end - begin);
+      if (lower(folder) == kUnlabelled) return truth;
+      truth.positive = named_label(folder);
+      end = slash;
+    }
+    const std::size_t dot = file.find('.');
+    const std::size_t underscore = file.rfind('_', dot);
+    if (dot != std::string::npos && underscore != std::string::npos) {
+      const std::string stars = file.substr(underscore + 1, dot - underscore - 1);
+      if (number(stars)) truth.stars = Value{stars};
+    }
+    return truth;
+  }
+
+  std::optional<bool> named_label(const std::string& text) const {
+    const std::string name = lower(text);
+    const std::size_t positive = *manifest_.positive;
+    if (name == "pos" || name == lower(manifest_.labels[positive])) return true;
+    if (name == "neg" || name == lower(manifest_.labels[1 - positive])) return false;
+    return std::nullopt;
+  }
+
+  Source& source_;
+  const Arguments& arguments_;
+  const Manifest& manifest_;
+  Checksum checksum_;
+  std::size_t unlabelled_ = 0;
+};
+
+/// The beginning of a text, cut between code points.
+std::string excerpt(const std::string& text) {
+  if (text.size() <= kExcerptBytes) return text;
+  std::size_t end = kExcerptBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end) + "\xE2\x80\xA6";
+}
+
+/// Keeps of each outcome what the measures need.
+class Collector : public Sink {
+ public:
+  Collector(EvalReport& report, std::size_t positive, ProgressBar& bar)
+      : report_(report), positive_(positive), bar_(bar) {}
+
+  void write(const Outcome& outcome) override {
+    ++report_.labelled;
+    if (!outcome.prediction) {
+      ++report_.failed;
+      report_.outcomes += 'x';
+      if (report_.failures.size() < kFailures) report_.failures.push_back(*outcome.review.failure);
+      return;
+    }
+    const Prediction& prediction = *outcome.prediction;
+    Observation o;
+    o.p = *prediction.positive;
+    o.positive = find(outcome.review, "label")->text == "1";
+    o.rating = *prediction.rating;
+    if (const Value* stars = find(outcome.review, "stars"); stars != nullptr) o.stars = number(stars->text);
+    const bool right = (prediction.label == positive_) == o.positive;
+    report_.outcomes += right ? '1' : '0';
+    if (!right)
+      keep_mistake({outcome.review.id.text, "", o.p, o.positive, o.stars, prediction.tokens}, outcome.review.text);
+    observations_.push_back(o);
+    is_long_.push_back(prediction.tokens > report_.max_tokens);
+  }
+
+  void flush() override { bar_.update(report_.labelled); }
+
+  std::vector<Observation> all() const { return observations_; }
+
+  std::vector<Observation> part(bool is_long) const {
+    std::vector<Observation> out;
+    for (std::size_t i = 0; i < observations_.size(); ++i) {
+      if (is_long_[i] == is_long) out.push_back(observations_[i]);
+    }
+    return out;
+  }
+
+ private:
+  void keep_mistake(Mistake mistake, const std::string& text) {
+    std::vector<Mistake>& kept = report_.mistakes;
+    const auto surer = [](const Mistake& a, const Mistake& b) { return a.confidence() > b.confidence(); };
+    const auto place = std::upper_bound(kept.begin(), kept.end(), mistake, surer);
+    if (place == kept.end() && kept.size() >= kMistakes) return;
+    mistake.text = excerpt(text);
+    kept.insert(place, std::move(mistake));
+    if (kept.size() > kMistakes) kept.pop_back();
+  }
+
+  EvalReport& report_;
+  std::size_t positive_;
+  ProgressBar& bar_;
+  std::vector<Observation> observations_;
+  std::vector<bool> is_long_;
+};
+
+/// What an earlier run's --json said.
+struct Baseline {
+  Measures measures;
+  std::string input_sha256;
+  std::string outcomes;
+};
+
+Baseline read_baseline(const std::string& path) {
+  const std::string where = "baseline " + path;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorKind::input, where + ": cannot be opened");
+  try {
+    const nlohmann::json json = nlohmann::json::parse(file);
+    Baseline baseline;
+    for (const auto& [name, value] : json.at("parts").at("all").at("measures").items()) {
+      const std::optional<Measure> measure = parse_measure(name);
+      if (measure && !value.is_null()) baseline.measures[static_cast<std::size_t>(*measure)] = value.get<double>();
+    }
+    baseline.input_sha256 = json.at("input").at("sha256").get<std::string>();
+    baseline.outcomes = json.at("outcomes").get<std::string>();
+    return baseline;
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(ErrorKind::input, where + ": is no report of reviewrate eval: " + e.what());
+  }
+}
+
+/// Says whether old and new differ by more than chance, where both saw the same reviews.
+void judge_by_chance(const Baseline& old, const EvalReport& report, Comparison& comparison) {
+  if (old.input_sha256 != report.input_sha256 || old.outcomes.size() != report.outcomes.size()) {
+    comparison.verdict = "The baseline saw other reviews: whether the difference is more than chance cannot be told.";
+    return;
+  }
+  std::size_t only_old = 0, only_new = 0;
+  for (std::size_t i = 0; i < old.outcomes.size(); ++i) {
+    only_old += old.outcomes[i] == '1' && report.outcomes[i] == '0' ? 1 : 0;
+    only_new += old.outcomes[i] == '0' && report.outcomes[i] == '1' ? 1 : 0;
+  }
+  comparison.mcnemar = mcnemar_exact(only_old, only_new);
+  comparison.verdict =
+      "Right before and wrong now: " + std::to_string(only_old) +
+      " reviews; wrong before and right now: " + std::to_string(only_new) +
+      ". Exact McNemar test: p = " + decimals(comparison.mcnemar) +
+      (*comparison.mcnemar < 0.05 ? ", more than chance (at 5 %)." : ", no more than chance (at 5 %).");
+}
+
+std::string shortest(double value) {
+  std::array<char, 32> digits{};
+  return {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr};
+}
+
+void hold_gates(const Arguments& a, const std::optional<Baseline>& baseline, EvalReport& report) {
+  const Measures& measures = report.parts.front().evaluation.measures();
+  const auto gate = [&](const Bound& bound, const char* relation, auto holds) {
+    const std::optional<double> value = measures[static_cast<std::size_t>(bound.measure)];
+    const std::string found = value ? "it is " + shortest(*value) : "it is not defined for these reviews";
+    report.gates.push_back({std::string(measure_name(bound.measure)) + relation + shortest(bound.value),
+                            value && holds(*value, bound.value), found});
+  };
+  for (const Bound& bound : a.minimums) gate(bound, " >= ", [](double value, double least) { return value >= least; });
+  for (const Bound& bound : a.maximums) gate(bound, " <= ", [](double value, double most) { return value <= most; });
+  if (!baseline) return;
+
+  report.comparison.emplace();
+  judge_by_chance(*baseline, report, *report.comparison);
+  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+    report.comparison->changes.push_back({static_cast<Measure>(m), baseline->measures[m], measures[m]});
+  }
+  for (const Bound& bound : a.max_drops) {
+    const Change& change = report.comparison->changes[static_cast<std::size_t>(bound.measure)];
+    Gate drop{std::string(measure_name(bound.measure)) + " no more than " + shortest(bound.value) + " worse", false,
+              "it is not defined for these reviews or for the baseline"};
+    if (change.before && change.after) {
+      // 0.93 - 0.928 is a little above 0.002 in binary.
+      constexpr double kRounding = 1e-12;
+      const double worse = measure_direction(bound.measure) * (*change.before - *change.after);
+      drop.holds = worse <= bound.value + kRounding;
+      drop.found = "it was " + shortest(*change.before) + " and is " + shortest(*change.after);
+    }
+    report.gates.push_back(drop);
+  }
+}
+
+/// An empty path asks for nothing; - is stdout.
+void write_file(const std::string& path, const std::string& content) {
+  if (path.empty()) return;
+  OutputStream stream(path == "-" ? "" : path);
+  stream.write(content);
+  stream.close();
+}
+
+}  // namespace
+
+int eval(const Arguments& a, const Interruption& interruption) {
+  const std::vector<std::string> files = input_files(a);
+  if (!a.max_drops.empty() && a.baseline.empty()) throw Error(ErrorKind::usage, "--max-drop: needs a --baseline");
+  std::optional<Baseline> baseline;
+  if (!a.baseline.empty()) baseline = read_baseline(a.baseline);
+  for (const std::string& path : {a.json, a.report, a.junit}) {
+    // Better told now than after an hour; what stands in the file is left until there is something new.
+    if (!path.empty() && path != "-" && !std::ofstream(path, std::ios::app))
+      throw Error(ErrorKind::output, path + ": cannot be opened for writing");
+  }
+  Manifest manifest = find_manifest(a);
+  const auto tokenizer = load_tokenizer(manifest);
+  const auto model = load_model(manifest);
+  if (manifest.labels.size() != 2 || !manifest.positive) {
+    throw Error(ErrorKind::usage, "eval: model " + manifest.name + ": must have two labels, one of them positive");
+  }
+  const PipelineOptions options = pipeline_options(a, manifest, interruption);
+
+  EvalReport report;
+  report.model = manifest.name;
+  report.model_sha256 = manifest.model.sha256.empty() ? sha256_file(manifest.model.path) : manifest.model.sha256;
+  report.precision = a.precision;
+  report.long_text = long_text_name(options.window.policy);
+  report.rating = a.fitted_rating ? "fitted" : "linear";
+  report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
+  report.max_tokens = manifest.max_tokens;
+  report.threshold = a.threshold;
+
+  InputOptions input = a.input;
+  input.pass = {a.label_field, a.input.text_field};
+  if (!a.stars_field.empty()) input.pass.push_back(a.stars_field);
+  InputWaiter waiter(false);
+  const auto source = open_source({}, files, input, waiter);
+  LabelledSource labelled(*source, a, manifest);
+  ProgressBar bar(*source, !a.quiet);
+  Collector collector(report, *manifest.positive, bar);
+  run_pipeline(labelled, *tokenizer, *model, collector, options);
+  bar.clear();
+  if (interruption.signal() != 0) {
+    std::cerr << "reviewrate: eval: interrupted after " << report.labelled
+              << " labelled reviews; nothing is reported\n";
+    return kInterrupted + interruption.signal();
+  }
+
+  report.unlabelled = labelled.unlabelled();
+  report.input_sha256 = labelled.checksum();
+  const std::string limit = std::to_string(report.max_tokens) + " tokens";
+  const auto add_part = [&](const char* key, const std::string& title, std::vector<Observation> observations) {
+    Evaluation evaluation(std::move(observations), a.threshold);
+    auto intervals = evaluation.intervals(kResamples, kSeed);
+    report.parts.push_back({key, title, std::move(evaluation), intervals});
+  };
+  add_part("all", "all", collector.all());
+  add_part("short", "<= " + limit, collector.part(false));
+  add_part("long", "> " + limit, collector.part(true));
+  hold_gates(a, baseline, report);
+
+  write_file(a.json, report_json(report));
+  write_file(a.report, report_html(report));
+  write_file(a.junit, report_junit(report));
+  if (!a.quiet) std::cerr << report_text(report);
+  for (const Failure& failure : report.failures) std::cerr << "reviewrate: eval: " << failure.message << '\n';
+  if (report.failed > report.failures.size()) {
+    std::cerr << "reviewrate: eval: and " << report.failed - report.failures.size() << " more failed\n";
+  }
+  if (report.labelled == 0) {
+    std::cerr << "reviewrate: eval: no review has a label: it is the field --label-field (" << a.label_field
+              << "), or a folder pos or neg in the path\n";
+  }
+  bool all_hold = true;
+  for (const Gate& gate : report.gates) {
+    all_hold = all_hold && gate.holds;
+    if (!gate.holds || !a.quiet) {
+      std::cerr << "reviewrate: eval: gate " << gate.name << (gate.holds ? " holds: " : " DOES NOT HOLD: ")
+                << gate.found << '\n';
+    }
+  }
+  if (!all_hold) return kGateFailed;
+  return report.failed > 0 || report.labelled == 0 ? kRecordsFailed : kOk;
+}
+
+}  // namespace reviewrate::cli

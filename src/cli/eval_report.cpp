@@ -1,0 +1,201 @@
+// An evaluation as a table for the terminal, as JSON and as JUnit's XML.
+#include "eval_report.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace reviewrate::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kCurvePoints = 500;
+
+Json json_of(std::optional<double> value) { return value ? Json(*value) : Json(nullptr); }
+
+Json part_json(const Part& part) {
+  Json measures, intervals;
+  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+    const std::string name(measure_name(static_cast<Measure>(m)));
+    measures[name] = json_of(part.evaluation.measures()[m]);
+    intervals[name] = part.intervals[m] ? Json{part.intervals[m]->low, part.intervals[m]->high} : Json(nullptr);
+  }
+  const Confusion c = part.evaluation.confusion();
+  return {{"reviews", part.evaluation.size()},
+          {"measures", measures},
+          {"intervals", intervals},
+          {"confusion",
+           {{"true_positive", c.true_positive},
+            {"false_positive", c.false_positive},
+            {"true_negative", c.true_negative},
+            {"false_negative", c.false_negative}}}};
+}
+
+Json curve_json(const Evaluation& evaluation) {
+  Json out = {{"threshold", Json::array()},
+              {"true_positive_rate", Json::array()},
+              {"false_positive_rate", Json::array()},
+              {"precision", Json::array()}};
+  const auto share = [](std::size_t part, std::size_t whole) {
+    return whole == 0 ? Json(nullptr) : Json(static_cast<double>(part) / static_cast<double>(whole));
+  };
+  for (const CurvePoint& point : evaluation.curve(kCurvePoints)) {
+    out["threshold"].push_back(json_of(point.threshold));
+    out["true_positive_rate"].push_back(share(point.true_positive, evaluation.positives()));
+    out["false_positive_rate"].push_back(share(point.false_positive, evaluation.size() - evaluation.positives()));
+    out["precision"].push_back(share(point.true_positive, point.true_positive + point.false_positive));
+  }
+  return out;
+}
+
+Json calibration_json(const Evaluation& evaluation) {
+  Json out = Json::array();
+  double low = 0;
+  for (const CalibrationBin& bin : evaluation.calibration()) {
+    if (bin.count > 0) {
+      out.push_back({{"from", low / kCalibrationBins},
+                     {"to", (low + 1) / kCalibrationBins},
+                     {"reviews", bin.count},
+                     {"confidence", bin.confidence},
+                     {"accuracy", bin.accuracy}});
+    }
+    ++low;
+  }
+  return out;
+}
+
+std::string padded(std::string text, std::size_t width, bool left = false) {
+  const std::string blanks(text.size() < width ? width - text.size() : 0, ' ');
+  return left ? text + blanks : blanks + text;
+}
+
+}  // namespace
+
+std::string decimals(std::optional<double> value) {
+  if (!value) return "-";
+  std::array<char, 400> digits{};  // enough for any double
+  const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), *value, std::chars_format::fixed, 4);
+  return {digits.data(), result.ptr};
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool control = static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n';
+    const std::string_view three = std::string_view(text).substr(i, 3);
+    if (control || three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF") {
+      out += "\xEF\xBF\xBD";  // U+FFFD
+      if (!control) i += 2;
+    } else if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
+      out += "&#" + std::to_string(c) + ";";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string report_text(const EvalReport& r) {
+  std::string out = "reviewrate: eval: " + r.model + ", " + r.precision + ", long reviews " + r.long_text + ": " +
+                    std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) + " failed, " +
+                    std::to_string(r.unlabelled) + " without a label left out\n";
+  constexpr std::size_t kName = 18, kCell = 10, kWide = 18;
+  out += padded("", kName) + padded(r.parts.front().title, kCell) + padded("95 % interval", kWide);
+  for (std::size_t i = 1; i < r.parts.size(); ++i) out += padded(r.parts[i].title, kCell + 4);
+  out += '\n' + padded("reviews", kName, true) + padded(std::to_string(r.parts.front().evaluation.size()), kCell) +
+         padded("", kWide);
+  for (std::size_t i = 1; i < r.parts.size(); ++i) {
+    out += padded(std::to_string(r.parts[i].evaluation.size()), kCell + 4);
+  }
+  out += '\n';
+  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+    const auto& interval = r.parts.front().intervals[m];
+    out += padded(std::string(measure_name(static_cast<Measure>(m))), kName, true) +
+           padded(decimals(r.parts.front().evaluation.measures()[m]), kCell) +
+           padded(interval ? decimals(interval->low) + " - " + decimals(interval->high) : "", kWide);
+    for (std::size_t i = 1; i < r.parts.size(); ++i) {
+      out += padded(decimals(r.parts[i].evaluation.measures()[m]), kCell + 4);
+    }
+    out += '\n';
+  }
+  if (r.comparison) {
+    out += padded("", kName) + padded("old", kCell) + padded("new", kCell) + padded("difference", kCell + 2) + '\n';
+    for (const Change& change : r.comparison->changes) {
+      const bool both = change.before && change.after;
+      out += padded(std::string(measure_name(change.measure)), kName, true) + padded(decimals(change.before), kCell) +
+             padded(decimals(change.after), kCell) +
+             padded(both ? decimals(*change.after - *change.before) : "-", kCell + 2) + '\n';
+    }
+    out += r.comparison->verdict + '\n';
+  }
+  return out;
+}
+
+std::string report_json(const EvalReport& r) {
+  Json out = {
+      {"format", 1},
+      {"program", {{"name", "reviewrate"}, {"version", REVIEWRATE_VERSION}}},
+      {"model", {{"name", r.model}, {"sha256", r.model_sha256}, {"max_tokens", r.max_tokens}}},
+      {"precision", r.precision},
+      {"long_text", r.long_text},
+      {"rating", r.rating},
+      {"threshold", r.threshold},
+      {"labels", r.labels},
+      {"input",
+       {{"sha256", r.input_sha256}, {"labelled", r.labelled}, {"failed", r.failed}, {"unlabelled", r.unlabelled}}},
+      {"parts", Json::object()}};
+  for (const Part& part : r.parts) out["parts"][part.key] = part_json(part);
+  const Evaluation& all = r.parts.front().evaluation;
+  out["curve"] = curve_json(all);
+  out["calibration"] = calibration_json(all);
+  out["ratings_by_stars"] = Json::array();
+  for (const auto& [stars, counts] : all.ratings_by_stars()) {
+    out["ratings_by_stars"].push_back(
+        {{"stars", stars}, {"ratings_1_to_10", std::vector<std::size_t>(counts.begin() + 1, counts.end())}});
+  }
+  out["mistakes"] = Json::array();
+  for (const Mistake& m : r.mistakes) {
+    out["mistakes"].push_back({{"id", m.id},
+                               {"label", r.labels[m.positive ? 1 : 0]},
+                               {"p_positive", m.p},
+                               {"stars", json_of(m.stars)},
+                               {"tokens", m.tokens},
+                               {"text", m.text}});
+  }
+  out["failures"] = Json::array();
+  for (const Failure& f : r.failures) out["failures"].push_back({{"kind", f.kind}, {"message", f.message}});
+  out["gates"] = Json::array();
+  for (const Gate& g : r.gates) out["gates"].push_back({{"name", g.name}, {"holds", g.holds}, {"found", g.found}});
+  if (r.comparison) {
+    Json changes = Json::object();
+    for (const Change& c : r.comparison->changes) {
+      changes[std::string(measure_name(c.measure))] = {{"old", json_of(c.before)}, {"new", json_of(c.after)}};
+    }
+    out["baseline"] = {
+        {"changes", changes}, {"mcnemar_p", json_of(r.comparison->mcnemar)}, {"verdict", r.comparison->verdict}};
+  }
+  out["outcomes"] = r.outcomes;
+  return out.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+std::string report_junit(const EvalReport& r) {
+  std::string cases;
+  std::size_t failures = 0;
+  const auto add = [&](const std::string& name, bool holds, const std::string& found) {
+    cases += "  <testcase classname=\"reviewrate.eval\" name=\"" + escaped(name) + "\"";
+    failures += holds ? 0 : 1;
+    cases += holds ? "/>\n" : "><failure message=\"" + escaped(found) + "\"/></testcase>\n";
+  };
+  std::string reasons;
+  for (const Failure& f : r.failures) reasons += "; " + f.message;
+  add("every review is classified", r.failed == 0, std::to_string(r.failed) + " failed" + reasons);
+  add("there are labelled reviews", r.labelled > 0, "none has a label");
+  for (const Gate& gate : r.gates) add(gate.name, gate.holds, gate.found);
+  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"reviewrate eval\" tests=\"" +
+         std::to_string(r.gates.size() + 2) + "\" failures=\"" + std::to_string(failures) + "\">\n" + cases +
+         "</testsuite>\n";
+}
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,92 @@
+// What an evaluation found, and the forms that it is told in.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reviewrate/metrics.h"
+#include "reviewrate/record.h"
+
+namespace reviewrate::cli {
+
+/// A set of the labelled reviews that is measured by itself.
+struct Part {
+  std::string key;    ///< in the JSON: all, short, long
+  std::string title;  ///< for people
+  Evaluation evaluation;
+  std::array<std::optional<Interval>, kMeasureCount> intervals;
+};
+
+/// A review that was called wrongly.
+struct Mistake {
+  std::string id;
+  std::string text;  ///< its beginning
+  double p = 0;
+  bool positive = false;  ///< its label
+  std::optional<double> stars;
+  std::size_t tokens = 0;
+
+  double confidence() const { return p < 0.5 ? 1 - p : p; }
+};
+
+/// A condition and whether it held.
+struct Gate {
+  std::string name;  ///< such as "f1 >= 0.92"
+  bool holds = false;
+  std::string found;  ///< what was found instead or as well
+};
+
+/// How a measure changed since the baseline.
+struct Change {
+  Measure measure;
+  std::optional<double> before;
+  std::optional<double> after;
+};
+
+/// The comparison with a baseline.
+struct Comparison {
+  std::vector<Change> changes;
+  std::string verdict;            ///< whether it is more than chance, in words
+  std::optional<double> mcnemar;  ///< p of the exact test; empty where the inputs differ
+};
+
+/// Everything that is reported. Counts: `labelled` reviews, `failed` ones among them, and `unlabelled` ones beside
+/// them.
+struct EvalReport {
+  std::string model;
+  std::string model_sha256;
+  std::string precision;
+  std::string long_text;
+  std::string rating;
+  std::array<std::string, 2> labels;  ///< the negative one, the positive one
+  std::size_t max_tokens = 0;
+  double threshold = 0;
+  std::string input_sha256;
+  std::size_t labelled = 0;
+  std::size_t failed = 0;
+  std::size_t unlabelled = 0;
+  std::string outcomes;           ///< a character a review: 1 right, 0 wrong, x failed
+  std::vector<Failure> failures;  ///< the first few
+  std::vector<Mistake> mistakes;  ///< by falling confidence
+  std::vector<Part> parts;        ///< the first one is all of them
+  std::vector<Gate> gates;
+  std::optional<Comparison> comparison;
+};
+
+/// A number for people: four decimals, "-" for none.
+std::string decimals(std::optional<double> value);
+
+std::string report_text(const EvalReport& report);
+std::string report_json(const EvalReport& report);
+std::string report_junit(const EvalReport& report);
+
+/// One page that needs nothing from elsewhere (eval_page.cpp).
+std::string report_html(const EvalReport& report);
+
+/// `text` with what means something in HTML and XML escaped, and what XML cannot hold replaced.
+std::string escaped(const std::string& text);
+
+}  // namespace reviewrate::cli

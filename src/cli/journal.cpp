@@ -1,0 +1,172 @@
+// FILE.resume is JSON: {"state": ..., "run": {...}}; it is replaced as a whole, never changed in place.
+#include "journal.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "record_writer.h"
+#include "reviewrate/error.h"
+#include "reviewrate/torch_model.h"
+
+namespace reviewrate::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// Size of a file, or number and size of a folder's files: whether the input is still what it was.
+json input_size(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    const std::uintmax_t size = fs::file_size(path, error);
+    return error ? json(nullptr) : json(size);
+  }
+  std::uintmax_t files = 0;
+  std::uintmax_t bytes = 0;
+  const auto options = fs::directory_options::follow_directory_symlink | fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator it(path, options, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (!it->is_regular_file(ignored)) continue;
+    ++files;
+    bytes += it->file_size(ignored);
+  }
+  return {{"files", files}, {"bytes", bytes}};
+}
+
+json describe_run(OutputFormat format, const Arguments& a, const Manifest& m, const std::vector<std::string>& files) {
+  json inputs = json::array();
+  for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file)}});
+  return {{"program", REVIEWRATE_VERSION},
+          {"libtorch", torch_version()},
+          {"model", m.model.sha256.empty() ? sha256_file(m.model.path) : m.model.sha256},
+          {"vocabulary", m.vocab.sha256.empty() ? sha256_file(m.vocab.path) : m.vocab.sha256},
+          {"labels", m.labels},
+          {"output format", static_cast<int>(format)},
+          {"texts", a.texts},
+          {"inputs", inputs},
+          {"--input-format", static_cast<int>(a.input.format)},
+          {"--text-field", a.input.text_field},
+          {"--id-field", a.input.id_field},
+          {"--pass", a.input.pass},
+          {"--include", a.input.include},
+          {"--where", a.input.where},
+          {"--no-header", !a.input.header},
+          {"--no-quoting", !a.input.quoting},
+          {"--max-review-bytes", a.input.max_review_bytes},
+          {"--precision", a.precision},
+          {"--long-text", long_text_name(a.long_text.value_or(m.long_text))},
+          {"--stride", a.stride},
+          {"--threshold", a.threshold},
+          {"--rating", a.fitted_rating},
+          {"--fail-fast", a.fail_fast}};
+}
+
+}  // namespace
+
+WrittenRecords count_written(const std::string& path, OutputFormat format) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorKind::output, path + ": cannot be read: " + std::strerror(errno));
+  WrittenRecords written;
+  const bool lines = format == OutputFormat::jsonl;
+  bool header = !lines;
+  bool quoted = false;
+  std::uint64_t at = 0;
+  std::string record;
+  std::vector<char> block(std::size_t{1} << 18);
+  // A csv record failed if its error_kind, the tenth column, is not empty; no column before it holds a delimiter
+  // unquoted.
+  std::size_t column = 0;
+  bool failed = false;
+  constexpr std::size_t kErrorKindColumn = 9;
+  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {
+    for (std::streamsize i = 0; i < file.gcount(); ++i) {
+      const char c = block[static_cast<std::size_t>(i)];
+      ++at;
+      if (lines) {
+        if (c != '\n') {
+          record += c;
+          continue;
+        }
+        const json parsed = json::parse(record, nullptr, /*allow_exceptions=*/false);
+        failed = parsed.is_object() && parsed.contains("error");
+        record.clear();
+      } else {
+        if (c == '"') quoted = !quoted;
+        const bool delimiter = !quoted && c == (format == OutputFormat::csv ? ',' : '\t');
+        if (delimiter) ++column;
+        if (quoted || c != '\n') {
+          if (!delimiter && column == kErrorKindColumn) failed = true;
+          continue;
+        }
+        column = 0;
+      }
+      written.bytes = at;
+      if (!header) {
+        ++written.records;
+        if (failed) ++written.failures;
+      }
+      header = false;
+      failed = false;
+    }
+  }
+  if (file.bad()) throw Error(ErrorKind::output, path + ": cannot be read: " + std::strerror(errno));
+  return written;
+}
+
+Journal::Journal(const std::string& output, OutputFormat format, const Arguments& arguments, const Manifest& manifest,
+                 const std::vector<std::string>& files)
+    : output_(output),
+      path_(output + ".resume"),
+      format_(format),
+      run_(describe_run(format, arguments, manifest, files).dump(-1, ' ', false, json::error_handler_t::replace)) {}
+
+void Journal::write(const char* state) {
+  const std::string next = path_ + ".new";
+  OutputStream stream(next);
+  stream.write(std::string("{\"state\": \"") + state + "\", \"run\": " + run_ + "}\n");
+  stream.close();
+  if (std::rename(next.c_str(), path_.c_str()) != 0) {
+    throw Error(ErrorKind::output, path_ + ": cannot be written: " + std::strerror(errno));
+  }
+}
+
+void Journal::complete() {
+  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
+    throw Error(ErrorKind::output, path_ + ": cannot be removed: " + std::strerror(errno));
+  }
+}
+
+std::optional<WrittenRecords> Journal::resume() const {
+  std::error_code error;
+  const bool noted = fs::exists(path_, error);
+  if (!noted) {
+    const std::uintmax_t size = fs::file_size(output_, error);
+    if (!error && size > 0) return std::nullopt;
+    return WrittenRecords{};  // not there, or opened and nothing more
+  }
+  std::stringstream text;
+  text << std::ifstream(path_, std::ios::binary).rdbuf();
+  const json note = json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  if (!note.is_object() || !note.contains("run") || !note["run"].is_object() || !note.contains("state")) {
+    throw Error(ErrorKind::output, path_ + ": is not a note of an interrupted run: remove it to start anew");
+  }
+  const json run = json::parse(run_);
+  for (const auto& [key, value] : run.items()) {
+    const json before = note["run"].value(key, json());
+    if (before == value) continue;
+    throw Error(ErrorKind::output, "--resume: " + output_ + ": was begun with another " + key + ": " + before.dump() +
+                                       " then, " + value.dump() + " now");
+  }
+  if (note["state"] != "running" || !fs::exists(output_, error)) return WrittenRecords{};
+  return count_written(output_, format_);
+}
+
+}  // namespace reviewrate::cli

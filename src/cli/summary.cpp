@@ -1,0 +1,132 @@
+// The closing line, its JSON form and the bar.
+#include "summary.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string_view>
+
+#include "process.h"
+
+namespace reviewrate::cli {
+namespace {
+
+/// `value` with `digits` decimals and a point, whatever the locale.
+std::string fixed(double value, int digits) {
+  std::array<char, 64> buffer{};
+  const int length = std::snprintf(buffer.data(), buffer.size(), "%.*f", digits, value);
+  return {buffer.data(), static_cast<std::size_t>(std::clamp(length, 0, 63))};
+}
+
+double per_second(std::size_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
+
+/// Ten bars of up to eight eighths; a rating that occurs at all is seen.
+std::string bars(const std::array<std::size_t, 10>& counts) {
+  constexpr std::array<const char*, 9> kBars = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  const std::size_t largest = std::max<std::size_t>(1, *std::max_element(counts.begin(), counts.end()));
+  std::string out;
+  for (const std::size_t count : counts) out += kBars[(count * 8 + largest - 1) / largest];
+  return out;
+}
+
+std::string clock_time(double seconds) {
+  const auto total = static_cast<long>(std::min(seconds, 359999.0));
+  std::array<char, 32> buffer{};
+  const int length = total >= 3600 ? std::snprintf(buffer.data(), buffer.size(), "%ld:%02ld:%02ld", total / 3600,
+                                                   total / 60 % 60, total % 60)
+                                   : std::snprintf(buffer.data(), buffer.size(), "%ld:%02ld", total / 60, total % 60);
+  return {buffer.data(), static_cast<std::size_t>(std::max(length, 0))};
+}
+
+}  // namespace
+
+void Summary::add(const Outcome& outcome) {
+  ++records;
+  if (!outcome.prediction) {
+    ++failures;
+    return;
+  }
+  const Prediction& p = *outcome.prediction;
+  ++by_label[p.label];
+  tokens += p.tokens;
+  if (p.truncated) ++truncated;
+  if (p.rating) ++ratings[static_cast<std::size_t>(*p.rating - 1)];
+}
+
+double Summary::mean_rating() const {
+  std::size_t count = 0;
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < ratings.size(); ++i) {
+    count += ratings[i];
+    sum += ratings[i] * (i + 1);
+  }
+  return count > 0 ? static_cast<double>(sum) / static_cast<double>(count) : 0;
+}
+
+std::string Summary::line(double seconds) const {
+  std::string out = std::to_string(records) + (records == 1 ? " record" : " records");
+  if (resumed > 0) out += " after " + std::to_string(resumed) + " written before";
+  if (failures > 0) out += ", " + std::to_string(failures) + " failed (their records say why)";
+  const std::size_t rated = std::accumulate(by_label.begin(), by_label.end(), std::size_t{0});
+  if (rated > 0) {
+    // Two labels: the share of the second says all; more: every share.
+    for (std::size_t i = labels.size() == 2 ? 1 : 0; i < labels.size(); ++i) {
+      out += ", " + fixed(100 * static_cast<double>(by_label[i]) / static_cast<double>(rated), 1) + " % " + labels[i];
+    }
+    if (mean_rating() > 0) out += ", mean rating " + fixed(mean_rating(), 2) + ", 1-10: |" + bars(ratings) + "|";
+    out += ", " + std::to_string(truncated) + " truncated";
+  }
+  return out + ", " + fixed(seconds, 1) + " s, " + fixed(per_second(records, seconds), 1) + " reviews/s";
+}
+
+std::string Summary::json(double seconds, bool interrupted) const {
+  nlohmann::ordered_json out = {{"records", records}, {"failures", failures}, {"resumed", resumed}};
+  for (std::size_t i = 0; i < labels.size(); ++i) out["labels"][labels[i]] = by_label[i];
+  out["mean_rating"] = mean_rating() > 0 ? nlohmann::ordered_json(mean_rating()) : nlohmann::ordered_json(nullptr);
+  out["ratings"] = ratings;
+  out["truncated"] = truncated;
+  out["tokens"] = tokens;
+  out["seconds"] = seconds;
+  out["reviews_per_second"] = per_second(records, seconds);
+  out["interrupted"] = interrupted;
+  return out.dump() + '\n';
+}
+
+ProgressBar::ProgressBar(const Source& source, bool wanted) : source_(source) {
+  const char* terminal = std::getenv("TERM");
+  shown_ = wanted && ::isatty(STDERR_FILENO) != 0 && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+void ProgressBar::update(std::size_t records) {
+  const Clock::time_point now = Clock::now();
+  if (!shown_ || now - last_ < std::chrono::milliseconds(100)) return;
+  last_ = now;
+  const double seconds = std::chrono::duration<double>(now - begin_).count();
+  std::string text = std::to_string(records) + " reviews  " + fixed(per_second(records, seconds), 1) + "/s";
+  const std::size_t width = std::min<std::size_t>(terminal_width(STDERR_FILENO), 100);
+  if (const std::uint64_t total = source_.bytes_total(); total > 0) {
+    const double share = std::min(1.0, static_cast<double>(source_.bytes_read()) / static_cast<double>(total));
+    text += "  " + fixed(100 * share, 0) + " %";
+    if (share > 0) text += "  " + clock_time(seconds * (1 - share) / share) + " left";
+    if (width > text.size() + 15) {
+      const std::size_t room = width - text.size() - 5;
+      std::string bar(static_cast<std::size_t>(share * static_cast<double>(room)), '=');
+      bar.resize(room, ' ');
+      text = "[" + bar + "]  " + text;
+    }
+  }
+  if (text.size() >= width) text.resize(width - 1);
+  std::fprintf(stderr, "\r%s\x1b[K", text.c_str());
+  drawn_ = true;
+}
+
+void ProgressBar::clear() {
+  if (drawn_) std::fputs("\r\x1b[K", stderr);
+  drawn_ = false;
+}
+
+}  // namespace reviewrate::cli

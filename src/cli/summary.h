@@ -1,0 +1,65 @@
+// What a run amounts to: counted as records go by, told at the end, and shown as a bar meanwhile.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "reviewrate/input.h"
+#include "reviewrate/record.h"
+
+namespace reviewrate::cli {
+
+/// Counts over the records of a run.
+struct Summary {
+  explicit Summary(std::vector<std::string> label_names) : labels(std::move(label_names)), by_label(labels.size()) {}
+
+  void add(const Outcome& outcome);
+
+  /// Mean of the ratings, 0 without any.
+  double mean_rating() const;
+
+  /// One line for people, with the ratings as ten small bars; without a newline.
+  std::string line(double seconds) const;
+
+  /// The same and more as a JSON object for scripts, on one line with its newline.
+  std::string json(double seconds, bool interrupted) const;
+
+  std::vector<std::string> labels;
+  std::vector<std::size_t> by_label;
+  std::size_t records = 0;
+  std::size_t failures = 0;
+  std::size_t resumed = 0;  ///< records that an earlier, interrupted run had written; in no other count but failures
+  std::size_t truncated = 0;
+  std::size_t tokens = 0;
+  std::array<std::size_t, 10> ratings{};
+};
+
+/// A bar on a terminal: count, rate, and the remaining time where the inputs' size is known.
+class ProgressBar {
+ public:
+  /// Shown on stderr if that is a terminal that can move its cursor, and `wanted`.
+  ProgressBar(const Source& source, bool wanted);
+  ~ProgressBar() { clear(); }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  /// Draws it anew, at most ten times a second.
+  void update(std::size_t records);
+
+  /// Removes it from the screen.
+  void clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const Source& source_;
+  bool shown_;
+  bool drawn_ = false;
+  Clock::time_point begin_ = Clock::now();
+  Clock::time_point last_;
+};
+
+}  // namespace reviewrate::cli

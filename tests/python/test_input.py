@@ -11,7 +11,6 @@ import gzip
 import io
 import json
 import lzma
-import os
 import random
 import shutil
 import subprocess
@@ -22,16 +21,16 @@ from typing import Any
 
 import pytest
 
-BIN = os.environ.get("REVIEWRATE_BIN")
+from conftest import BINARY
+
 MODEL = Path(__file__).resolve().parents[1] / "data" / "tiny"
-pytestmark = pytest.mark.skipif(not BIN, reason="REVIEWRATE_BIN names no program")
 
 ALPHABET = ["a", "Z", " ", "  ", ",", "\t", '"', '""', "\n", "\r\n", "'", "\\", "é", "漢", "😀", "\u2028", "\x1f", "0"]
 
 
 def run(*arguments: str | Path, stdin: bytes | None = None) -> tuple[int, list[dict[str, Any]]]:
     """Returns the exit status and the records."""
-    command = [str(BIN), "-m", str(MODEL), "-f", "jsonl", *map(str, arguments)]
+    command = [BINARY, "-m", str(MODEL), "-f", "jsonl", *map(str, arguments)]
     done = subprocess.run(command, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
     assert done.returncode in (0, 1), done.stderr.decode()

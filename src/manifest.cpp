@@ -254,6 +254,25 @@ void check_sha256(const PackageFile& file) {
   }
 }
 
+std::optional<Precision> parse_precision(const std::string& name) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::int8}) {
+    if (name == precision_name(precision)) return precision;
+  }
+  return std::nullopt;
+}
+
+std::string precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::bf16:
+      return "bf16";
+    case Precision::int8:
+      return "int8";
+    case Precision::fp32:
+      break;
+  }
+  return "fp32";
+}
+
 std::optional<LongText> parse_long_text(const std::string& name) {
   for (const LongText policy : {LongText::head, LongText::head_tail, LongText::windows}) {
     if (long_text_name(policy) == name) return policy;

@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
+#include "packed_distilbert.h"
 #include "reviewrate/error.h"
 
 namespace reviewrate {
@@ -52,10 +54,11 @@ class TorchModel : public Model {
     // an error inside a frozen module is a segmentation fault instead of an exception.
     guarded("cannot be loaded", [&] {
       module_ = torch::jit::load(path_, torch::kCPU, /*load_debug_files=*/false);
-      module_.eval();
       if (options_.interface == ModelInterface::packed) {
-        module_.run_method("prepare", "fp32");
+        packed_.emplace(module_, options_.precision);
+        module_ = {};
       } else {
+        module_.eval();
         // Module::to() would turn integers, such as position ids, into floats as well.
         for (torch::Tensor weights : module_.parameters()) weights.set_data(widened(weights));
         for (torch::Tensor weights : module_.buffers()) weights.set_data(widened(weights));
@@ -76,7 +79,7 @@ class TorchModel : public Model {
     std::vector<float> logits;
     guarded("cannot be run", [&] {
       if (options_.interface == ModelInterface::packed) {
-        append_logits(run_packed(pack), pack.lengths.size(), logits);
+        append_logits(packed_->forward(pack), pack.lengths.size(), logits);
       } else {
         // One window a call: a trace may have the batch size of its example built in, and padding would be waste.
         std::size_t begin = 0;
@@ -108,15 +111,6 @@ class TorchModel : public Model {
 
   static torch::Tensor widened(const torch::Tensor& weights) {
     return weights.is_floating_point() ? weights.to(torch::kFloat) : weights;
-  }
-
-  torch::Tensor run_packed(const Pack& pack) const {
-    const auto tokens = static_cast<std::int64_t>(pack.tokens());
-    c10::List<std::int64_t> lengths;
-    lengths.reserve(pack.lengths.size());
-    for (const std::int64_t length : pack.lengths) lengths.push_back(length);
-    torch::jit::Module module = module_;  // a handle; forward() is not const
-    return module.forward({view(pack.ids.data(), tokens), view(pack.positions.data(), tokens), lengths}).toTensor();
   }
 
   torch::Tensor run_plain(const Pack& pack, std::size_t begin, std::int64_t length) const {
@@ -158,7 +152,8 @@ class TorchModel : public Model {
 
   std::string path_;
   TorchModelOptions options_;
-  torch::jit::Module module_;
+  torch::jit::Module module_;              ///< padded interface
+  std::optional<PackedDistilBert> packed_;  ///< packed interface
   std::size_t arguments_ = 0;
 };
 
@@ -166,6 +161,14 @@ class TorchModel : public Model {
 
 std::unique_ptr<Model> load_torch_model(const std::string& path, const TorchModelOptions& options) {
   return std::make_unique<TorchModel>(path, options);
+}
+
+bool is_fast(Precision precision) {
+#ifdef __x86_64__
+  if (precision == Precision::bf16) return __builtin_cpu_supports("avx512bf16") != 0;
+  if (precision == Precision::int8) return __builtin_cpu_supports("avx2") != 0;
+#endif
+  return precision == Precision::fp32;
 }
 
 std::string torch_version() { return TORCH_VERSION; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "reviewrate/pack.h"
+#include "reviewrate/precision.h"
 #include "reviewrate/rating.h"
 #include "reviewrate/unigram.h"
 
@@ -20,7 +21,7 @@ struct PackageFile {
 
 /// How the TorchScript module takes its input.
 enum class ModelInterface {
-  packed,  ///< forward(ids[T], positions[T], lengths: List[int]) -> logits[n, labels], after prepare(precision)
+  packed,  ///< a DistilBERT's weights by the names of scripts/packed_distilbert.py; the program has the arithmetic
   padded,  ///< forward(input_ids[n, t], attention_mask[n, t]) -> tensor, tuple or dict, as Hugging Face models traced
 };
 
@@ -41,7 +42,7 @@ struct Manifest {
   std::size_t max_tokens = 512;
   LongText long_text = LongText::head;
   std::optional<RatingThresholds> rating_thresholds;
-  std::vector<std::string> precisions = {"fp32"};
+  std::vector<std::string> precisions = {"fp32"};  ///< that were checked when it was exported
   std::optional<PackageFile> reference;
 };
 

@@ -6,17 +6,22 @@
 
 #include "reviewrate/manifest.h"
 #include "reviewrate/model.h"
+#include "reviewrate/precision.h"
 
 namespace reviewrate {
 
 /// What the TorchScript module is, beyond its file.
 struct TorchModelOptions {
   ModelInterface interface = ModelInterface::packed;
+  Precision precision = Precision::fp32;  ///< other ones: packed interface only
   std::size_t labels = 0;  ///< expected width of the logits; 0: whatever the module gives
 };
 
 /// Loads a module and makes it ready. Throws Error(model).
 std::unique_ptr<Model> load_torch_model(const std::string& path, const TorchModelOptions& options);
+
+/// Whether this CPU has the instructions that make `precision` worth its while.
+bool is_fast(Precision precision);
 
 /// The version of the libtorch in use.
 std::string torch_version();

@@ -95,10 +95,11 @@ void add_inference_options(CLI::App& app, Arguments& a) {
   app.add_option("-j,--workers", a.workers, "Packs in the model at once (default: the CPUs of this process)")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
       ->type_name("N");
-  app.add_option("--precision", a.precision, "Arithmetic of the model")
+  app.add_option("--precision", a.precision,
+                 "Arithmetic of the model; auto: the fastest that this CPU has and the model allows")
       ->capture_default_str()
-      ->check(CLI::IsMember({"fp32"}))
-      ->type_name("fp32");
+      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))
+      ->type_name("fp32|bf16|int8|auto");
 }
 
 void add_scoring_options(CLI::App& app, Arguments& a) {

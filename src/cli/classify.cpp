@@ -57,8 +57,10 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   check_output_is_no_input(a);
   check_resumable(a, files);
   Manifest manifest = find_manifest(a);
+  const Precision precision = choose_precision(a, manifest);
+  a.precision = precision_name(precision);  // what --resume has to meet again
   const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest);
+  const auto model = load_model(manifest, precision);
   PipelineOptions options = pipeline_options(a, manifest, interruption);
 
   OutputOptions output;

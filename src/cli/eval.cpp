@@ -355,7 +355,8 @@ int eval(const Arguments& a, const Interruption& interruption) {
   }
   Manifest manifest = find_manifest(a);
   const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest);
+  const Precision precision = choose_precision(a, manifest);
+  const auto model = load_model(manifest, precision);
   if (manifest.labels.size() != 2 || !manifest.positive) {
     throw Error(ErrorKind::usage, "eval: model " + manifest.name + ": must have two labels, one of them positive");
   }
@@ -364,7 +365,7 @@ int eval(const Arguments& a, const Interruption& interruption) {
   EvalReport report;
   report.model = manifest.name;
   report.model_sha256 = manifest.model.sha256.empty() ? sha256_file(manifest.model.path) : manifest.model.sha256;
-  report.precision = a.precision;
+  report.precision = precision_name(precision);
   report.long_text = long_text_name(options.window.policy);
   report.rating = a.fitted_rating ? "fitted" : "linear";
   report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};

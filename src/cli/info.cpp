@@ -11,8 +11,9 @@ namespace reviewrate::cli {
 
 int info(const Arguments& a) {
   Manifest manifest = find_manifest(a);
+  const Precision precision = choose_precision(a, manifest);
   const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest);
+  const auto model = load_model(manifest, precision);
   nlohmann::ordered_json out;
   out["name"] = manifest.name;
   out["license"] = manifest.license;
@@ -28,6 +29,7 @@ int info(const Arguments& a) {
   out["long_text"] = long_text_name(manifest.long_text);
   out["rating"] = manifest.rating_thresholds ? "linear, fitted" : "linear";
   out["precisions"] = manifest.precisions;
+  out["precision"] = precision_name(precision);
   out["program"] = {{"version", REVIEWRATE_VERSION}, {"libtorch", torch_version()}, {"workers", available_cpus()}};
   OutputStream stream("");
   stream.write(out.dump(2) + '\n');

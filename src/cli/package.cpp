@@ -1,6 +1,7 @@
 // Finding and opening model packages.
 #include "package.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -68,12 +69,35 @@ std::unique_ptr<Tokenizer> load_tokenizer(const Manifest& manifest) {
                                               WordPieceOptions{.lowercase = manifest.lowercase});
 }
 
-std::unique_ptr<Model> load_model(Manifest& manifest) {
+Precision choose_precision(const Arguments& arguments, const Manifest& manifest) {
+  const auto allowed = [&](Precision precision) {
+    const auto& names = manifest.precisions;
+    return std::find(names.begin(), names.end(), precision_name(precision)) != names.end();
+  };
+  if (const auto precision = parse_precision(arguments.precision)) {
+    const std::string option = "--precision " + arguments.precision + ": ";
+    if (!allowed(*precision)) {
+      throw Error(ErrorKind::usage, option + "model " + manifest.name + " was not made for it (its manifest.json)");
+    }
+    if (!is_fast(*precision)) {
+      throw Error(ErrorKind::usage, option + "this CPU lacks the instructions for it; it would be slower than fp32");
+    }
+    return *precision;
+  }
+  for (const Precision precision : {Precision::int8, Precision::bf16}) {
+    if (allowed(precision) && is_fast(precision)) return precision;
+  }
+  return Precision::fp32;
+}
+
+std::unique_ptr<Model> load_model(Manifest& manifest, Precision precision) {
   // Beside loading, on another core: what a damaged file leads to in the loader is put right below.
   std::future<void> checksum = std::async(std::launch::async, [file = manifest.model] { check_sha256(file); });
   std::unique_ptr<Model> model;
   try {
-    model = load_torch_model(manifest.model.path, {.interface = manifest.interface, .labels = manifest.labels.size()});
+    model = load_torch_model(manifest.model.path, {.interface = manifest.interface,
+                                                   .precision = precision,
+                                                   .labels = manifest.labels.size()});
   } catch (const Error&) {
     checksum.get();  // a wrong checksum explains more than where the loader stumbled over it
     throw;

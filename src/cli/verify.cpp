@@ -68,7 +68,7 @@ int verify(const Arguments& a, const Interruption& interruption) {
     throw Error(ErrorKind::model, "model " + manifest.name + ": brings no reference to verify against");
   check_sha256(*manifest.reference);
   const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest);
+  const auto model = load_model(manifest, choose_precision(a, manifest));
 
   InputOptions input;
   input.format = InputFormat::jsonl;

@@ -1,0 +1,89 @@
+// The forward pass of a DistilBERT classifier on packed windows, in fp32, bf16 or int8.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/script.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "reviewrate/pack.h"
+#include "reviewrate/precision.h"
+
+namespace reviewrate {
+
+/// y = x W^T + b, with x [n, in], y [n, out], both in the precision's tensor type (fp32 for int8).
+class Linear {
+ public:
+  /// weight [out, in] and bias [out], fp16; laid out for about `rows` rows of x at a time.
+  Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision, std::int64_t rows);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor quantized(const at::Tensor& x) const;
+
+  Precision precision_;
+  at::Tensor weight_;  ///< as oneDNN wants it
+  at::Tensor bias_;
+  at::Tensor scales_;       ///< int8: of the weight's rows [out]
+  at::Tensor zero_points_;  ///< int8: zeros [out]
+  at::Tensor sums_;         ///< int8: of the weight's rows [out]
+};
+
+/// Layer normalization over the last dimension.
+class Norm {
+ public:
+  Norm(const torch::jit::Module& module, at::ScalarType type);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_;
+  at::Tensor bias_;
+  double epsilon_;
+};
+
+/// A transformer layer. Of the last one only the windows' first tokens are asked for.
+class Layer {
+ public:
+  Layer(const torch::jit::Module& module, bool last, Precision precision);
+
+  /// x [T, dim] and the windows' lengths (adding up to T) -> [T, dim], or [windows, dim] from the last layer.
+  at::Tensor operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const;
+
+ private:
+  at::Tensor feed_forward(const at::Tensor& context, const at::Tensor& x) const;
+
+  std::int64_t heads_;
+  std::optional<Linear> query_;  ///< the last layer's, for first tokens alone
+  Linear projection_;            ///< of query, key and value one after another; of key and value in the last layer
+  Linear out_;
+  Norm norm1_;
+  Linear up_;
+  Linear down_;
+  Norm norm2_;
+  bool relu_;
+};
+
+/// The classifier, from a module that scripts/packed_distilbert.py made: its weights, fp16, and settings are taken,
+/// its code is not run.
+class PackedDistilBert {
+ public:
+  PackedDistilBert(const torch::jit::Module& module, Precision precision);
+
+  /// Logits, fp32 [windows, labels]. From any thread that is in inference mode.
+  at::Tensor forward(const Pack& pack) const;
+
+ private:
+  at::ScalarType type_;
+  at::Tensor words_;   ///< fp16: rows are widened as they are looked up, which is exact and spares memory
+  at::Tensor places_;  ///< fp16
+  Norm norm_;
+  std::vector<Layer> layers_;
+  Linear pre_classifier_;
+  Linear classifier_;
+};
+
+}  // namespace reviewrate

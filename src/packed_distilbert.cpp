@@ -57,9 +57,9 @@ at::Tensor onednn_int8_product(const at::Tensor& q, const at::Tensor& weight, co
 }
 
 at::Tensor onednn_int8_weight(const at::Tensor& weight, std::int64_t rows) {
-  static const auto prepack = find_operator<at::Tensor(at::Tensor, std::optional<at::IntArrayRef>)>(
+  static const auto prepack = find_operator<at::Tensor(at::Tensor, std::optional<c10::List<std::int64_t>>)>(
       "onednn::qlinear_prepack");
-  return prepack.call(weight, std::vector<std::int64_t>{rows, weight.size(1)});
+  return prepack.call(weight, c10::List<std::int64_t>({rows, weight.size(1)}));
 }
 
 at::Tensor int8_product(const at::Tensor& q, const at::Tensor& weight) {

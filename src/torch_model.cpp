@@ -21,7 +21,8 @@ namespace {
 /// The first line of what libtorch says, without its backtrace.
 std::string reason(const std::exception& e) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&e);
-  const std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : e.what();
+  std::string text = torch_error != nullptr ? torch_error->what_without_backtrace() : e.what();
+  text.erase(0, text.find_first_not_of('\n'));
   // An error inside a module is told in several lines, of which the last one that begins a sentence says what it is.
   const std::size_t cause = text.rfind("RuntimeError: ");
   const std::size_t begin = cause == std::string::npos ? 0 : cause;

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BINARY, TINY, TOP, Run, error_line, records
+from conftest import BINARY, PATIENCE, TINY, TOP, Run, error_line, records
 
 
 def texts(count: int, seed: int = 1) -> list[str]:
@@ -113,7 +113,7 @@ def on_terminal(*arguments: str, stdin: int | None = None) -> tuple[int, str]:
     process = subprocess.Popen(
         [BINARY, *arguments], stdin=stdin or follower, stdout=follower, stderr=follower, env=environment
     )
-    code = process.wait(timeout=60)
+    code = process.wait(timeout=PATIENCE)
     os.close(follower)
     chunks = []
     try:
@@ -255,7 +255,7 @@ def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
     except OSError:
         pass
     os.close(leader)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert b"\r[" in shown and b" reviews  " in shown and b" left" in shown
     assert b"\r\x1b[Kreviewrate: 20000 records" in shown  # the bar is gone before the closing line
     piped = subprocess.run([BINARY, tmp_path / "many.txt"], capture_output=True, env=environment, check=False)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import TINY, TOP, Result, Run, error_line
+from conftest import PATIENCE, TINY, TOP, Result, Run, error_line
 
 GOOD, BAD = "a good film with a good plot", "not a good film and a bad ending"
 
@@ -353,6 +353,6 @@ def test_pictures(run: Run, tmp_path: Path) -> None:
         report_of(run, tmp_path, stdin=data)
         pictures = [tmp_path / f"{i}.png", tmp_path / f"{i}.svg"]
         command: list[Any] = [sys.executable, TOP / "scripts/plot_eval.py", tmp_path / "eval.json", *pictures]
-        result: Result = subprocess.run(command, check=False, capture_output=True, timeout=60)
+        result: Result = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE)
         assert result.returncode == 0, result.stderr.decode()
         assert pictures[0].read_bytes().startswith(b"\x89PNG") and b"</svg>" in pictures[1].read_bytes()

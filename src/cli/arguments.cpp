@@ -203,7 +203,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   CLI::App& eval = *app.add_subcommand("eval", "Measure the model on labelled reviews, and hold gates");
   add_eval(eval, a);
   CLI::App& diff = *app.add_subcommand("diff", "Compare two jsonl files of predictions by id");
-  diff.add_option("FILE", a.files, "The old and the new predictions; - is stdin")
+  diff.add_option("FILE", a.files, "The old and the new predictions, compressed or not; - is stdin")
       ->type_name("OLD NEW")
       ->expected(2)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw)

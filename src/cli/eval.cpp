@@ -111,8 +111,11 @@ class LabelledSource : public Source {
   };
 
   Truth find_truth(const Review& review) const {
-    // A record with fields has its text among them; lines and whole files have nothing but their path.
-    if (find(review, arguments_.input.text_field) == nullptr) return truth_of_path(review.id.text);
+    // A record with fields has its text among them; lines and whole files have nothing but their path. An id begins
+    // below the folder that was asked for, but that may be called pos itself.
+    if (find(review, arguments_.input.text_field) == nullptr) {
+      return truth_of_path(review.path.empty() ? review.id.text : review.path);
+    }
     Truth truth;
     const Value* label = find(review, arguments_.label_field);
     if (label == nullptr || is_blank(*label)) return truth;

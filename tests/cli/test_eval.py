@@ -117,6 +117,16 @@ def test_the_imdb_layout(run: Run, tmp_path: Path, form: str, request: pytest.Fi
     assert positives(report_of(run, tmp_path, path, "--include", "*test/*")) == (4, 3)
 
 
+def test_a_folder_that_is_asked_for_is_itself_a_label(run: Run, tmp_path: Path, folder: Path) -> None:
+    report = report_of(run, tmp_path, "imdb/test/pos", "imdb/test/neg/", "imdb/train/unsup", cwd=tmp_path)
+    assert positives(report) == (4, 3)
+    assert report["input"]["unlabelled"] == 5
+    assert [row["stars"] for row in report["ratings_by_stars"]] == [1, 2, 3, 7, 8, 9, 10]
+    assert positives(report_of(run, tmp_path, folder / "test" / "neg")) == (0, 3)
+    (tmp_path / "neg").symlink_to(folder)  # the innermost label counts
+    assert positives(report_of(run, tmp_path, "neg", cwd=tmp_path)) == (5, 3)
+
+
 def test_where_chooses_records(run: Run, tmp_path: Path) -> None:
     rows = [{"text": GOOD, "label": i % 2, "split": "test" if i < 3 else "train"} for i in range(8)]
     assert positives(report_of(run, tmp_path, "--where", "split=test", stdin=jsonl(*rows))) == (1, 2)

@@ -1,10 +1,7 @@
-// Reading and checking manifests; SHA-256 is OpenSSL's.
+// Reading and checking manifests.
 #include "reviewrate/manifest.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -14,6 +11,7 @@
 
 #include "reviewrate/error.h"
 #include "reviewrate/record_reader.h"
+#include "reviewrate/sha256.h"
 
 namespace reviewrate {
 namespace {
@@ -225,24 +223,10 @@ Manifest read_manifest(const std::string& dir) { return Reader(dir).read(); }
 
 std::string sha256_file(const std::string& path) {
   const File file = open_file(path);
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
-    throw Error(ErrorKind::environment, "SHA-256: " + path + ": libcrypto refuses");
-  }
+  Sha256 sum;
   std::vector<char> buffer(std::size_t{1} << 18);
-  while (const std::size_t got = read_some(file, path, buffer.data(), buffer.size())) {
-    EVP_DigestUpdate(context.get(), buffer.data(), got);
-  }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), digest.data(), &size);
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    hex += kDigits[digest[i] >> 4U];
-    hex += kDigits[digest[i] & 15U];
-  }
-  return hex;
+  while (const std::size_t got = read_some(file, path, buffer.data(), buffer.size())) sum.add({buffer.data(), got});
+  return sum.hex();
 }
 
 void check_sha256(const PackageFile& file) {

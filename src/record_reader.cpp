@@ -124,6 +124,7 @@ class WholeReader final : public Reader {
     review.id = {origin_.id};
     review.text.swap(text_);
     review.repaired = repair(review.text);
+    review.path = origin_.path;
     return true;
   }
 

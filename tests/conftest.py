@@ -12,6 +12,7 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("REVIEWRATE_BIN", str(TOP / "build" / "reviewrate"))
 TINY = TOP / "tests" / "data" / "tiny"
+PATIENCE = 600  # seconds after which a program counts as hung; no slow or busy machine needs as many
 
 Result = subprocess.CompletedProcess[bytes]
 Run = Callable[..., Result]
@@ -31,7 +32,7 @@ def run() -> Run:
             environment["REVIEWRATE_MODEL"] = str(model)
         command = [BINARY, *map(str, arguments)]
         return subprocess.run(
-            command, input=data, capture_output=True, env=environment, timeout=120, check=False, **options
+            command, input=data, capture_output=True, env=environment, timeout=PATIENCE, check=False, **options
         )
 
     return run_program

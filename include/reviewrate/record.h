@@ -39,6 +39,7 @@ struct Review {
   std::size_t repaired = 0;        ///< invalid UTF-8 bytes that U+FFFD stands for now
   std::vector<Field> passed;       ///< columns to carry through, in the order asked for
   std::optional<Failure> failure;  ///< set: there is no text to classify
+  std::string path;                ///< of a review that is a whole file, from the FILE that was named on
 };
 
 /// What the model says of one review.

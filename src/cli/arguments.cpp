@@ -193,6 +193,9 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   CLI::App app("Rates reviews: a label, its probability and a 1-10 rating for each.", "reviewrate");
   app.set_version_flag("--version", "reviewrate " REVIEWRATE_VERSION " (libtorch " + torch_version() + ")");
   app.require_subcommand(1);
+  // Of an option given twice the last one counts, so that what an alias or script sets can be changed behind it;
+  // options of lists are collected all the same. Commands inherit this.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.footer(std::string("Without a command it is classify: reviewrate [OPTIONS] [FILE...]\n"
                          "Example: reviewrate -t \"It is very nice film\"\n\n") +
              kExitCodes);
@@ -201,9 +204,10 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   CLI::App& eval = *app.add_subcommand("eval", "Measure the model on labelled reviews, and hold gates");
   add_eval(eval, a);
   CLI::App& diff = *app.add_subcommand("diff", "Compare two jsonl files of predictions by id");
-  diff.add_option("FILE", a.files, "The old and the new predictions; - is stdin")
+  diff.add_option("FILE", a.files, "The old and the new predictions, compressed or not; - is stdin")
       ->type_name("OLD NEW")
       ->expected(2)
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
       ->required();
   diff.add_option("--tolerance", a.tolerance,
                   "Exit 4 above this change of probability, as for flipped labels, missing and added ids")

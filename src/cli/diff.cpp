@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <fstream>
+#include <filesystem>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <unordered_map>
@@ -12,11 +13,14 @@
 #include "exit_status.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
+#include "reviewrate/input.h"
+#include "reviewrate/record_reader.h"
 
 namespace reviewrate::cli {
 namespace {
 
 constexpr std::size_t kShown = 20;
+constexpr std::size_t kMaxLine = std::size_t{64} << 20;  // a record may carry its review along
 
 /// What is compared of a record.
 struct Line {
@@ -34,29 +38,33 @@ struct Line {
   }
 };
 
-/// Reads predictions line by line.
+/// Reads predictions line by line, through the same layer as reviews: compressed or not, and heeding signals.
 class Predictions {
  public:
-  explicit Predictions(std::string path) : path_(std::move(path)), stream_(&std::cin) {
-    if (path_ == "-") return;
-    file_.open(path_, std::ios::binary);
-    if (!file_) throw Error(ErrorKind::input, path_ + ": cannot be opened");
-    stream_ = &file_;
+  Predictions(const std::string& path, Waiter& waiter) {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) throw Error(ErrorKind::input, path + ": is a folder");
+    InputOptions options;
+    options.format = InputFormat::lines;
+    options.max_review_bytes = kMaxLine;
+    source_ = open_source({}, {path}, options, waiter);
   }
 
   /// The next record, or false at the end. Lines that are no record are told and counted.
   bool next(Line& line) {
-    for (std::string text; std::getline(*stream_, text);) {
-      ++number_;
+    for (Review review; source_->next(review, /*may_block=*/true) == Source::Status::review;) {
+      if (review.failure && review.failure->kind != "size") throw Error(ErrorKind::input, review.failure->message);
       try {
-        line = parse(nlohmann::json::parse(text));
-        return true;
+        // What is not UTF-8 is no JSON, though its repaired form may be.
+        if (review.repaired == 0 && !review.failure) {
+          line = parse(nlohmann::json::parse(review.text));
+          return true;
+        }
       } catch (const nlohmann::json::exception&) {
-        if (++broken_ <= kShown)
-          std::cerr << "reviewrate: diff: " << path_ << ":" << number_ << ": is no prediction record\n";
       }
+      if (++broken_ <= kShown)
+        std::cerr << "reviewrate: diff: " << failure_message(review.id.text, "is no prediction record") << '\n';
     }
-    if (stream_->bad()) throw Error(ErrorKind::input, path_ + ": cannot be read");
     return false;
   }
 
@@ -73,10 +81,7 @@ class Predictions {
     return line;
   }
 
-  std::string path_;
-  std::ifstream file_;
-  std::istream* stream_;
-  std::size_t number_ = 0;
+  std::unique_ptr<Source> source_;
   std::size_t broken_ = 0;
 };
 
@@ -165,7 +170,11 @@ class Pairing {
 }  // namespace
 
 int diff(const Arguments& a, const Interruption& interruption) {
-  Predictions before(a.files.at(0)), after(a.files.at(1));
+  if (a.files.at(0) == "-" && a.files.at(1) == "-") {
+    throw Error(ErrorKind::usage, "diff: stdin cannot be both the old and the new predictions: name a FILE");
+  }
+  InputWaiter waiter(true);
+  Predictions before(a.files.at(0), waiter), after(a.files.at(1), waiter);
   Pairing pairing;
   bool more_before = true, more_after = true;
   Line line;

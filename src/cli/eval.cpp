@@ -1,13 +1,10 @@
 // reviewrate eval: classifies labelled reviews, measures, reports, and holds the gates.
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <fstream>
 #include <iostream>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -19,6 +16,7 @@
 #include "record_writer.h"
 #include "reviewrate/error.h"
 #include "reviewrate/record_reader.h"
+#include "reviewrate/sha256.h"
 #include "summary.h"
 
 namespace reviewrate::cli {
@@ -34,27 +32,15 @@ constexpr std::string_view kUnlabelled = "unsup";  // aclImdb's name for reviews
 /// SHA-256 of strings, each with its length before it.
 class Checksum {
  public:
-  Checksum() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
-
   void add(const std::string& text) {
-    const std::string size = std::to_string(text.size()) + ":";
-    EVP_DigestUpdate(context_.get(), size.data(), size.size());
-    EVP_DigestUpdate(context_.get(), text.data(), text.size());
+    sum_.add(std::to_string(text.size()) + ":");
+    sum_.add(text);
   }
 
-  std::string hex() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned int size = 0;
-    EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
-    std::string out;
-    for (unsigned int i = 0; i < size; ++i) {
-      for (const unsigned int half : {digest[i] / 16U, digest[i] % 16U}) out += "0123456789abcdef"[half];
-    }
-    return out;
-  }
+  std::string hex() { return sum_.hex(); }
 
  private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+  Sha256 sum_;
 };
 
 std::string lower(std::string text) {
@@ -125,8 +111,11 @@ class LabelledSource : public Source {
   };
 
   Truth find_truth(const Review& review) const {
-    // A record with fields has its text among them; lines and whole files have nothing but their path.
-    if (find(review, arguments_.input.text_field) == nullptr) return truth_of_path(review.id.text);
+    // A record with fields has its text among them; lines and whole files have nothing but their path. An id begins
+    // below the folder that was asked for, but that may be called pos itself.
+    if (find(review, arguments_.input.text_field) == nullptr) {
+      return truth_of_path(review.path.empty() ? review.id.text : review.path);
+    }
     Truth truth;
     const Value* label = find(review, arguments_.label_field);
     if (label == nullptr || is_blank(*label)) return truth;

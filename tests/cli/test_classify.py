@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BINARY, TINY, TOP, Run, error_line, records
+from conftest import BINARY, PATIENCE, TINY, TOP, Run, error_line, records
 
 
 def texts(count: int, seed: int = 1) -> list[str]:
@@ -113,7 +113,7 @@ def on_terminal(*arguments: str, stdin: int | None = None) -> tuple[int, str]:
     process = subprocess.Popen(
         [BINARY, *arguments], stdin=stdin or follower, stdout=follower, stderr=follower, env=environment
     )
-    code = process.wait(timeout=60)
+    code = process.wait(timeout=PATIENCE)
     os.close(follower)
     chunks = []
     try:
@@ -199,6 +199,28 @@ def test_usage_errors_are_one_line_and_exit_2(run: Run, arguments: list[str], co
     assert complaint in error_line(result)
 
 
+def test_the_last_of_a_repeated_option_counts(run: Run, tmp_path: Path) -> None:
+    text = "film " * 600
+    for policies, windows in ((["head", "windows"], 2), (["windows", "head"], 1)):
+        [record] = records(run(*(word for policy in policies for word in ("--long-text", policy)), "-t", text))
+        assert record["windows"] == windows
+    result = run("-j", "2", "--threshold", "0", "-o", "one", "-o", "two", "--threshold", "1", "-j", "1", "-t", "good", cwd=tmp_path)
+    assert result.returncode == 0
+    assert not (tmp_path / "one").exists()
+    assert json.loads((tmp_path / "two").read_text())["label"] == "NEGATIVE"
+
+
+def test_options_that_collect_keep_all(run: Run, tmp_path: Path) -> None:
+    rows = [{"text": "good", "a": a, "b": b} for a in "xy" for b in "xy"]
+    source = "".join(json.dumps(row) + "\n" for row in rows)
+    [record] = records(run("--where", "a=x", "--where", "b=y", "--pass", "a", "--pass", "b", stdin=source))
+    assert (record["id"], record["a"], record["b"]) == ("-:2", "x", "y")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text("good")
+    result = run(tmp_path, "--include", "*a.txt", "--include", "*c.txt", "-t", "one", "-t", "two")
+    assert [Path(r["id"]).name for r in records(result)] == ["text:1", "text:2", "a.txt", "c.txt"]
+
+
 def test_help_and_version(run: Run) -> None:
     for arguments in (["--help"], ["classify", "--help"], ["tokenize", "-h"], ["verify", "--help"], ["info", "--help"]):
         result = run(*arguments)
@@ -255,7 +277,7 @@ def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
     except OSError:
         pass
     os.close(leader)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert b"\r[" in shown and b" reviews  " in shown and b" left" in shown
     assert b"\r\x1b[Kreviewrate: 20000 records" in shown  # the bar is gone before the closing line
     piped = subprocess.run([BINARY, tmp_path / "many.txt"], capture_output=True, env=environment, check=False)

@@ -1,13 +1,23 @@
 """reviewrate diff: two files of predictions, by id."""
 
+import bz2
+import fcntl
+import gzip
 import json
+import lzma
+import os
 import random
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Run, error_line
+from conftest import BINARY, PATIENCE, Run, error_line
 
 
 def prediction(i: Any, p: float) -> dict[str, Any]:
@@ -102,10 +112,52 @@ def test_a_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
     result = run("diff", write(tmp_path / "a.jsonl", OLD), tmp_path / "gone.jsonl")
     assert (result.returncode, result.stdout) == (3, b"")
     assert "gone.jsonl" in error_line(result)
-    assert run("diff", tmp_path, tmp_path / "a.jsonl").returncode == 3
+    result = run("diff", tmp_path, tmp_path / "a.jsonl")
+    assert result.returncode == 3
+    assert f"{tmp_path}: is a folder" in error_line(result)
 
 
-@pytest.mark.parametrize("arguments", [[], ["a"], ["a", "b", "c"], ["a", "b", "--tolerance", "-1"], ["a", "b", "--tolerance", "x"]])
+def zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("zst", zstd)])
+def test_compressed_predictions(run: Run, tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
+    old = write(tmp_path / "a.jsonl", OLD)
+    new = tmp_path / f"b.jsonl.{name}"
+    new.write_bytes(pack(write(tmp_path / "b.jsonl", [*OLD, prediction("new", 0.25)]).read_bytes()))
+    for result in (run("diff", old, new), run("diff", old, "-", stdin=new.read_bytes())):
+        assert (result.returncode, result.stderr) == (4, b"")
+        assert result.stdout.splitlines()[1:] == [b'added "new"']
+    new.write_bytes(new.read_bytes()[:-5])
+    result = run("diff", old, new)
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert f"{new}" in error_line(result) and "damaged" in error_line(result)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("idle", ["stdin", "pipe"])
+def test_a_signal_ends_it_while_its_input_is_idle(tmp_path: Path, idle: str, number: signal.Signals) -> None:
+    old = write(tmp_path / "a.jsonl", OLD)
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDWR)  # open at both ends, and nothing in it
+    command = [BINARY, "diff", old, "-" if idle == "stdin" else tmp_path / "pipe"]
+    process = subprocess.Popen(command, stdin=end, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.write(end, old.read_bytes() + b'{"id": ')
+    while unread(end) > 0:
+        assert process.poll() is None, "it ended at a pipe that did not"
+    process.send_signal(number)
+    assert process.communicate(timeout=PATIENCE) == (b"", b"")
+    assert process.returncode == 128 + number
+    os.close(end)
+
+
+def unread(pipe: int) -> int:
+    """Bytes that wait in a pipe."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["a"], ["a", "b", "c"], ["a", "b", "--tolerance", "-1"], ["a", "b", "--tolerance", "x"], ["-", "-"]])
 def test_usage(run: Run, arguments: list[str]) -> None:
     assert run("diff", *arguments).returncode == 2
 

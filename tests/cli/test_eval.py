@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import TINY, TOP, Result, Run, error_line
+from conftest import PATIENCE, TINY, TOP, Result, Run, error_line
 
 GOOD, BAD = "a good film with a good plot", "not a good film and a bad ending"
 
@@ -115,6 +115,16 @@ def test_the_imdb_layout(run: Run, tmp_path: Path, form: str, request: pytest.Fi
     assert report["input"] | {"sha256": ""} == {"sha256": "", "labelled": 8, "failed": 0, "unlabelled": 5}
     assert [row["stars"] for row in report["ratings_by_stars"]] == [1, 2, 3, 7, 8, 9, 10]
     assert positives(report_of(run, tmp_path, path, "--include", "*test/*")) == (4, 3)
+
+
+def test_a_folder_that_is_asked_for_is_itself_a_label(run: Run, tmp_path: Path, folder: Path) -> None:
+    report = report_of(run, tmp_path, "imdb/test/pos", "imdb/test/neg/", "imdb/train/unsup", cwd=tmp_path)
+    assert positives(report) == (4, 3)
+    assert report["input"]["unlabelled"] == 5
+    assert [row["stars"] for row in report["ratings_by_stars"]] == [1, 2, 3, 7, 8, 9, 10]
+    assert positives(report_of(run, tmp_path, folder / "test" / "neg")) == (0, 3)
+    (tmp_path / "neg").symlink_to(folder)  # the innermost label counts
+    assert positives(report_of(run, tmp_path, "neg", cwd=tmp_path)) == (5, 3)
 
 
 def test_where_chooses_records(run: Run, tmp_path: Path) -> None:
@@ -353,6 +363,6 @@ def test_pictures(run: Run, tmp_path: Path) -> None:
         report_of(run, tmp_path, stdin=data)
         pictures = [tmp_path / f"{i}.png", tmp_path / f"{i}.svg"]
         command: list[Any] = [sys.executable, TOP / "scripts/plot_eval.py", tmp_path / "eval.json", *pictures]
-        result: Result = subprocess.run(command, check=False, capture_output=True, timeout=60)
+        result: Result = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE)
         assert result.returncode == 0, result.stderr.decode()
         assert pictures[0].read_bytes().startswith(b"\x89PNG") and b"</svg>" in pictures[1].read_bytes()

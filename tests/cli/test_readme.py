@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BINARY, TOP
+from conftest import BINARY, PATIENCE, TOP
 
 COMMANDS = [
     line
@@ -57,7 +57,7 @@ def test_readme_command(command: str, folder: Path) -> None:
         cwd=folder,
         env=environment,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert result.returncode == 0, result.stderr.decode()

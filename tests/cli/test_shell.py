@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BINARY, Run
+from conftest import BINARY, PATIENCE, Run
 
 
 def complete(script: str, *words: str) -> list[str]:
     """What bash would offer for the last of `words`."""
     ask = f'{script}\nCOMP_WORDS=({" ".join(words)} ""); COMP_CWORD={len(words) - 1}; _reviewrate; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    result = subprocess.run(["bash", "-c", ask], capture_output=True, check=True, timeout=30)
+    result = subprocess.run(["bash", "-c", ask], capture_output=True, check=True, timeout=PATIENCE)
     return result.stdout.decode().split()
 
 
@@ -39,7 +39,7 @@ def test_every_option_of_the_help_is_told(kind: str, run: Run) -> None:
 def test_the_installed_tree_works_elsewhere(tmp_path: Path) -> None:
     build = Path(BINARY).parent
     subprocess.run(
-        ["cmake", "--install", build, "--prefix", tmp_path / "a"], check=True, capture_output=True, timeout=60
+        ["cmake", "--install", build, "--prefix", tmp_path / "a"], check=True, capture_output=True, timeout=PATIENCE
     )
     shutil.move(tmp_path / "a", tmp_path / "b")
     environment = {
@@ -47,7 +47,7 @@ def test_the_installed_tree_works_elsewhere(tmp_path: Path) -> None:
     }
     result = subprocess.run(
         [tmp_path / "b" / "bin" / "reviewrate", "-t", "It is very nice film"],
-        capture_output=True, check=True, env=environment, cwd="/", timeout=60,
+        capture_output=True, check=True, env=environment, cwd="/", timeout=PATIENCE,
     )  # fmt: skip
     assert json.loads(result.stdout)["label"] == "POSITIVE"
     for file in ("man/man1/reviewrate.1", "bash-completion/completions/reviewrate", "zsh/site-functions/_reviewrate"):

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from conftest import BINARY
+from conftest import BINARY, PATIENCE
 
 MODEL = Path(__file__).resolve().parents[1] / "data" / "tiny"
 
@@ -31,8 +31,8 @@ ALPHABET = ["a", "Z", " ", "  ", ",", "\t", '"', '""', "\n", "\r\n", "'", "\\", 
 def run(*arguments: str | Path, stdin: bytes | None = None) -> tuple[int, list[dict[str, Any]]]:
     """Returns the exit status and the records."""
     command = [BINARY, "-m", str(MODEL), "-f", "jsonl", *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300, check=False)
+    # No input, and stdin is at its end.
+    done = subprocess.run(command, input=stdin or b"", capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode in (0, 1), done.stderr.decode()
     return done.returncode, [json.loads(line) for line in done.stdout.decode().split("\n")[:-1]]
 

@@ -1,7 +1,6 @@
 """Packages with SentencePiece tokenizers and traced models: ids and probabilities are those of transformers."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -26,9 +25,8 @@ import compare_tokenizer
 import export
 import make_sentencepiece_models
 import make_tiny_model
+from conftest import BINARY, PATIENCE
 
-BINARY = Path(os.environ.get("REVIEWRATE_BIN", str(ROOT / "build" / "reviewrate")))
-SECONDS = 60  # a program that hangs, as one that links SentencePiece and libtorch would, is ended
 SPECIALS = [
     "[CLS]",
     "[SEP]",
@@ -46,8 +44,9 @@ PLACES = ["{}", "good{}film", " good  {} film", "\t{}\u00a0{}", "{", "x \u3000{}
 
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(BINARY), *map(str, arguments)]
-    done = subprocess.run(command, check=False, input=stdin, capture_output=True, encoding="utf-8", timeout=SECONDS)
+    command = [BINARY, *map(str, arguments)]
+    # A program that hangs, as one that links SentencePiece and libtorch would, is ended.
+    done = subprocess.run(command, check=False, input=stdin, capture_output=True, encoding="utf-8", timeout=PATIENCE)
     if "sanitizer build" in done.stderr:
         pytest.skip("a sanitizer build cannot keep SentencePiece and libtorch apart")
     return done
@@ -106,7 +105,7 @@ def compare(source: Path, package: Path, texts: list[str]) -> None:
     assert run("tokenize", "-m", package, "-", stdin="skip or go\n").returncode == 0
     reference = AutoTokenizer.from_pretrained(source).backend_tokenizer
     reference.no_truncation()
-    differences = compare_tokenizer.compare(compare_tokenizer.tokenize_command(BINARY, package), reference, texts)
+    differences = compare_tokenizer.compare(compare_tokenizer.tokenize_command(Path(BINARY), package), reference, texts)
     assert differences == []
 
 

@@ -74,6 +74,18 @@ def require(held: bool, message: str) -> None:
         raise Refused(message)
 
 
+def thresholds(path: str) -> list[float]:
+    """The nine rising probabilities that scripts/calibrate.py --rating wrote."""
+    try:
+        fitted = json.loads(Path(path).read_text())["thresholds"]
+        held = len(fitted) == 9 and all(0 <= a <= b <= 1 for a, b in zip(fitted, fitted[1:]))
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise argparse.ArgumentTypeError(f"{path}: cannot be read: {e}") from e
+    if not held:
+        raise argparse.ArgumentTypeError(f"{path}: thresholds must be nine rising probabilities")
+    return fitted
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -426,8 +438,8 @@ def write_package(folder: Path, args: argparse.Namespace) -> bool:
         "positive": positive_label(labels, args.positive),
         "max_tokens": tokenizer.max_tokens,
         "long_text": args.long_text,
-        "rating": {},
-        "precisions": ["fp32"],
+        "rating": {"fitted": args.rating} if args.rating else {},
+        "precisions": ["fp32", "bf16", "int8"] if packed else ["fp32"],
         "metrics": {},
         "reference": {"file": "reference.jsonl", "sha256": sha256(folder / "reference.jsonl")},
     }
@@ -481,6 +493,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         type=Path,
         default=REFERENCE_TEXTS,
         help="jsonl of id and text for reference.jsonl (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rating", metavar="FILE", type=thresholds, help="what calibrate.py --rating wrote"
     )
     parser.add_argument("--force", action="store_true", help="replace an existing package")
     args = parser.parse_args(argv)

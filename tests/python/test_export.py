@@ -142,7 +142,7 @@ def test_manifest(package: Path, source: Path) -> None:
     assert manifest["positive"] == "POSITIVE"
     assert manifest["max_tokens"] == 512
     assert manifest["long_text"] == "head-tail"
-    assert manifest["precisions"] == ["fp32"]
+    assert manifest["precisions"] == ["fp32", "bf16", "int8"]
     assert (package / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
     assert {file.name for file in package.iterdir()} == {
         "manifest.json",

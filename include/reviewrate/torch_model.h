@@ -1,4 +1,4 @@
-// A TorchScript module as a Model. Only torch_model.cpp sees libtorch.
+// A TorchScript module as a Model. No header here shows libtorch.
 #pragma once
 
 #include <memory>

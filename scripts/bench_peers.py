@@ -95,7 +95,8 @@ def enter_venv(folder: Path) -> None:
         if subprocess.call([*pip, TORCH], stdout=sys.stderr):
             subprocess.run([*pip, "--extra-index-url", TORCH_INDEX, TORCH], stdout=sys.stderr, check=True)
         # Each by itself: one that cannot be had is a row saying so.
-        if not any([subprocess.call([*pip, *names.split()], stdout=sys.stderr) for names in PACKAGES]):
+        failures = sum(subprocess.call([*pip, *names.split()], stdout=sys.stderr) for names in PACKAGES)
+        if not failures:
             mark.write_text(wanted)
     if Path(sys.prefix).resolve() != folder.resolve():
         os.execv(python, [str(python), *sys.argv])

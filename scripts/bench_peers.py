@@ -517,13 +517,16 @@ def timed(command: list[Any], env: dict[str, str] | None = None, limit: float = 
     """Seconds and peak memory in MB of a process; Failed with the last line of its stderr if it fails."""
     with tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
-        process = subprocess.Popen(
-            [str(word) for word in command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            env={**os.environ, **(env or {})},
-        )
+        try:
+            process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, **(env or {})},
+            )
+        except OSError as error:
+            raise Failed(str(error)) from error
         guard = threading.Timer(limit, process.kill)
         guard.start()
         _, status, usage = os.wait4(process.pid, 0)
@@ -860,6 +863,12 @@ def main() -> int:
         f" fp32 way's); an fp32 way beyond {AGREE:g} is marked.\n"
     )
     everything: dict[str, Any] = {**head, "results": []}
+
+    def keep(result: dict[str, Any]) -> None:
+        everything["results"].append(result)
+        if args.json:
+            args.json.write_text(json.dumps(everything, indent=1) + "\n")
+
     for shape in args.shapes.split(","):
         sizes = bench.prepare(shape)
         title = f"{shape} ({sizes['layers']} x {sizes['d']})"
@@ -887,7 +896,7 @@ def main() -> int:
             print(" ".join(remarks(bench, found, lengths[load], gemm, sizes)) + "\n", flush=True)
             ways = {key: {**vars(m), "title": bench.ways[key].title} for key, m in found.items()}
             entry = {"shape": shape, "load": load, "lengths": lengths[load], "sizes": sizes, "gemm": rounds}
-            everything["results"].append({**entry, "ways": ways})
+            keep({**entry, "ways": ways})
         if not args.no_starts:
             say(f"{shape}: start-up")
             starts = bench.starts(sizes)
@@ -896,9 +905,7 @@ def main() -> int:
             for name, seconds in starts.items():
                 print(f"| {name} | {statistics.median(seconds):.3f} | {len(seconds)} |")
             print(flush=True)
-            everything["results"].append({"shape": shape, "starts": starts})
-        if args.json:
-            args.json.write_text(json.dumps(everything, indent=1) + "\n")
+            keep({"shape": shape, "starts": starts})
     return 0
 
 

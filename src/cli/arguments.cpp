@@ -91,15 +91,19 @@ void add_input_options(CLI::App& app, Arguments& a) {
       ->type_name("N");
 }
 
-void add_inference_options(CLI::App& app, Arguments& a) {
-  app.add_option("-j,--workers", a.workers, "Packs in the model at once (default: the CPUs of this process)")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
-      ->type_name("N");
+void add_precision_option(CLI::App& app, Arguments& a) {
   app.add_option("--precision", a.precision,
                  "Arithmetic of the model; auto: the fastest that this CPU has and the model allows")
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))
       ->type_name("fp32|bf16|int8|auto");
+}
+
+void add_inference_options(CLI::App& app, Arguments& a) {
+  app.add_option("-j,--workers", a.workers, "Packs in the model at once (default: the CPUs of this process)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
+      ->type_name("N");
+  add_precision_option(app, a);
 }
 
 void add_scoring_options(CLI::App& app, Arguments& a) {
@@ -229,6 +233,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   verify.footer("Example: reviewrate verify -m models/imdb-small\n\n" + std::string(kExitCodes));
   CLI::App& info = *app.add_subcommand("info", "Describe the model package and this program as JSON");
   add_model_options(info, a);
+  add_precision_option(info, a);
   info.footer("Example: reviewrate info -m models/imdb-small\n\n" + std::string(kExitCodes));
 
   std::string shell_kind;

@@ -528,6 +528,7 @@ def timed(command: list[Any], env: dict[str, str] | None = None, limit: float = 
         except OSError as error:
             raise Failed(str(error)) from error
         guard = threading.Timer(limit, process.kill)
+        guard.daemon = True  # an interrupted bench ends without waiting for it
         guard.start()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start

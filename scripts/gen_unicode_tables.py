@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import tokenizers
@@ -174,22 +175,23 @@ def render() -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(make: Callable[[], str], output: Path, command: str, description: str | None) -> int:
+    """Writes what `make` gives to `output`, or, with --check, compares the two. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if the committed file is not what would be written"
     )
     arguments = parser.parse_args()
 
-    text = render()
+    text = make()
     if not arguments.check:
-        OUTPUT.write_text(text, encoding="ascii")
+        output.write_text(text, encoding="ascii")
         return 0
-    if OUTPUT.exists() and OUTPUT.read_text(encoding="ascii") == text:
+    if output.exists() and output.read_text(encoding="ascii") == text:
         return 0
-    print(f"{COMMAND}: {OUTPUT.name} is not up to date (tokenizers {tokenizers.__version__})", file=sys.stderr)
+    print(f"{command}: {output.name} is not up to date (tokenizers {tokenizers.__version__})", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(render, OUTPUT, COMMAND, __doc__))

@@ -10,7 +10,6 @@ src/unigram_normalizer.cpp explains the layout. Needs: pip install tokenizers se
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import tokenizers
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers.normalizers import NFKD, Lowercase, Normalizer, Precompiled, Sequence, StripAccents
 
-from gen_unicode_tables import HANGUL_SYLLABLES, SURROGATES, rows
+from gen_unicode_tables import HANGUL_SYLLABLES, SURROGATES, main, rows
 
 OUTPUT = Path(__file__).resolve().parent.parent / "src" / "unigram_tables.inc"
 COMMAND = "scripts/gen_unigram_tables.py"
@@ -130,22 +129,5 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if the committed file is not what would be written"
-    )
-    arguments = parser.parse_args()
-
-    text = render()
-    if not arguments.check:
-        OUTPUT.write_text(text, encoding="ascii")
-        return 0
-    if OUTPUT.exists() and OUTPUT.read_text(encoding="ascii") == text:
-        return 0
-    print(f"{COMMAND}: {OUTPUT.name} is not up to date (tokenizers {tokenizers.__version__})", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(render, OUTPUT, COMMAND, __doc__))

@@ -10,7 +10,6 @@ from transformers import (
     AlbertConfig,
     AlbertForSequenceClassification,
     AlbertTokenizerFast,
-    PreTrainedModel,
     XLMRobertaConfig,
     XLMRobertaForSequenceClassification,
     XLMRobertaTokenizerFast,
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import export
+import tiny_models
 
 
 def training_texts() -> list[str]:
@@ -55,16 +55,6 @@ def train(path: Path, texts: Iterable[str], size: int, **options: object) -> Non
         )
 
 
-def randomize(model: PreTrainedModel) -> None:
-    """As initialized a network is nearly linear and all its probabilities are equal: make every part matter."""
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.dim() > 1:
-                weight.normal_(std=1.0 if "embeddings" in name else 2.0 / weight.size(1) ** 0.5)
-            elif "bias" in name:
-                weight.normal_(std=0.1)
-
-
 def make_albert(folder: Path, texts: Iterable[str], size: int = 700, seed: int = 3, **tokenizer: bool) -> None:
     """Saves an ALBERT of two layers with its tokenizer, as a Hugging Face folder."""
     spiece = folder / "spiece.model"
@@ -85,16 +75,12 @@ def make_albert(folder: Path, texts: Iterable[str], size: int = 700, seed: int =
     config = AlbertConfig(
         vocab_size=len(fast),
         embedding_size=16,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **tiny_models.WIDTHS,
         max_position_embeddings=64,
-        id2label={0: "NEGATIVE", 1: "POSITIVE"},
-        label2id={"NEGATIVE": 0, "POSITIVE": 1},
+        **tiny_models.POLARITY,
     )
     model = AlbertForSequenceClassification(config).eval()
-    randomize(model)
+    tiny_models.randomize(model)
     model.save_pretrained(folder)
 
 
@@ -107,10 +93,7 @@ def make_xlm_roberta(folder: Path, texts: Iterable[str], size: int = 900, seed: 
     torch.manual_seed(seed)
     config = XLMRobertaConfig(
         vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **tiny_models.WIDTHS,
         max_position_embeddings=66,
         pad_token_id=1,
         type_vocab_size=1,
@@ -118,5 +101,5 @@ def make_xlm_roberta(folder: Path, texts: Iterable[str], size: int = 900, seed: 
         label2id={"bad": 0, "fair": 1, "good": 2},
     )
     model = XLMRobertaForSequenceClassification(config).eval()
-    randomize(model)
+    tiny_models.randomize(model)
     model.save_pretrained(folder)

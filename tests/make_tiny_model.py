@@ -22,6 +22,7 @@ from transformers.utils import logging
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import export
+import tiny_models
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCABULARY_SIZE = 1000
@@ -53,17 +54,12 @@ def make_source(folder: Path, seed: int = 5) -> DistilBertForSequenceClassificat
         n_layers=2,
         n_heads=2,
         max_position_embeddings=512,
-        id2label={0: "NEGATIVE", 1: "POSITIVE"},
-        label2id={"NEGATIVE": 0, "POSITIVE": 1},
+        **tiny_models.POLARITY,
     )
     model = DistilBertForSequenceClassification(config).eval()
+    tiny_models.randomize(model)
     with torch.no_grad():
-        # As initialized the network is nearly linear and all its probabilities are 0.5: make every part matter.
-        for name, weight in model.named_parameters():
-            if weight.dim() > 1:
-                weight.normal_(std=1.0 if "embeddings" in name else 2.0 / weight.size(1) ** 0.5)
-            elif "bias" in name:
-                weight.normal_(std=0.1)
+        for weight in model.parameters():
             weight.copy_(weight.half().float())
     model.save_pretrained(folder)
     return model

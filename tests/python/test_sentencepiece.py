@@ -25,6 +25,7 @@ import compare_tokenizer
 import export
 import make_sentencepiece_models
 import make_tiny_model
+import tiny_models
 from conftest import BINARY, PATIENCE
 
 SPECIALS = [
@@ -60,15 +61,12 @@ def make_bert(folder: Path) -> None:
     torch.manual_seed(6)
     config = BertConfig(
         vocab_size=len(entries),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **tiny_models.WIDTHS,
         max_position_embeddings=64,
         num_labels=3,
     )
     model = BertForSequenceClassification(config).eval()
-    make_sentencepiece_models.randomize(model)
+    tiny_models.randomize(model)
     model.save_pretrained(folder)
 
 

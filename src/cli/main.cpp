@@ -6,6 +6,7 @@
 #include "arguments.h"
 #include "commands.h"
 #include "exit_status.h"
+#include "process.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
 
@@ -22,6 +23,7 @@ int run(int argc, const char* const* argv) {
     stream.close();
     return kOk;
   }
+  bound_shape_caches(arguments.workers > 0 ? arguments.workers : available_cpus());
   const Interruption interruption;
   if (arguments.command == "eval") return eval(arguments, interruption);
   if (arguments.command == "diff") return diff(arguments, interruption);

@@ -1,4 +1,4 @@
-// Signals by a self-pipe, CPUs by affinity and cgroup.
+// Signals by a self-pipe, CPUs by affinity and cgroup, libtorch's caches by the environment.
 #include "process.h"
 
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -115,6 +116,15 @@ Waiter::Event InputWaiter::wait(int fd, bool may_block) {
     if (fds[0].revents != 0) return Event::ready;
     if (!may_block) return Event::idle;
   }
+}
+
+void bound_shape_caches(std::size_t workers) {
+  // oneDNN, and ideep before it in each thread, keep what they made for the last 1,024 shapes, a quarter of a megabyte
+  // each, and nearly every pack is of a new length: memory would grow for the first gigabyte of reviews. The layers of
+  // one pack share fewer shapes than this; more are not worth keeping (measured: no slower, 60 to 100 MB less).
+  constexpr std::size_t kShapes = 32;
+  ::setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", std::to_string(kShapes * workers).c_str(), /*overwrite=*/0);
+  ::setenv("LRU_CACHE_CAPACITY", std::to_string(kShapes).c_str(), /*overwrite=*/0);
 }
 
 std::size_t available_cpus() {

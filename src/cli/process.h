@@ -34,6 +34,10 @@ class InputWaiter : public Waiter {
   bool watch_stdout_;
 };
 
+/// Bounds what libtorch remembers of the shapes it has computed. To be called before libtorch computes anything and
+/// before there are threads; what the environment says goes first.
+void bound_shape_caches(std::size_t workers);
+
 /// The CPUs that this process may use: its affinity mask and its cgroup's quota, rounded up; at least 1.
 std::size_t available_cpus();
 

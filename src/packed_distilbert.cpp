@@ -2,23 +2,23 @@
 // - The windows' tokens lie one after another in a single row, with no padding. Only attention looks at the windows.
 // - The classifier reads the first token alone, so the last layer computes keys and values for every token, but
 //   everything after them for first tokens only.
+// - All but attention goes through a layer in blocks of rows, whose hidden rows stay in the cache, and which come in few
+//   sizes: oneDNN compiles a product for each.
 #include "packed_distilbert.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string_view>
 
-#include "rows.h"
+#include "kernels.h"
 
 namespace reviewrate {
 namespace {
@@ -32,11 +32,12 @@ c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
 }
 
 /// oneDNN's linear layer on fp32 and bf16: 10 % faster than MKL on AVX-512 processors of AMD, elsewhere the same.
-at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                         std::string_view activation) {
   static const auto linear =
       find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
                                Scalars, std::optional<std::string_view>)>("mkldnn::_linear_pointwise");
-  return linear.call(x, weight, bias, "none", Scalars(), "");
+  return linear.call(x, weight, bias, activation, Scalars(), "none");
 }
 
 at::Tensor onednn_weight(const at::Tensor& weight, std::int64_t rows) {
@@ -82,46 +83,90 @@ at::ScalarType tensor_type(Precision precision) { return precision == Precision:
 
 at::Tensor parameter(const torch::jit::Module& module, const char* name) { return module.attr(name).toTensor(); }
 
-Linear linear(const torch::jit::Module& parent, const char* name, Precision precision, std::int64_t rows) {
+Linear linear(const torch::jit::Module& parent, const char* name, Precision precision,
+              Activation activation = Activation::none) {
   const torch::jit::Module module = parent.attr(name).toModule();
-  return {parameter(module, "weight"), parameter(module, "bias"), precision, rows};
+  return {parameter(module, "weight"), parameter(module, "bias"), precision, activation};
 }
 
-/// Attention of each window to itself: queries, keys and values [1, heads, n, d] in, [rows of queries, heads * d] out.
-at::Tensor attend(const std::vector<at::Tensor>& queries, const std::vector<at::Tensor>& keys,
-                  const std::vector<at::Tensor>& values) {
-  std::vector<at::Tensor> contexts;
-  contexts.reserve(queries.size());
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    const auto [context, logsumexp] =
-        at::_scaled_dot_product_flash_attention_for_cpu(queries[i], keys[i], values[i]);
-    // The kernel writes [1, n, heads, d]; transposed back it is contiguous, so that cat is one plain copy.
-    contexts.push_back(context.transpose(1, 2));
+constexpr std::int64_t kBlockRows = 128;
+constexpr std::int64_t kTailRows = 16;  ///< the last block has a multiple of these
+
+/// `rows` and what the last block needs besides.
+std::int64_t padded(std::int64_t rows) { return (rows + kTailRows - 1) / kTailRows * kTailRows; }
+
+/// Calls body(begin, rows) for each block of the rows.
+template <typename Body>
+void for_blocks(std::int64_t rows, const Body& body) {
+  for (std::int64_t begin = 0; begin < rows; begin += kBlockRows) body(begin, std::min(kBlockRows, rows - begin));
+}
+
+/// The linear layer of x [rows, in], a tensor a block.
+std::vector<at::Tensor> in_blocks(const Linear& layer, const at::Tensor& x) {
+  std::vector<at::Tensor> blocks;
+  for_blocks(x.size(0), [&](std::int64_t begin, std::int64_t rows) { blocks.push_back(layer(x.narrow(0, begin, rows))); });
+  return blocks;
+}
+
+// What libtorch calls the kernels' types.
+const Bf16* data(const at::Tensor& x, Bf16) { return reinterpret_cast<const Bf16*>(x.const_data_ptr<at::BFloat16>()); }
+const float* data(const at::Tensor& x, float) { return x.const_data_ptr<float>(); }
+Bf16* mutable_data(at::Tensor& x, Bf16) { return reinterpret_cast<Bf16*>(x.mutable_data_ptr<at::BFloat16>()); }
+float* mutable_data(at::Tensor& x, float) { return x.mutable_data_ptr<float>(); }
+
+/// Pointers to the rows of blocks, from their column `column` on.
+template <typename T>
+std::vector<const T*> row_pointers(const std::vector<at::Tensor>& blocks, std::size_t column) {
+  std::vector<const T*> rows;
+  for (const at::Tensor& block : blocks) {
+    const T* row = data(block, T()) + column;
+    for (std::int64_t r = 0; r < block.size(0); ++r, row += block.size(1)) rows.push_back(row);
   }
-  return at::cat(contexts, 1).flatten(2)[0];
+  return rows;
 }
 
-constexpr std::int64_t kPackRows = 1024;
-constexpr std::int64_t kFirstRows = 16;  ///< first tokens in a pack, roughly
+/// Attention of each window to itself. Queries are the windows' rows, or, if `one_query`, one row a window; a key row is
+/// followed by its value row. `context` [rows of queries or more, width] is written.
+template <typename T, typename Attend>
+void attend(const std::vector<const T*>& queries, bool one_query, const std::vector<const T*>& keys,
+            const std::vector<std::int64_t>& lengths, std::size_t heads, at::Tensor& context, Attend kernel) {
+  thread_local std::vector<float> scratch;
+  const auto width = static_cast<std::size_t>(context.size(1));
+  const auto longest = static_cast<std::size_t>(*std::max_element(lengths.begin(), lengths.end()));
+  scratch.resize(std::max(scratch.size(), attention_scratch(longest, width / heads)));
+  const T* const* query = queries.data();
+  const T* const* key = keys.data();
+  T* out = mutable_data(context, T());
+  for (const std::int64_t length : lengths) {
+    const auto n = static_cast<std::size_t>(length);
+    const std::size_t asked = one_query ? 1 : n;
+    kernel({query, asked, key, n, heads, width / heads, scratch.data(), out});
+    query += asked;
+    key += n;
+    out += asked * width;
+  }
+}
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision, std::int64_t rows)
-    : precision_(precision), bias_(bias.to(tensor_type(precision))) {
+Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision, Activation activation)
+    : precision_(precision), activation_(activation), bias_(bias.to(tensor_type(precision))) {
   const at::Tensor wide = weight.to(tensor_type(precision));
   if (precision != Precision::int8) {
-    weight_ = onednn_weight(wide, rows);
+    weight_ = onednn_weight(wide, kBlockRows);
     return;
   }
   scales_ = wide.abs().amax(1).clamp_min_(1e-12).div_(127.0);
   zero_points_ = at::zeros_like(scales_, at::kInt);
   const at::Tensor q = wide.div_(scales_.unsqueeze(1)).round_();
   sums_ = q.sum(1).mul_(scales_);
-  weight_ = onednn_int8_weight(q.to(at::kChar), rows);
+  weight_ = onednn_int8_weight(q.to(at::kChar), kBlockRows);
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return precision_ == Precision::int8 ? quantized(x) : onednn_linear(x, weight_, bias_);
+  if (precision_ == Precision::int8) return quantized(x);
+  constexpr std::string_view kNames[] = {"none", "relu", "gelu"};
+  return onednn_linear(x, weight_, bias_, kNames[static_cast<std::size_t>(activation_)]);
 }
 
 at::Tensor Linear::quantized(const at::Tensor& x) const {
@@ -129,73 +174,85 @@ at::Tensor Linear::quantized(const at::Tensor& x) const {
   const auto columns = static_cast<std::size_t>(x.size(1));
   const at::Tensor q = at::empty(x.sizes(), at::kByte);
   std::vector<RowScale> scales(rows);
-  quantize_rows(x.const_data_ptr<float>(), rows, columns, activation_levels(), q.mutable_data_ptr<std::uint8_t>(),
+  kernels().quantize_rows(x.const_data_ptr<float>(), rows, columns, activation_levels(), q.mutable_data_ptr<std::uint8_t>(),
                 scales.data());
   at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
-  scale_rows(y.mutable_data_ptr<float>(), rows, static_cast<std::size_t>(y.size(1)), scales.data(),
+  kernels().scale_rows(y.mutable_data_ptr<float>(), rows, static_cast<std::size_t>(y.size(1)), scales.data(),
              sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>());
+  if (activation_ == Activation::relu) y.relu_();
+  if (activation_ == Activation::gelu) at::gelu_(y);
   return y;
 }
 
-Norm::Norm(const torch::jit::Module& module, at::ScalarType type)
-    : weight_(parameter(module, "weight").to(type)),
-      bias_(parameter(module, "bias").to(type)),
-      epsilon_(module.attr("eps").toDouble()) {}
+Norm::Norm(const torch::jit::Module& module)
+    : weight_(parameter(module, "weight").to(at::kFloat)),
+      bias_(parameter(module, "bias").to(at::kFloat)),
+      epsilon_(static_cast<float>(module.attr("eps").toDouble())) {}
 
-at::Tensor Norm::operator()(const at::Tensor& x) const {
-  return at::layer_norm(x, {x.size(1)}, weight_, bias_, epsilon_);
+void Norm::operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) const {
+  const auto call = [&](auto type, auto kernel) {
+    kernel(data(x, type), data(y, type), static_cast<std::size_t>(x.size(0)), static_cast<std::size_t>(x.size(1)),
+           weight_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), epsilon_, mutable_data(out, type));
+  };
+  if (x.scalar_type() == at::kBFloat16) {
+    call(Bf16(), kernels().add_norm_bf16);
+  } else {
+    call(float(), kernels().add_norm_fp32);
+  }
 }
 
 Layer::Layer(const torch::jit::Module& module, bool last, Precision precision)
-    : heads_(module.attr("heads").toInt()),
-      projection_(linear(module, last ? "kv" : "qkv", precision, kPackRows)),
-      out_(linear(module.attr("rest").toModule(), "out", precision, last ? kFirstRows : kPackRows)),
-      norm1_(module.attr("rest").toModule().attr("norm1").toModule(), tensor_type(precision)),
-      up_(linear(module.attr("rest").toModule(), "up", precision, last ? kFirstRows : kPackRows)),
-      down_(linear(module.attr("rest").toModule(), "down", precision, last ? kFirstRows : kPackRows)),
-      norm2_(module.attr("rest").toModule().attr("norm2").toModule(), tensor_type(precision)),
-      relu_(module.attr("rest").toModule().attr("relu").toBool()) {
-  if (last) query_ = linear(module, "q", precision, kFirstRows);
+    : heads_(static_cast<std::size_t>(module.attr("heads").toInt())),
+      projection_(linear(module, last ? "kv" : "qkv", precision)),
+      out_(linear(module.attr("rest").toModule(), "out", precision)),
+      norm1_(module.attr("rest").toModule().attr("norm1").toModule()),
+      up_(linear(module.attr("rest").toModule(), "up", precision,
+                 module.attr("rest").toModule().attr("relu").toBool() ? Activation::relu : Activation::gelu)),
+      down_(linear(module.attr("rest").toModule(), "down", precision)),
+      norm2_(module.attr("rest").toModule().attr("norm2").toModule()) {
+  if (last) query_ = linear(module, "q", precision);
 }
 
 at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const {
-  // [parts, 1, heads, T, d]: views, no copies, since the attention kernel takes strided heads.
-  const auto split = [&](const at::Tensor& projected, std::int64_t parts) {
-    return projected.view({1, projected.size(0), parts, heads_, -1}).permute({2, 0, 3, 1, 4});
-  };
-  if (!query_) {
-    const at::Tensor qkv = split(projection_(x), 3);
-    const at::Tensor context = attend(qkv[0].split_with_sizes(lengths, 2), qkv[1].split_with_sizes(lengths, 2),
-                                      qkv[2].split_with_sizes(lengths, 2));
-    return feed_forward(context, x);
+  at::Tensor asked = x;  // the rows to compute
+  if (query_) {
+    std::vector<std::int64_t> begins(static_cast<std::size_t>(padded(static_cast<std::int64_t>(lengths.size()))));
+    std::exclusive_scan(lengths.begin(), lengths.end(), begins.begin(), std::int64_t{0});
+    asked = x.index_select(0, at::tensor(begins));
   }
-  std::vector<std::int64_t> begins(lengths.size());
-  std::exclusive_scan(lengths.begin(), lengths.end(), begins.begin(), std::int64_t{0});
-  const at::Tensor first = x.index_select(0, at::tensor(begins));
-  const at::Tensor kv = split(projection_(x), 2);
-  const at::Tensor context = attend(split((*query_)(first), 1)[0].split(1, 2), kv[0].split_with_sizes(lengths, 2),
-                                    kv[1].split_with_sizes(lengths, 2));
-  return feed_forward(context, first);
+  const std::vector<at::Tensor> projected = in_blocks(projection_, x);
+  const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, asked) : projected;
+  at::Tensor context = at::zeros(asked.sizes(), asked.options());
+  const auto call = [&](auto type, auto kernel) {
+    using T = decltype(type);
+    attend<T>(row_pointers<T>(queried, 0), query_.has_value(),
+              row_pointers<T>(projected, query_ ? 0 : static_cast<std::size_t>(x.size(1))), lengths, heads_, context, kernel);
+  };
+  if (x.scalar_type() == at::kBFloat16) {
+    call(Bf16(), kernels().attend_bf16);
+  } else {
+    call(float(), kernels().attend_fp32);
+  }
+  return feed_forward(context, asked);
 }
 
-at::Tensor Layer::feed_forward(const at::Tensor& context, const at::Tensor& x) const {
-  const at::Tensor attended = norm1_(out_(context).add_(x));
-  at::Tensor hidden = up_(attended);
-  if (relu_) {
-    hidden.relu_();
-  } else {
-    at::gelu_(hidden);
-  }
-  return norm2_(down_(hidden).add_(attended));
+at::Tensor Layer::feed_forward(const at::Tensor& context, at::Tensor x) const {
+  for_blocks(x.size(0), [&](std::int64_t begin, std::int64_t rows) {
+    at::Tensor block = x.narrow(0, begin, rows);
+    at::Tensor attended = out_(context.narrow(0, begin, rows));
+    norm1_(attended, block, attended);
+    norm2_(down_(up_(attended)), attended, block);
+  });
+  return x;
 }
 
 PackedDistilBert::PackedDistilBert(const torch::jit::Module& module, Precision precision)
     : type_(tensor_type(precision)),
       words_(parameter(module, "words")),
       places_(parameter(module, "places")),
-      norm_(module.attr("norm").toModule(), type_),
-      pre_classifier_(linear(module, "pre_classifier", Precision::fp32, kFirstRows)),
-      classifier_(linear(module, "classifier", Precision::fp32, kFirstRows)) {
+      norm_(module.attr("norm").toModule()),
+      pre_classifier_(linear(module, "pre_classifier", Precision::fp32, Activation::relu)),
+      classifier_(linear(module, "classifier", Precision::fp32)) {
   for (const torch::jit::Module& layer : module.attr("layers").toModule().children()) {
     layers_.emplace_back(layer, /*last=*/false, precision);
   }
@@ -203,15 +260,17 @@ PackedDistilBert::PackedDistilBert(const torch::jit::Module& module, Precision p
 }
 
 at::Tensor PackedDistilBert::forward(const Pack& pack) const {
-  // from_blob wants a mutable pointer; no operator writes to its input.
-  const auto view = [](const std::vector<std::int64_t>& values) {
-    return at::from_blob(const_cast<std::int64_t*>(values.data()), {static_cast<std::int64_t>(values.size())},
-                         at::kLong);
+  // Rows beyond the windows' are looked up like any token, and never looked at.
+  const auto rows = [&](const at::Tensor& table, std::vector<std::int64_t> indices) {
+    indices.resize(static_cast<std::size_t>(padded(static_cast<std::int64_t>(indices.size()))));
+    return at::embedding(table, at::tensor(indices)).to(at::kFloat);
   };
-  at::Tensor x = at::embedding(words_, view(pack.ids)).to(at::kFloat).add_(at::embedding(places_, view(pack.positions)));
-  x = norm_(x.to(type_));
+  at::Tensor x = rows(words_, pack.ids);
+  norm_(x, rows(places_, pack.positions), x);
+  x = x.to(type_);
   for (const Layer& layer : layers_) x = layer(x, pack.lengths);
-  return classifier_(pre_classifier_(x.to(at::kFloat)).relu_());
+  x = x.narrow(0, 0, static_cast<std::int64_t>(pack.lengths.size())).to(at::kFloat);
+  return classifier_(pre_classifier_(x));
 }
 
 }  // namespace reviewrate

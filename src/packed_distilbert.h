@@ -13,11 +13,14 @@
 
 namespace reviewrate {
 
-/// y = x W^T + b, with x [n, in], y [n, out], both in the precision's tensor type (fp32 for int8).
+enum class Activation { none, relu, gelu };
+
+/// y = activation(x W^T + b), with x [n, in], y [n, out], both in the precision's tensor type (fp32 for int8).
 class Linear {
  public:
-  /// weight [out, in] and bias [out], fp16; laid out for about `rows` rows of x at a time.
-  Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision, std::int64_t rows);
+  /// weight [out, in] and bias [out], fp16.
+  Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision,
+         Activation activation = Activation::none);
 
   at::Tensor operator()(const at::Tensor& x) const;
 
@@ -25,6 +28,7 @@ class Linear {
   at::Tensor quantized(const at::Tensor& x) const;
 
   Precision precision_;
+  Activation activation_;
   at::Tensor weight_;  ///< as oneDNN wants it
   at::Tensor bias_;
   at::Tensor scales_;       ///< int8: of the weight's rows [out]
@@ -32,17 +36,18 @@ class Linear {
   at::Tensor sums_;         ///< int8: of the weight's rows [out]
 };
 
-/// Layer normalization over the last dimension.
+/// Layer normalization of x + y over the last dimension.
 class Norm {
  public:
-  Norm(const torch::jit::Module& module, at::ScalarType type);
+  explicit Norm(const torch::jit::Module& module);
 
-  at::Tensor operator()(const at::Tensor& x) const;
+  /// x and y [n, dim], fp32 or bf16 -> out, of the same shape and type; it may be x or y.
+  void operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) const;
 
  private:
   at::Tensor weight_;
   at::Tensor bias_;
-  double epsilon_;
+  float epsilon_;
 };
 
 /// A transformer layer. Of the last one only the windows' first tokens are asked for.
@@ -50,13 +55,14 @@ class Layer {
  public:
   Layer(const torch::jit::Module& module, bool last, Precision precision);
 
-  /// x [T, dim] and the windows' lengths (adding up to T) -> [T, dim], or [windows, dim] from the last layer.
+  /// The layer's output for x [rows, dim], whose first rows are windows of these lengths one after another (the others
+  /// are in no window): [rows, dim], in x itself, or from the last layer [at least one row a window, dim].
   at::Tensor operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const;
 
  private:
-  at::Tensor feed_forward(const at::Tensor& context, const at::Tensor& x) const;
+  at::Tensor feed_forward(const at::Tensor& context, at::Tensor x) const;
 
-  std::int64_t heads_;
+  std::size_t heads_;
   std::optional<Linear> query_;  ///< the last layer's, for first tokens alone
   Linear projection_;            ///< of query, key and value one after another; of key and value in the last layer
   Linear out_;
@@ -64,7 +70,6 @@ class Layer {
   Linear up_;
   Linear down_;
   Norm norm2_;
-  bool relu_;
 };
 
 /// The classifier, from a module that scripts/packed_distilbert.py made: its weights, fp16, and settings are taken,

@@ -37,6 +37,15 @@ inline Vector load(const float* p) {
 
 inline void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof v); }
 
+/// A head's part of rows lies far from the next row's, where the CPU does not fetch ahead by itself.
+constexpr std::size_t kAhead = 8;
+
+template <typename T>
+inline void prefetch(const T* p, std::size_t n) {
+  constexpr std::size_t kLine = 64 / sizeof(T);
+  for (std::size_t i = 0; i < n; i += kLine) __builtin_prefetch(p + i);
+}
+
 inline float widen(float x) { return x; }
 
 inline float widen(Bf16 x) { return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16); }
@@ -129,8 +138,8 @@ void attend(const Attention<T>& job) {
   const std::size_t keys = round_up(job.keys, kLanes);
   const std::size_t step = keys + kLanes;  // rows a power of two apart would fight for the same cache lines
   const std::size_t columns = round_up(size, kLanes);
-  float* const transposed = job.scratch;            // [size, keys]: the keys of a head
-  float* const values = transposed + size * keys;   // [job.keys, columns]
+  float* const transposed = job.scratch;            // [size, step], of which keys are used: the keys of a head
+  float* const values = transposed + size * step;   // [job.keys, columns]
   float* const mask = values + job.keys * columns;  // [keys]: 0, kMasked where there is no key
   float* const scores = mask + keys;                // [kRows, step], of which keys are used
   float* const query = scores + kRows * step;       // [kRows, size]
@@ -140,24 +149,31 @@ void attend(const Attention<T>& job) {
   for (std::size_t h = 0; h < job.heads; ++h) {
     for (std::size_t i = 0; i < job.keys; ++i) {
       const T* const key = job.key[i] + h * size;
-      for (std::size_t k = 0; k < size; ++k) transposed[k * keys + i] = widen(key[k]);
       const T* const value = key + width;
+      if (i + kAhead < job.keys) {
+        prefetch(job.key[i + kAhead] + h * size, size);
+        prefetch(job.key[i + kAhead] + h * size + width, size);
+      }
+      for (std::size_t k = 0; k < size; ++k) transposed[k * step + i] = widen(key[k]);
       for (std::size_t k = 0; k < size; ++k) values[i * columns + k] = widen(value[k]);
       for (std::size_t k = size; k < columns; ++k) values[i * columns + k] = 0.0F;
     }
     for (std::size_t k = 0; k < size; ++k) {
-      for (std::size_t i = job.keys; i < keys; ++i) transposed[k * keys + i] = 0.0F;
+      for (std::size_t i = job.keys; i < keys; ++i) transposed[k * step + i] = 0.0F;
     }
     for (std::size_t begin = 0; begin < job.queries; begin += kRows) {
       const std::size_t rows = job.queries - begin < kRows ? job.queries - begin : kRows;
       for (std::size_t r = 0; r < kRows; ++r) {
-        // Rows that are missing at the end are computed as zeros and left out below.
-        for (std::size_t k = 0; k < size; ++k) {
-          query[r * size + k] = r < rows ? widen(job.query[begin + r][h * size + k]) : 0.0F;
+        if (begin + kRows + r < job.queries) prefetch(job.query[begin + kRows + r] + h * size, size);
+        if (r < rows) {
+          const T* const row = job.query[begin + r] + h * size;
+          for (std::size_t k = 0; k < size; ++k) query[r * size + k] = widen(row[k]);
+        } else {  // missing at the end: computed as zeros and left out below
+          for (std::size_t k = 0; k < size; ++k) query[r * size + k] = 0.0F;
         }
         __builtin_memcpy(scores + r * step, mask, keys * sizeof(float));
       }
-      multiply(query, size, transposed, keys, size, scores, step, keys);
+      multiply(query, size, transposed, step, size, scores, step, keys);
       // Row beside row, since a single one would wait for each of its own steps.
       Vector largest[kRows];
       for (std::size_t r = 0; r < kRows; ++r) largest[r] = load(scores + r * step);

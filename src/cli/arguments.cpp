@@ -231,6 +231,17 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   add_model_options(verify, a);
   add_inference_options(verify, a);
   verify.footer("Example: reviewrate verify -m models/imdb-small\n\n" + std::string(kExitCodes));
+  CLI::App& bench = *app.add_subcommand("bench", "Time the program on these reviews, room by room");
+  add_model_options(bench, a);
+  add_input_options(bench, a);
+  add_inference_options(bench, a);
+  add_scoring_options(bench, a);
+  bench.add_option("--rounds", a.rounds, "Measured runs over the input, after one to warm up")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1000}))
+      ->type_name("N");
+  bench.add_option("--json", a.json, "Write all measures to FILE")->type_name("FILE");
+  bench.footer("Example: reviewrate bench reviews.jsonl --precision int8\n\n" + std::string(kExitCodes));
   CLI::App& info = *app.add_subcommand("info", "Describe the model package and this program as JSON");
   add_model_options(info, a);
   add_precision_option(info, a);
@@ -242,8 +253,8 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
 
   // classify need not be named.
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  static constexpr std::array<std::string_view, 10> kFirstWords = {
-      "classify", "shell-help", "eval", "diff", "tokenize", "verify", "info", "--help", "-h", "--version"};
+  static constexpr std::array<std::string_view, 11> kFirstWords = {
+      "classify", "shell-help", "eval", "diff", "tokenize", "verify", "bench", "info", "--help", "-h", "--version"};
   if (words.empty() || std::find(kFirstWords.begin(), kFirstWords.end(), words.front()) == kFirstWords.end()) {
     words.insert(words.begin(), "classify");
   }

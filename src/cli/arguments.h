@@ -21,7 +21,7 @@ struct Bound {
 
 /// The command line. Options that a command does not have keep their defaults.
 struct Arguments {
-  std::string command;  ///< classify, eval, diff, tokenize, verify, info
+  std::string command;  ///< classify, eval, diff, tokenize, verify, bench, info
   std::vector<std::string> files;
   std::vector<std::string> texts;
   InputOptions input;
@@ -53,6 +53,7 @@ struct Arguments {
   std::vector<Bound> maximums;
   std::vector<Bound> max_drops;
   double tolerance = 1e-6;  ///< diff
+  std::size_t rounds = 3;   ///< bench
 };
 
 /// Reads the command line. Fills `help` instead where help or the version is asked for. Throws Error(usage).

@@ -10,6 +10,7 @@ int classify(const Arguments& arguments, const Interruption& interruption);
 int eval(const Arguments& arguments, const Interruption& interruption);
 int diff(const Arguments& arguments, const Interruption& interruption);
 int tokenize(const Arguments& arguments, const Interruption& interruption);
+int bench(const Arguments& arguments, const Interruption& interruption);
 int verify(const Arguments& arguments, const Interruption& interruption);
 int info(const Arguments& arguments);
 

@@ -28,6 +28,7 @@ int run(int argc, const char* const* argv) {
   if (arguments.command == "eval") return eval(arguments, interruption);
   if (arguments.command == "diff") return diff(arguments, interruption);
   if (arguments.command == "tokenize") return tokenize(arguments, interruption);
+  if (arguments.command == "bench") return bench(arguments, interruption);
   if (arguments.command == "verify") return verify(arguments, interruption);
   if (arguments.command == "info") return info(arguments);
   return classify(arguments, interruption);

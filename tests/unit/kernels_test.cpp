@@ -1,0 +1,248 @@
+// Every set of kernels that this CPU can run, beside the same formulas in double.
+#include "../../src/kernels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+
+using namespace reviewrate;
+
+namespace {
+
+std::vector<float> random_numbers(std::size_t n, unsigned seed, float range = 2) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-range, range);
+  std::vector<float> numbers(n);
+  for (float& x : numbers) x = uniform(generator);
+  return numbers;
+}
+
+float widen(Bf16 x) {
+  const std::uint32_t bits = std::uint32_t{x.bits} << 16;
+  float out = 0;
+  std::memcpy(&out, &bits, sizeof out);
+  return out;
+}
+
+/// The upper half, cut off: which bf16 is beside the point.
+std::vector<Bf16> halves(const std::vector<float>& numbers) {
+  std::vector<Bf16> out;
+  for (const float x : numbers) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &x, sizeof bits);
+    out.push_back({static_cast<std::uint16_t>(bits >> 16)});
+  }
+  return out;
+}
+
+std::vector<float> widened(const std::vector<Bf16>& numbers) {
+  std::vector<float> out;
+  for (const Bf16 x : numbers) out.push_back(widen(x));
+  return out;
+}
+
+template <typename T>
+std::vector<const T*> rows_of(const std::vector<T>& numbers, std::size_t columns, std::size_t offset) {
+  std::vector<const T*> rows;
+  for (std::size_t i = 0; i < numbers.size(); i += columns) rows.push_back(numbers.data() + i + offset);
+  return rows;
+}
+
+struct Shape {
+  std::size_t queries;
+  std::size_t keys;
+  std::size_t heads;
+  std::size_t size;
+};
+
+/// Rows of query, key and value [keys, 3, heads * size] -> [queries, heads * size].
+std::vector<double> reference_attention(const std::vector<float>& qkv, const Shape& s) {
+  const std::size_t width = s.heads * s.size;
+  std::vector<double> out(s.queries * width);
+  for (std::size_t h = 0; h < s.heads; ++h) {
+    for (std::size_t i = 0; i < s.queries; ++i) {
+      std::vector<double> weights;
+      for (std::size_t j = 0; j < s.keys; ++j) {
+        double score = 0;
+        for (std::size_t c = 0; c < s.size; ++c) {
+          score += double{qkv[i * 3 * width + h * s.size + c]} * double{qkv[j * 3 * width + width + h * s.size + c]};
+        }
+        weights.push_back(score / std::sqrt(static_cast<double>(s.size)));
+      }
+      const double max = *std::max_element(weights.begin(), weights.end());
+      double sum = 0;
+      for (double& w : weights) sum += w = std::exp(w - max);
+      for (std::size_t c = 0; c < s.size; ++c) {
+        double value = 0;
+        for (std::size_t j = 0; j < s.keys; ++j) {
+          value += weights[j] / sum * double{qkv[j * 3 * width + 2 * width + h * s.size + c]};
+        }
+        out[i * width + h * s.size + c] = value;
+      }
+    }
+  }
+  return out;
+}
+
+template <typename T, typename Kernel>
+std::vector<T> attention(Kernel kernel, const std::vector<T>& qkv, const Shape& s) {
+  const std::size_t width = s.heads * s.size;
+  const auto queries = rows_of(qkv, 3 * width, 0);
+  const auto keys = rows_of(qkv, 3 * width, width);
+  const std::size_t needed = attention_scratch(s.keys, s.size);
+  std::vector<float> scratch(needed + 64, 12345.0F);
+  std::vector<T> out(s.queries * width);
+  kernel({queries.data(), s.queries, keys.data(), s.keys, s.heads, s.size, scratch.data(), out.data()});
+  CHECK(std::all_of(scratch.begin() + static_cast<std::ptrdiff_t>(needed), scratch.end(),
+                    [](float x) { return x == 12345.0F; }));  // it stays within what it asked for
+  return out;
+}
+
+const std::vector<Shape> kShapes = {{1, 1, 1, 4},   {1, 37, 3, 8},    {2, 2, 12, 32},   {5, 5, 2, 20}, {15, 15, 4, 16},
+                                    {16, 16, 2, 64}, {17, 17, 12, 32}, {63, 63, 2, 32}, {97, 97, 3, 64}, {130, 130, 2, 33},
+                                    {512, 512, 2, 32}};
+
+}  // namespace
+
+TEST_CASE("attention agrees with its formula for every width of vectors") {
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const Shape& s : kShapes) {
+      INFO(kernels->name << ": " << s.queries << " queries, " << s.keys << " keys, " << s.heads << " x " << s.size);
+      const std::vector<float> qkv = random_numbers(s.keys * 3 * s.heads * s.size, 1);
+      const std::vector<double> expected = reference_attention(qkv, s);
+      const std::vector<float> got = attention(kernels->attend_fp32, qkv, s);
+      const std::vector<Bf16> half = halves(qkv);
+      const std::vector<double> expected_half = reference_attention(widened(half), s);
+      const std::vector<Bf16> got_half = attention(kernels->attend_bf16, half, s);
+      double worst = 0;
+      double worst_half = 0;
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        worst = std::max(worst, std::abs(double{got[i]} - expected[i]));
+        worst_half = std::max(worst_half, std::abs(double{widen(got_half[i])} - expected_half[i]));
+      }
+      CHECK(worst < 3e-6);
+      CHECK(worst_half < 2.0 / 256);  // half a unit in the last of bf16's 8 bits, of values below 2, and a little
+    }
+  }
+}
+
+TEST_CASE("attention survives scores that are far apart or far below zero") {
+  const Shape s = {9, 9, 1, 16};
+  for (const float range : {30.0F, 300.0F}) {
+    std::vector<float> qkv = random_numbers(s.keys * 3 * s.size, 2, range);
+    for (std::size_t i = 0; i < qkv.size(); i += 3 * s.size) {
+      for (std::size_t c = 0; c < s.size; ++c) {  // keys against queries: every score is below zero
+        qkv[i + c] = std::abs(qkv[i + c]);
+        qkv[i + s.size + c] = -std::abs(qkv[i + s.size + c]);
+      }
+    }
+    const std::vector<double> expected = reference_attention(qkv, s);
+    for (const Kernels* kernels : supported_kernels()) {
+      INFO(kernels->name << ", up to " << range);
+      const std::vector<float> got = attention(kernels->attend_fp32, qkv, s);
+      for (std::size_t i = 0; i < expected.size(); ++i) CHECK(got[i] == Approx(expected[i]).margin(2e-3 * range));
+    }
+  }
+}
+
+TEST_CASE("a window's attention is the same to the last bit wherever its rows lie") {
+  const Shape s = {33, 33, 2, 32};
+  const std::vector<float> qkv = random_numbers(s.keys * 3 * 64, 3);
+  std::vector<float> shifted(7, 0.0F);
+  shifted.insert(shifted.end(), qkv.begin(), qkv.end());
+  for (const Kernels* kernels : supported_kernels()) {
+    std::vector<const float*> queries;
+    std::vector<const float*> keys;
+    for (std::size_t i = 0; i < s.keys; ++i) {
+      queries.push_back(shifted.data() + 7 + i * 192);
+      keys.push_back(queries.back() + 64);
+    }
+    std::vector<float> scratch(attention_scratch(s.keys, s.size));
+    std::vector<float> out(s.queries * 64);
+    kernels->attend_fp32({queries.data(), s.queries, keys.data(), s.keys, 2, 32, scratch.data(), out.data()});
+    CHECK(out == attention(kernels->attend_fp32, qkv, s));
+  }
+}
+
+TEST_CASE("add_norm agrees with its formula, in place too") {
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const std::size_t columns : {1U, 7U, 32U, 384U, 770U}) {
+      INFO(kernels->name << ", " << columns << " columns");
+      constexpr std::size_t kRows = 3;
+      std::vector<float> x = random_numbers(kRows * columns, 4, 5);
+      const std::vector<float> y = random_numbers(kRows * columns, 5);
+      const std::vector<float> weight = random_numbers(columns, 6);
+      const std::vector<float> bias = random_numbers(columns, 7);
+      std::vector<double> expected;
+      for (std::size_t r = 0; r < kRows; ++r) {
+        double mean = 0;
+        double variance = 0;
+        const auto sum = [&](std::size_t c) { return double{x[r * columns + c]} + double{y[r * columns + c]}; };
+        for (std::size_t c = 0; c < columns; ++c) mean += sum(c) / static_cast<double>(columns);
+        for (std::size_t c = 0; c < columns; ++c) variance += std::pow(sum(c) - mean, 2) / static_cast<double>(columns);
+        for (std::size_t c = 0; c < columns; ++c) {
+          expected.push_back((sum(c) - mean) / std::sqrt(variance + 1e-12) * double{weight[c]} + double{bias[c]});
+        }
+      }
+      const std::vector<Bf16> half_x = halves(x);
+      const std::vector<Bf16> half_y = halves(y);
+      std::vector<float> wide(x.size());
+      kernels->add_norm_fp32(widened(half_x).data(), widened(half_y).data(), kRows, columns, weight.data(), bias.data(),
+                             1e-12F, wide.data());
+      std::vector<Bf16> half(x.size());
+      kernels->add_norm_bf16(half_x.data(), half_y.data(), kRows, columns, weight.data(), bias.data(), 1e-12F,
+                             half.data());
+      kernels->add_norm_fp32(x.data(), y.data(), kRows, columns, weight.data(), bias.data(), 1e-12F, x.data());
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        if (columns > 1) CHECK(x[i] == Approx(expected[i]).margin(2e-5));
+        CHECK(widen(half[i]) == Approx(wide[i]).epsilon(1.0 / 256).margin(1e-6));
+      }
+    }
+  }
+}
+
+TEST_CASE("quantized rows come back, scaled, within half a level") {
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const int levels : {255, 127}) {
+      INFO(kernels->name << ", " << levels << " levels");
+      constexpr std::size_t kRows = 3;
+      constexpr std::size_t kColumns = 77;
+      std::vector<float> x = random_numbers(kRows * kColumns, 8, 3);
+      std::fill(x.begin(), x.begin() + kColumns, 1.5F);  // a row without a range
+      std::vector<std::uint8_t> q(x.size());
+      std::vector<RowScale> scales(kRows);
+      kernels->quantize_rows(x.data(), kRows, kColumns, levels, q.data(), scales.data());
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const RowScale row = scales[i / kColumns];
+        CHECK(q[i] <= levels);
+        CHECK(row.scale * static_cast<float>(q[i]) + row.low == Approx(x[i]).margin(0.501 * double{row.scale}));
+      }
+
+      // One matrix row: y = sum of q w comes back as the sum of x w, plus a bias.
+      const std::vector<float> w = random_numbers(kColumns, 9);
+      float sum = 0;
+      for (const float each : w) sum += each;
+      const float bias = 0.25F;
+      std::vector<float> y;
+      std::vector<double> expected;
+      for (std::size_t r = 0; r < kRows; ++r) {
+        double product = 0;
+        double exact = double{bias};
+        for (std::size_t c = 0; c < kColumns; ++c) {
+          const std::size_t i = r * kColumns + c;
+          product += double{w[c]} * q[i];
+          exact += double{w[c]} * (double{scales[r].scale} * q[i] + double{scales[r].low});
+        }
+        y.push_back(static_cast<float>(product));
+        expected.push_back(exact);
+      }
+      kernels->scale_rows(y.data(), kRows, 1, scales.data(), &sum, &bias);
+      for (std::size_t r = 0; r < kRows; ++r) CHECK(y[r] == Approx(expected[r]).margin(1e-4));
+    }
+  }
+}

@@ -2,7 +2,8 @@
 // - The windows' tokens lie one after another in a single row, with no padding. Only attention looks at the windows.
 // - The classifier reads the first token alone, so the last layer computes keys and values for every token, but
 //   everything after them for first tokens only.
-// - All but attention goes through a layer in blocks of rows, whose hidden rows stay in the cache, and which come in few
+// - All but attention goes through a layer in blocks of rows, whose hidden rows stay in the cache, and which come in
+// few
 //   sizes: oneDNN compiles a product for each.
 #include "packed_distilbert.h"
 
@@ -41,8 +42,8 @@ at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight, const at
 }
 
 at::Tensor onednn_weight(const at::Tensor& weight, std::int64_t rows) {
-  static const auto reorder = find_operator<at::Tensor(const at::Tensor&, std::optional<std::int64_t>)>(
-      "mkldnn::_reorder_linear_weight");
+  static const auto reorder =
+      find_operator<at::Tensor(const at::Tensor&, std::optional<std::int64_t>)>("mkldnn::_reorder_linear_weight");
   return reorder.call(weight, rows);
 }
 
@@ -58,8 +59,8 @@ at::Tensor onednn_int8_product(const at::Tensor& q, const at::Tensor& weight, co
 }
 
 at::Tensor onednn_int8_weight(const at::Tensor& weight, std::int64_t rows) {
-  static const auto prepack = find_operator<at::Tensor(at::Tensor, std::optional<c10::List<std::int64_t>>)>(
-      "onednn::qlinear_prepack");
+  static const auto prepack =
+      find_operator<at::Tensor(at::Tensor, std::optional<c10::List<std::int64_t>>)>("onednn::qlinear_prepack");
   return prepack.call(weight, c10::List<std::int64_t>({rows, weight.size(1)}));
 }
 
@@ -104,7 +105,8 @@ void for_blocks(std::int64_t rows, const Body& body) {
 /// The linear layer of x [rows, in], a tensor a block.
 std::vector<at::Tensor> in_blocks(const Linear& layer, const at::Tensor& x) {
   std::vector<at::Tensor> blocks;
-  for_blocks(x.size(0), [&](std::int64_t begin, std::int64_t rows) { blocks.push_back(layer(x.narrow(0, begin, rows))); });
+  for_blocks(x.size(0),
+             [&](std::int64_t begin, std::int64_t rows) { blocks.push_back(layer(x.narrow(0, begin, rows))); });
   return blocks;
 }
 
@@ -125,8 +127,8 @@ std::vector<const T*> row_pointers(const std::vector<at::Tensor>& blocks, std::s
   return rows;
 }
 
-/// Attention of each window to itself. Queries are the windows' rows, or, if `one_query`, one row a window; a key row is
-/// followed by its value row. `context` [rows of queries or more, width] is written.
+/// Attention of each window to itself. Queries are the windows' rows, or, if `one_query`, one row a window; a key row
+/// is followed by its value row. `context` [rows of queries or more, width] is written.
 template <typename T, typename Attend>
 void attend(const std::vector<const T*>& queries, bool one_query, const std::vector<const T*>& keys,
             const std::vector<std::int64_t>& lengths, std::size_t heads, at::Tensor& context, Attend kernel) {
@@ -174,11 +176,11 @@ at::Tensor Linear::quantized(const at::Tensor& x) const {
   const auto columns = static_cast<std::size_t>(x.size(1));
   const at::Tensor q = at::empty(x.sizes(), at::kByte);
   std::vector<RowScale> scales(rows);
-  kernels().quantize_rows(x.const_data_ptr<float>(), rows, columns, activation_levels(), q.mutable_data_ptr<std::uint8_t>(),
-                scales.data());
+  kernels().quantize_rows(x.const_data_ptr<float>(), rows, columns, activation_levels(),
+                          q.mutable_data_ptr<std::uint8_t>(), scales.data());
   at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
   kernels().scale_rows(y.mutable_data_ptr<float>(), rows, static_cast<std::size_t>(y.size(1)), scales.data(),
-             sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>());
+                       sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>());
   if (activation_ == Activation::relu) y.relu_();
   if (activation_ == Activation::gelu) at::gelu_(y);
   return y;
@@ -226,7 +228,8 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
     attend<T>(row_pointers<T>(queried, 0), query_.has_value(),
-              row_pointers<T>(projected, query_ ? 0 : static_cast<std::size_t>(x.size(1))), lengths, heads_, context, kernel);
+              row_pointers<T>(projected, query_ ? 0 : static_cast<std::size_t>(x.size(1))), lengths, heads_, context,
+              kernel);
   };
   if (x.scalar_type() == at::kBFloat16) {
     call(Bf16(), kernels().attend_bf16);

@@ -261,8 +261,13 @@ void scale_rows(float* y, std::size_t rows, std::size_t columns, const RowScale*
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {REVIEWRATE_STRING(REVIEWRATE_KERNELS), attend<float>, attend<Bf16>, add_norm<float>, add_norm<Bf16>,
-                         quantize_rows, scale_rows};
+const Kernels kernels = {REVIEWRATE_STRING(REVIEWRATE_KERNELS),
+                         attend<float>,
+                         attend<Bf16>,
+                         add_norm<float>,
+                         add_norm<Bf16>,
+                         quantize_rows,
+                         scale_rows};
 
 }  // namespace REVIEWRATE_KERNELS
 }  // namespace reviewrate

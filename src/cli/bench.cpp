@@ -156,11 +156,12 @@ nlohmann::ordered_json measures(const std::vector<Round>& rounds) {
   out["tokens_per_second"] = static_cast<double>(any.tokens) / seconds;
   out["breakdown"] = {{"read", median(rounds, [](const Round& r) { return r.read; })},
                       {"tokenize", median(rounds, [](const Round& r) { return r.tokenize; })},
-                      {"model", median(rounds, [](const Round& r) {
-                         double sum = 0;
-                         for (const double pack : r.packs) sum += pack;
-                         return sum;
-                       })},
+                      {"model", median(rounds,
+                                       [](const Round& r) {
+                                         double sum = 0;
+                                         for (const double pack : r.packs) sum += pack;
+                                         return sum;
+                                       })},
                       {"write", median(rounds, [](const Round& r) { return r.write; })}};
   std::vector<double> packs;
   for (const Round& round : rounds) packs.insert(packs.end(), round.packs.begin(), round.packs.end());
@@ -248,9 +249,9 @@ int bench(const Arguments& a, const Interruption& interruption) {
   }
   const auto count = [&](const char* name) { return std::to_string(out[name].get<std::size_t>()); };
   OutputStream stream("");
-  stream.write(manifest.name + ", " + std::string(precision_name(precision)) + ", " + count("workers") + " workers: " +
-               count("reviews") + " reviews (" + count("failures") + " failed), " + count("tokens") + " tokens, " +
-               std::to_string(a.rounds) + " rounds after one to warm up\n\n" + table(out));
+  stream.write(manifest.name + ", " + std::string(precision_name(precision)) + ", " + count("workers") +
+               " workers: " + count("reviews") + " reviews (" + count("failures") + " failed), " + count("tokens") +
+               " tokens, " + std::to_string(a.rounds) + " rounds after one to warm up\n\n" + table(out));
   stream.close();
   return rounds.front().failures > 0 ? kRecordsFailed : kOk;
 }

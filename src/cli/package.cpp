@@ -95,9 +95,9 @@ std::unique_ptr<Model> load_model(Manifest& manifest, Precision precision) {
   std::future<void> checksum = std::async(std::launch::async, [file = manifest.model] { check_sha256(file); });
   std::unique_ptr<Model> model;
   try {
-    model = load_torch_model(manifest.model.path, {.interface = manifest.interface,
-                                                   .precision = precision,
-                                                   .labels = manifest.labels.size()});
+    model =
+        load_torch_model(manifest.model.path,
+                         {.interface = manifest.interface, .precision = precision, .labels = manifest.labels.size()});
   } catch (const Error&) {
     checksum.get();  // a wrong checksum explains more than where the loader stumbled over it
     throw;

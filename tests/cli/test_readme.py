@@ -1,4 +1,4 @@
-"""Every command of the README's "Use" section runs, as a person would paste it, on files like those it names."""
+"""Every command of the README's shell blocks runs, as a person would paste it, on files like those it names."""
 
 import json
 import lzma
@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with scripts/run and every file that the README's commands read."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "run").symlink_to(BINARY)
+    (tmp_path / "build").symlink_to(Path(BINARY).parent)
     (tmp_path / "reviews.txt").write_text("A lovely film.\nA waste of time.\n")
     lines = "".join(
         json.dumps({"id": f"r{i}", "text": text, "stars": stars, "user": "ann", "label": label}) + "\n"
@@ -52,6 +53,7 @@ def test_the_readme_has_commands() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_readme_command(command: str, folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "REVIEWRATE_MODEL"}
+    environment["HOME"] = str(folder)
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=folder,

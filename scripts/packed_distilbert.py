@@ -1,8 +1,8 @@
 """The DistilBERT classifier as it lies in a package: packed windows in, one row of logits a window out.
 
 `PackedDistilBert(model)` takes the weights of a Hugging Face `DistilBertForSequenceClassification`, rounds them to
-fp16 and can be compiled by `torch.jit.script`. A program loads the saved module, calls `prepare("fp32")` once, and
-then `forward(ids, positions, lengths)`, from as many threads as it likes.
+fp16 and can be compiled by `torch.jit.script`. The program takes weights and settings from the saved module and runs
+src/packed_distilbert.cpp; `prepare("fp32")` and `forward(ids, positions, lengths)` serve the exporter's own check.
 
 It gives what the original gives, with less work:
 - The windows' tokens lie one after another in a single row, with no padding. Only attention looks at the windows.

@@ -14,13 +14,16 @@ extern const Kernels kernels;
 namespace avx512 {
 extern const Kernels kernels;
 }
+namespace avx512bf16 {
+extern const Kernels kernels;
+}
 #endif
 
 std::size_t attention_scratch(std::size_t keys, std::size_t size) {
   constexpr std::size_t kLanes = 16;  // of the widest
   constexpr std::size_t kRows = 8;    // of any
   const std::size_t columns = size + kLanes;
-  return (keys + 2 * kLanes) * (size + columns + 1 + kRows) + kRows * (size + columns);
+  return (keys + 3 * kLanes) * (size + columns + 1 + kRows) + kRows * (size + columns);
 }
 
 const std::vector<const Kernels*>& supported_kernels() {
@@ -30,6 +33,7 @@ const std::vector<const Kernels*>& supported_kernels() {
     const bool avx2_and_fma = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
     if (avx2_and_fma && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0) {
+      if (__builtin_cpu_supports("avx512bf16") != 0) sets.push_back(&avx512bf16::kernels);
       sets.push_back(&avx512::kernels);
     }
     if (avx2_and_fma) sets.push_back(&avx2::kernels);

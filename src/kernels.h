@@ -13,6 +13,8 @@ struct Bf16 {
   std::uint16_t bits;
 };
 
+enum class Activation { none, relu, gelu };
+
 /// A row's values are about scale * q + low, with q from 0 to the largest level.
 struct RowScale {
   float scale;
@@ -39,9 +41,11 @@ std::size_t attention_scratch(std::size_t keys, std::size_t size);
 struct Kernels {
   const char* name;  ///< what it was compiled for
 
-  /// softmax(Q K^T / sqrt(size)) V of each head (https://arxiv.org/abs/1706.03762), computed in fp32.
+  /// softmax(Q K^T / sqrt(size)) V of each head (https://arxiv.org/abs/1706.03762), computed in fp32; except
+  /// attend_fp32 with the products' factors rounded to bf16 where the CPU multiplies those faster.
   void (*attend_fp32)(const Attention<float>&);
   void (*attend_bf16)(const Attention<Bf16>&);
+  void (*attend_rounded)(const Attention<float>&);
 
   /// Layer normalization (https://arxiv.org/abs/1607.06450) of x + y, row by row: `rows` rows of `columns` in, to out,
   /// which may be x or y.
@@ -56,10 +60,10 @@ struct Kernels {
                         RowScale* scales);
 
   /// Turns, in place, products of quantized rows with a matrix of `columns` rows, y[r][c] = sum over k of q[r][k] *
-  /// w[c][k], into products of the rows themselves plus a bias: since x = scale * q + low,
+  /// w[c][k], into activations of the products of the rows themselves plus a bias: since x = scale * q + low,
   /// x w = scale * y + low * sums[c], with sums[c] the sum over k of w[c][k].
   void (*scale_rows)(float* y, std::size_t rows, std::size_t columns, const RowScale* scales, const float* sums,
-                     const float* bias);
+                     const float* bias, Activation activation);
 };
 
 /// The sets that this CPU can run, the widest first; never empty.

@@ -11,7 +11,6 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -180,9 +179,7 @@ at::Tensor Linear::quantized(const at::Tensor& x) const {
                           q.mutable_data_ptr<std::uint8_t>(), scales.data());
   at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
   kernels().scale_rows(y.mutable_data_ptr<float>(), rows, static_cast<std::size_t>(y.size(1)), scales.data(),
-                       sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>());
-  if (activation_ == Activation::relu) y.relu_();
-  if (activation_ == Activation::gelu) at::gelu_(y);
+                       sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), activation_);
   return y;
 }
 
@@ -205,6 +202,7 @@ void Norm::operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out)
 
 Layer::Layer(const torch::jit::Module& module, bool last, Precision precision)
     : heads_(static_cast<std::size_t>(module.attr("heads").toInt())),
+      rounded_(precision == Precision::int8),
       projection_(linear(module, last ? "kv" : "qkv", precision)),
       out_(linear(module.attr("rest").toModule(), "out", precision)),
       norm1_(module.attr("rest").toModule().attr("norm1").toModule()),
@@ -224,7 +222,10 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   }
   const std::vector<at::Tensor> projected = in_blocks(projection_, x);
   const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, asked) : projected;
-  at::Tensor context = at::zeros(asked.sizes(), asked.options());
+  at::Tensor context = at::empty(asked.sizes(), asked.options());
+  const std::int64_t wanted = query_ ? static_cast<std::int64_t>(lengths.size())
+                                     : std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+  context.narrow(0, wanted, context.size(0) - wanted).zero_();  // rows of no window: any finite number would do
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
     attend<T>(row_pointers<T>(queried, 0), query_.has_value(),
@@ -234,7 +235,7 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   if (x.scalar_type() == at::kBFloat16) {
     call(Bf16(), kernels().attend_bf16);
   } else {
-    call(float(), kernels().attend_fp32);
+    call(float(), rounded_ ? kernels().attend_rounded : kernels().attend_fp32);
   }
   return feed_forward(context, asked);
 }

@@ -8,12 +8,11 @@
 #include <optional>
 #include <vector>
 
+#include "kernels.h"
 #include "reviewrate/pack.h"
 #include "reviewrate/precision.h"
 
 namespace reviewrate {
-
-enum class Activation { none, relu, gelu };
 
 /// y = activation(x W^T + b), with x [n, in], y [n, out], both in the precision's tensor type (fp32 for int8).
 class Linear {
@@ -63,6 +62,7 @@ class Layer {
   at::Tensor feed_forward(const at::Tensor& context, at::Tensor x) const;
 
   std::size_t heads_;
+  bool rounded_;                 ///< whether fp32 attention may round, as int8 has rounded more before
   std::optional<Linear> query_;  ///< the last layer's, for first tokens alone
   Linear projection_;            ///< of query, key and value one after another; of key and value in the last layer
   Linear out_;

@@ -119,14 +119,18 @@ TEST_CASE("attention agrees with its formula for every width of vectors") {
       const std::vector<Bf16> half = halves(qkv);
       const std::vector<double> expected_half = reference_attention(widened(half), s);
       const std::vector<Bf16> got_half = attention(kernels->attend_bf16, half, s);
+      const std::vector<float> got_rounded = attention(kernels->attend_rounded, qkv, s);
       double worst = 0;
       double worst_half = 0;
+      double worst_rounded = 0;
       for (std::size_t i = 0; i < expected.size(); ++i) {
         worst = std::max(worst, std::abs(double{got[i]} - expected[i]));
         worst_half = std::max(worst_half, std::abs(double{widen(got_half[i])} - expected_half[i]));
+        worst_rounded = std::max(worst_rounded, std::abs(double{got_rounded[i]} - expected[i]));
       }
       CHECK(worst < 3e-6);
       CHECK(worst_half < 2.0 / 256);  // half a unit in the last of bf16's 8 bits, of values below 2, and a little
+      CHECK(worst_rounded < 4.0 / 256);
     }
   }
 }
@@ -241,8 +245,27 @@ TEST_CASE("quantized rows come back, scaled, within half a level") {
         y.push_back(static_cast<float>(product));
         expected.push_back(exact);
       }
-      kernels->scale_rows(y.data(), kRows, 1, scales.data(), &sum, &bias);
+      kernels->scale_rows(y.data(), kRows, 1, scales.data(), &sum, &bias, Activation::none);
       for (std::size_t r = 0; r < kRows; ++r) CHECK(y[r] == Approx(expected[r]).margin(1e-4));
+    }
+  }
+}
+
+TEST_CASE("activations after a product agree with their formulas") {
+  constexpr std::size_t kColumns = 1003;
+  const std::vector<float> x = random_numbers(kColumns, 10, 8);
+  const std::vector<float> zeros(kColumns, 0.0F);
+  const RowScale unscaled = {1, 0};
+  for (const Kernels* kernels : supported_kernels()) {
+    INFO(kernels->name);
+    std::vector<float> gelu = x;
+    std::vector<float> relu = x;
+    kernels->scale_rows(gelu.data(), 1, kColumns, &unscaled, zeros.data(), zeros.data(), Activation::gelu);
+    kernels->scale_rows(relu.data(), 1, kColumns, &unscaled, zeros.data(), zeros.data(), Activation::relu);
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      const double wide = double{x[c]};
+      CHECK(gelu[c] == Approx(0.5 * wide * std::erfc(-wide / std::sqrt(2.0))).margin(2e-6));
+      CHECK(relu[c] == std::max(x[c], 0.0F));
     }
   }
 }

@@ -41,8 +41,8 @@ std::size_t attention_scratch(std::size_t keys, std::size_t size);
 struct Kernels {
   const char* name;  ///< what it was compiled for
 
-  /// softmax(Q K^T / sqrt(size)) V of each head (https://arxiv.org/abs/1706.03762), computed in fp32; except
-  /// attend_fp32 with the products' factors rounded to bf16 where the CPU multiplies those faster.
+  /// softmax(Q K^T / sqrt(size)) V of each head (https://arxiv.org/abs/1706.03762), in fp32. attend_bf16 and
+  /// attend_rounded round what they multiply to bf16 where the CPU is faster at that, and add up in fp32.
   void (*attend_fp32)(const Attention<float>&);
   void (*attend_bf16)(const Attention<Bf16>&);
   void (*attend_rounded)(const Attention<float>&);

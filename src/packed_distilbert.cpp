@@ -3,8 +3,7 @@
 // - The classifier reads the first token alone, so the last layer computes keys and values for every token, but
 //   everything after them for first tokens only.
 // - All but attention goes through a layer in blocks of rows, whose hidden rows stay in the cache, and which come in
-// few
-//   sizes: oneDNN compiles a product for each.
+//   few sizes: oneDNN compiles a product for each.
 #include "packed_distilbert.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -222,10 +221,7 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   }
   const std::vector<at::Tensor> projected = in_blocks(projection_, x);
   const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, asked) : projected;
-  at::Tensor context = at::empty(asked.sizes(), asked.options());
-  const std::int64_t wanted = query_ ? static_cast<std::int64_t>(lengths.size())
-                                     : std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
-  context.narrow(0, wanted, context.size(0) - wanted).zero_();  // rows of no window: any finite number would do
+  at::Tensor context = at::zeros(asked.sizes(), asked.options());
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
     attend<T>(row_pointers<T>(queried, 0), query_.has_value(),

@@ -14,7 +14,6 @@
 
 #include "packed_distilbert.h"
 #include "reviewrate/error.h"
-#include "tensor_memory.h"
 
 namespace reviewrate {
 namespace {
@@ -51,7 +50,6 @@ class RunSettings {
 class TorchModel : public Model {
  public:
   TorchModel(std::string path, const TorchModelOptions& options) : path_(std::move(path)), options_(options) {
-    use_tensor_memory();
     const RunSettings settings;
     // Not frozen: it runs no faster (measured on packs of 1,024 tokens), costs 10 ms at the start, and with torch 2.13
     // an error inside a frozen module is a segmentation fault instead of an exception.
@@ -79,7 +77,6 @@ class TorchModel : public Model {
 
   std::vector<float> forward(const Pack& pack) const override {
     const RunSettings settings;
-    const ReusedTensorMemory memory;
     std::vector<float> logits;
     guarded("cannot be run", [&] {
       if (options_.interface == ModelInterface::packed) {

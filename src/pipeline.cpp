@@ -6,6 +6,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,6 +33,14 @@ struct Batch {
   std::vector<float> logits;
 };
 
+/// A review that was read: its tokens, and the windows of them that no pack holds yet.
+struct Tokenized {
+  Item item;
+  std::vector<TokenId> ids;
+  std::vector<Window> windows;
+  std::size_t next_window = 0;
+};
+
 /// Reads, tokenizes, cuts and packs, one batch a call.
 class Reader {
  public:
@@ -40,70 +49,75 @@ class Reader {
 
   /// The next batch, or null at the end.
   std::unique_ptr<Batch> next() {
+    // A pack for each worker is read ahead, to know when the end comes near. Then each pack takes one worker's share of
+    // what is left, so that the workers end together; a rest of one full pack would keep a single one busy.
+    const std::size_t wanted = options_.workers * options_.pack_tokens;
+    while (ahead_tokens_ < wanted && ahead_.size() < wanted && take_review()) {
+    }
+    if (ahead_.empty()) return nullptr;
+    const std::size_t share = (ahead_tokens_ + options_.workers - 1) / options_.workers;
+    const std::size_t tokens = std::clamp(share, options_.pack_tokens / kSmallestPart, options_.pack_tokens);
     auto batch = std::make_unique<Batch>();
     batch->first_record = record_;
-    while (!take_windows(*batch)) {
-      if (ended_ || !take_review(*batch)) break;
+    // Bad records take no tokens: without a bound a file of nothing else would be held in memory whole.
+    while (!ahead_.empty() && batch->pack.tokens() < tokens && batch->items.size() < options_.pack_tokens) {
+      pack_first(*batch, tokens);
     }
-    batch->end_record = record_ + (next_window_ < windows_.size() ? 1 : 0);
-    if (batch->pack.empty() && batch->items.empty()) return nullptr;
+    batch->end_record = record_ + (!ahead_.empty() && ahead_.front().next_window > 0 ? 1 : 0);
     return batch;
   }
 
  private:
-  /// Moves windows of the current review into the pack; true when the pack is full.
-  bool take_windows(Batch& batch) {
-    while (next_window_ < windows_.size()) {
-      if (batch.pack.tokens() >= options_.pack_tokens) return true;
-      batch.pack.add(ids_, windows_[next_window_++], tokenizer_);
-      if (next_window_ == windows_.size()) finish(batch);
-    }
-    // Bad records take no tokens: without a bound a file of nothing else would be held in memory whole.
-    return batch.pack.tokens() >= options_.pack_tokens || batch.items.size() >= options_.pack_tokens;
-  }
+  /// The shares do not become smaller than this part of a full pack, below which the model is slower.
+  static constexpr std::size_t kSmallestPart = 8;
 
-  /// Reads a review and cuts it; false when the batch should go ahead as it is.
-  bool take_review(Batch& batch) {
-    if (options_.stopped != nullptr && options_.stopped->load()) {
+  /// Reads a review and cuts it; false when there is none, for now or ever.
+  bool take_review() {
+    if (ended_ || (options_.stopped != nullptr && options_.stopped->load())) {
       ended_ = true;
       return false;
     }
-    // A batch that holds something is never kept back by a slow stream.
-    const bool may_block = batch.pack.empty() && batch.items.empty();
-    const Source::Status status = source_.next(item_.review, may_block);
+    Tokenized read;
+    // What was read is never kept back by a slow stream.
+    const Source::Status status = source_.next(read.item.review, /*may_block=*/ahead_.empty());
     if (status != Source::Status::review) {
       ended_ = status == Source::Status::end;
       return false;
     }
-    windows_.clear();
-    next_window_ = 0;
-    if (item_.review.failure) {
-      ended_ = options_.fail_fast && record_ >= options_.skip;
-      finish(batch);
-      return true;
+    if (read.item.review.failure) {
+      ended_ = options_.fail_fast && record_ + ahead_.size() >= options_.skip;
+    } else {
+      tokenizer_.encode(read.item.review.text, read.ids);
+      read.windows = cut(read.ids.size(), options_.window);
+      read.item.tokens = read.ids.size() + 2;
+      read.item.truncated = read.windows.size() == 1 && read.windows.front().tokens() < read.item.tokens;
+      read.item.windows = read.windows.size();
     }
-    ids_.clear();
-    tokenizer_.encode(item_.review.text, ids_);
-    windows_ = cut(ids_.size(), options_.window);
-    item_.tokens = ids_.size() + 2;
-    item_.truncated = windows_.size() == 1 && windows_.front().tokens() < item_.tokens;
-    item_.windows = windows_.size();
+    for (const Window& window : read.windows) ahead_tokens_ += window.tokens();
+    ahead_.push_back(std::move(read));
     return true;
   }
 
-  void finish(Batch& batch) {
-    batch.items.push_back(std::exchange(item_, {}));
+  /// Moves windows of the first review into the pack, until it has `tokens`; and the review too after its last window.
+  void pack_first(Batch& batch, std::size_t tokens) {
+    Tokenized& first = ahead_.front();
+    for (; first.next_window < first.windows.size(); ++first.next_window) {
+      if (batch.pack.tokens() >= tokens) return;
+      const Window& window = first.windows[first.next_window];
+      batch.pack.add(first.ids, window, tokenizer_);
+      ahead_tokens_ -= window.tokens();
+    }
+    batch.items.push_back(std::move(first.item));
+    ahead_.pop_front();
     ++record_;
   }
 
   Source& source_;
   const Tokenizer& tokenizer_;
   const PipelineOptions& options_;
-  Item item_;
-  std::vector<TokenId> ids_;
-  std::vector<Window> windows_;
-  std::size_t next_window_ = 0;
-  std::size_t record_ = 0;
+  std::deque<Tokenized> ahead_;   ///< what was read and is not packed
+  std::size_t ahead_tokens_ = 0;  ///< of its windows
+  std::size_t record_ = 0;        ///< records packed
   bool ended_ = false;
 };
 

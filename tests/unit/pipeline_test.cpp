@@ -1,7 +1,10 @@
 // Order, loss, streaming and windows in the pipeline, with a model that needs no libtorch.
 #include "reviewrate/pipeline.h"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <mutex>
 #include <stdexcept>
 
 #include "catch.h"
@@ -80,6 +83,30 @@ TEST_CASE("pipeline: one outcome for each review, in order, the same for any num
       CHECK(outcome.prediction->windows == cut(reviews[i]->text.size(), o.window).size());
       CHECK_FALSE(outcome.prediction->truncated);
     }
+  }
+}
+
+TEST_CASE("pipeline: packs are full until the end comes near, then they shrink, so that workers end together") {
+  struct SizesModel : MeanModel {
+    std::vector<float> forward(const Pack& pack) const override {
+      const std::lock_guard lock(mutex);
+      sizes.push_back(pack.tokens());
+      return MeanModel::forward(pack);
+    }
+    mutable std::mutex mutex;
+    mutable std::vector<std::size_t> sizes;
+  };
+  const std::vector<std::optional<Review>> reviews(40, text_review("r", "ab"));  // of 4 tokens each
+  for (const std::size_t workers : {1U, 2U}) {
+    ListSource source(reviews);
+    ListSink sink;
+    const SizesModel model;
+    run_pipeline(source, ByteTokenizer(), model, sink, options(workers));
+    std::vector<std::size_t>& sizes = model.sizes;
+    std::sort(sizes.begin(), sizes.end(), std::greater<>());
+    // Left for two: 160, 96, 48, 24, 12, 4 (a share is at least an eighth of 64).
+    CHECK(sizes ==
+          (workers == 1 ? std::vector<std::size_t>{64, 64, 32} : std::vector<std::size_t>{64, 48, 24, 12, 8, 4}));
   }
 }
 

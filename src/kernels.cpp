@@ -23,7 +23,7 @@ std::size_t attention_scratch(std::size_t keys, std::size_t size) {
   constexpr std::size_t kLanes = 16;  // of the widest
   constexpr std::size_t kRows = 8;    // of any
   const std::size_t columns = size + kLanes;
-  return (keys + 3 * kLanes) * (size + columns + 1 + kRows) + kRows * (size + columns);
+  return (keys + 3 * kLanes) * (size + columns + kRows) + kRows * (size + columns);
 }
 
 const std::vector<const Kernels*>& supported_kernels() {

@@ -31,7 +31,7 @@ constexpr std::size_t kColumns = 2;
 using Vector = float __attribute__((vector_size(4 * kLanes)));
 using Bits = std::int32_t __attribute__((vector_size(4 * kLanes)));
 
-constexpr float kMasked = -1e30F;  ///< a score that counts for nothing
+constexpr float kMasked = -1e30F;  ///< the score of a key that is not there
 
 inline Vector load(const float* p) {
   Vector v;
@@ -171,15 +171,12 @@ struct Pairs {
 using Pairs = Singles;
 #endif
 
-/// c [kRows, Columns vectors] += a [kRows, depth] b [depth, Columns vectors], the rows a_step, b_step, c_step apart; a
+/// c [kRows, Columns vectors] = a [kRows, depth] b [depth, Columns vectors], the rows a_step, b_step, c_step apart; a
 /// and b in words.
 template <typename Products, std::size_t Columns>
 inline void multiply(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
                      float* c, std::size_t c_step) {
-  Vector sums[kRows][Columns];
-  for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t j = 0; j < Columns; ++j) sums[r][j] = load(c + r * c_step + j * kLanes);
-  }
+  Vector sums[kRows][Columns] = {};
 #pragma GCC unroll 2
   for (std::size_t k = 0; k < depth; ++k) {
     Vector row[Columns];
@@ -218,15 +215,13 @@ void attend(const Attention<T>& job) {
   const std::size_t value_rows = round_up(job.keys, kValues) / kValues;
   const std::size_t step = keys + kLanes;  // rows a power of two apart would fight for the same cache lines
   const std::size_t columns = round_up(size, kLanes);
-  float* const transposed = job.scratch;              // [words, step], of which keys are used: the keys of a head
-  float* const values = transposed + words * step;    // [value_rows, columns]
-  float* const mask = values + value_rows * columns;  // [keys]: 0, kMasked where there is no key
-  float* const scores = mask + keys;                  // [kRows, step], of which keys are used
-  float* const query = scores + kRows * step;         // [kRows, words]
-  float* const context = query + kRows * words;       // [kRows, columns]
-  float* const key_words = context;                   // [words], before there is a context
+  float* const transposed = job.scratch;                // [words, step], of which keys are used: the keys of a head
+  float* const values = transposed + words * step;      // [value_rows, columns]
+  float* const scores = values + value_rows * columns;  // [kRows, step], of which keys are used
+  float* const query = scores + kRows * step;           // [kRows, words]
+  float* const context = query + kRows * words;         // [kRows, columns]
+  float* const key_words = context;                     // [words], before there is a context
   const float scale = 1.44269504F / std::sqrt(static_cast<float>(size));  // 2^(x log2(e)) = e^x
-  for (std::size_t i = 0; i < keys; ++i) mask[i] = i < job.keys ? 0.0F : kMasked;
   for (std::size_t h = 0; h < job.heads; ++h) {
     const auto value = [&](std::size_t i) { return i < job.keys ? job.key[i] + h * size + width : nullptr; };
     for (std::size_t i = 0; i < job.keys; ++i) {
@@ -253,29 +248,34 @@ void attend(const Attention<T>& job) {
         } else {  // missing at the end: computed as zeros and left out below
           for (std::size_t k = 0; k < words; ++k) query[r * words + k] = 0.0F;
         }
-        __builtin_memcpy(scores + r * step, mask, keys * sizeof(float));
       }
       multiply<Products>(query, words, transposed, step, words, scores, step, keys);
+      for (std::size_t r = 0; r < kRows; ++r) {
+        for (std::size_t i = job.keys; i < keys; ++i) scores[r * step + i] = kMasked;
+      }
       // Row beside row, since a single one would wait for each of its own steps.
       Vector largest[kRows];
       for (std::size_t r = 0; r < kRows; ++r) largest[r] = load(scores + r * step);
       for (std::size_t i = kLanes; i < keys; i += kLanes) {
         for (std::size_t r = 0; r < kRows; ++r) largest[r] = larger(largest[r], load(scores + r * step + i));
       }
-      float shares[kRows];
+      float lifts[kRows];
+      for (std::size_t r = 0; r < kRows; ++r) lifts[r] = max_of(largest[r]) * scale;
+      Vector sums[kRows];
       for (std::size_t r = 0; r < kRows; ++r) {
         float* const row = scores + r * step;
-        const float max = max_of(largest[r]);
+        const float lift = lifts[r];
         Vector sum = {};
         for (std::size_t i = 0; i < keys; i += kLanes) {
-          const Vector p = exp2_of((load(row + i) - max) * scale);
+          const Vector p = exp2_of(load(row + i) * scale - lift);
           store(row + i, p);
           sum += p;
         }
-        shares[r] = 1.0F / sum_of(sum);
+        sums[r] = sum;
         Products::shorten(row, keys);
       }
-      for (std::size_t i = 0; i < kRows * columns; ++i) context[i] = 0.0F;
+      float shares[kRows];
+      for (std::size_t r = 0; r < kRows; ++r) shares[r] = 1.0F / sum_of(sums[r]);
       multiply<Products>(scores, step, values, columns, value_rows, context, columns, columns);
       for (std::size_t r = 0; r < rows; ++r) {
         T* const out = job.out + (begin + r) * width + h * size;

@@ -28,7 +28,7 @@ class Sink {
 /// How to run.
 struct PipelineOptions {
   std::size_t workers = 1;         ///< packs in the model at the same time
-  std::size_t pack_tokens = 1024;  ///< a pack is closed once it holds this many tokens
+  std::size_t pack_tokens = 1024;  ///< a pack is closed once it holds this many tokens (at least 8), at the end fewer
   WindowOptions window;
   Scorer scorer;
   bool fail_fast = false;  ///< stop reading after the first bad record

@@ -1,4 +1,4 @@
-// The arithmetic around the matrix products of the linear layers: attention, layer normalization, and what 8-bit
+// The arithmetic of a transformer: the products of linear layers, attention, layer normalization, and what 8-bit
 // products need before and after. Plain C++ on rows of numbers, no libtorch, one thread.
 #pragma once
 
@@ -10,6 +10,11 @@ namespace reviewrate {
 
 /// bfloat16: the upper half of a float.
 struct Bf16 {
+  std::uint16_t bits;
+};
+
+/// IEEE 754 half precision.
+struct Half {
   std::uint16_t bits;
 };
 
@@ -37,9 +42,73 @@ struct Attention {
 /// Floats that attend() works in.
 std::size_t attention_scratch(std::size_t keys, std::size_t size);
 
+/// The fewest rows of a product.
+constexpr std::size_t kLeastRows = 8;
+
+/// y = activation(x W^T + bias) for a weight W [out, in] of fp16 numbers.
+struct Product {
+  const float* x;    ///< [rows, in]
+  std::size_t rows;  ///< at least kLeastRows
+  std::size_t in;
+  std::size_t out;
+  const Half* weight;  ///< by Kernels::lay_out
+  const float* bias;   ///< [out]
+  Activation activation;
+  float* scratch;  ///< product_scratch(in) floats
+  float* y;        ///< [rows, out]
+};
+
+/// The same for rows and a weight of 8-bit levels.
+struct Int8Product {
+  const std::uint8_t* q;       ///< [rows, int8_depth(in)], from 0 to kShortLevels, filled up with zeros
+  const RowScale* row_scales;  ///< [rows]
+  std::size_t rows;            ///< at least kLeastRows
+  std::size_t in;
+  std::size_t out;
+  const std::int8_t* weight;  ///< of quantize_weight() with short sums, by Kernels::lay_out_int8
+  const float* scales;        ///< of the weight's rows [out]
+  const float* sums;          ///< of the weight's rows [out]
+  const float* bias;          ///< [out]
+  Activation activation;
+  float* y;  ///< [rows, out]
+};
+
+/// Floats that a product works in.
+std::size_t product_scratch(std::size_t in);
+
+/// Values of a weight [out, in] that is laid out.
+std::size_t laid_out_size(std::size_t out, std::size_t in);
+
+/// Values of a row of levels with its filling.
+std::size_t int8_depth(std::size_t in);
+
+/// The greatest level of rows in an Int8Product. Their products with a weight's levels are added up in 16 bits, eight
+/// at a time; with 255 levels the weight would have to keep to half as many.
+constexpr int kShortLevels = 127;
+
+/// A weight [out, in] of levels from -127 to 127, each row with a scale of its own.
+struct Int8Weight {
+  std::vector<std::int8_t> q;  ///< [out, in]
+  std::vector<float> scales;   ///< [out]
+  std::vector<float> sums;     ///< of the levels of a row, times its scale [out]
+};
+
+/// Quantizes a weight [out, in]. With `short_sums` a row's scale is, besides, large enough for Int8Product: no eight
+/// products that it adds up in 16 bits leave them.
+Int8Weight quantize_weight(const Half* weight, std::size_t out, std::size_t in, bool short_sums);
+
 /// One set of the kernels, compiled for one width of vectors.
 struct Kernels {
   const char* name;  ///< what it was compiled for
+
+  /// Lays a weight [out, in] out as products read it: laid_out_size(out, in) and laid_out_size(out, int8_depth(in))
+  /// values.
+  void (*lay_out)(const Half* weight, std::size_t out, std::size_t in, Half* laid_out);
+  void (*lay_out_int8)(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* laid_out);
+
+  /// A row of the result depends on its row of x alone, to the last bit.
+  void (*multiply)(const Product&);
+  void (*multiply_int8)(const Int8Product&);
 
   /// softmax(Q K^T / sqrt(size)) V of each head (https://arxiv.org/abs/1706.03762), in fp32. attend_bf16 and
   /// attend_rounded round what they multiply to bf16 where the CPU is faster at that, and add up in fp32.
@@ -55,9 +124,10 @@ struct Kernels {
                         const float* bias, float epsilon, Bf16* out);
 
   /// Quantizes `rows` rows of `columns` values to q = round((x - low) / scale), at most `levels` (255, or less), where
-  /// low is the row's least value and scale spreads its range over all levels. A row depends on no other.
+  /// low is the row's least value and scale spreads its range over all levels. A row depends on no other. Rows of q are
+  /// `step` values apart and filled up with zeros.
   void (*quantize_rows)(const float* x, std::size_t rows, std::size_t columns, int levels, std::uint8_t* q,
-                        RowScale* scales);
+                        std::size_t step, RowScale* scales);
 
   /// Turns, in place, products of quantized rows with a matrix of `columns` rows, y[r][c] = sum over k of q[r][k] *
   /// w[c][k], into activations of the products of the rows themselves plus a bias: since x = scale * q + low,

@@ -30,7 +30,7 @@ c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-/// oneDNN's linear layer on fp32 and bf16: 10 % faster than MKL on AVX-512 processors of AMD, elsewhere the same.
+/// oneDNN's linear layer on bf16.
 at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                          std::string_view activation) {
   static const auto linear =
@@ -67,15 +67,16 @@ at::Tensor int8_product(const at::Tensor& q, const at::Tensor& weight) {
   return onednn_int8_product(q, onednn_int8_weight(weight, q.size(0)), ones, at::zeros_like(ones, at::kInt));
 }
 
-/// How many levels above 0 activations may have. Without VNNI pairs of products are added up in 16 bits, where 255
-/// levels saturate and 127 do not. Which instructions oneDNN takes is its own affair, so it is asked for a product.
-int activation_levels() {
-  static const int levels = [] {
+/// Whether oneDNN multiplies 8-bit levels by VNNI or AMX. Without, it adds up pairs of products in 16 bits, where 255
+/// levels saturate, and is slower than our own product. Which instructions it takes is its own affair, so it is asked
+/// for a product.
+bool onednn_has_vnni() {
+  static const bool exact = [] {
     const at::Tensor q = at::full({16, 64}, 255, at::kByte);
     const at::Tensor product = int8_product(q, at::full({16, 64}, 127, at::kChar));
-    return product.eq(255.0F * 127.0F * 64.0F).all().item<bool>() ? 255 : 127;
+    return product.eq(255.0F * 127.0F * 64.0F).all().item<bool>();
   }();
-  return levels;
+  return exact;
 }
 
 at::ScalarType tensor_type(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
@@ -88,7 +89,7 @@ Linear linear(const torch::jit::Module& parent, const char* name, Precision prec
   return {parameter(module, "weight"), parameter(module, "bias"), precision, activation};
 }
 
-constexpr std::int64_t kBlockRows = 128;
+constexpr std::int64_t kBlockRows = 192;
 constexpr std::int64_t kTailRows = 16;  ///< the last block has a multiple of these
 
 /// `rows` and what the last block needs besides.
@@ -109,8 +110,10 @@ std::vector<at::Tensor> in_blocks(const Linear& layer, const at::Tensor& x) {
 }
 
 // What libtorch calls the kernels' types.
+const Half* data(const at::Tensor& x, Half) { return reinterpret_cast<const Half*>(x.const_data_ptr<at::Half>()); }
 const Bf16* data(const at::Tensor& x, Bf16) { return reinterpret_cast<const Bf16*>(x.const_data_ptr<at::BFloat16>()); }
 const float* data(const at::Tensor& x, float) { return x.const_data_ptr<float>(); }
+Half* mutable_data(at::Tensor& x, Half) { return reinterpret_cast<Half*>(x.mutable_data_ptr<at::Half>()); }
 Bf16* mutable_data(at::Tensor& x, Bf16) { return reinterpret_cast<Bf16*>(x.mutable_data_ptr<at::BFloat16>()); }
 float* mutable_data(at::Tensor& x, float) { return x.mutable_data_ptr<float>(); }
 
@@ -150,35 +153,73 @@ void attend(const std::vector<const T*>& queries, bool one_query, const std::vec
 }  // namespace
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision, Activation activation)
-    : precision_(precision), activation_(activation), bias_(bias.to(tensor_type(precision))) {
-  const at::Tensor wide = weight.to(tensor_type(precision));
-  if (precision != Precision::int8) {
-    weight_ = onednn_weight(wide, kBlockRows);
+    : precision_(precision),
+      activation_(activation),
+      in_(weight.size(1)),
+      out_(weight.size(0)),
+      bias_(bias.to(tensor_type(precision))) {
+  if (precision == Precision::bf16) {
+    weight_ = onednn_weight(weight.to(at::kBFloat16), kBlockRows);
     return;
   }
-  scales_ = wide.abs().amax(1).clamp_min_(1e-12).div_(127.0);
-  zero_points_ = at::zeros_like(scales_, at::kInt);
-  const at::Tensor q = wide.div_(scales_.unsqueeze(1)).round_();
-  sums_ = q.sum(1).mul_(scales_);
-  weight_ = onednn_int8_weight(q.to(at::kChar), kBlockRows);
+  const auto in = static_cast<std::size_t>(in_);
+  const auto out = static_cast<std::size_t>(out_);
+  if (precision == Precision::fp32) {
+    weight_ = at::empty({static_cast<std::int64_t>(laid_out_size(out, in))}, at::kHalf);
+    kernels().lay_out(data(weight, Half()), out, in, mutable_data(weight_, Half()));
+    return;
+  }
+  Int8Weight levels = quantize_weight(data(weight, Half()), out, in, /*short_sums=*/!onednn_has_vnni());
+  scales_ = at::tensor(levels.scales);
+  sums_ = at::tensor(levels.sums);
+  if (onednn_has_vnni()) {
+    weight_ = onednn_int8_weight(at::from_blob(levels.q.data(), weight.sizes(), at::kChar), kBlockRows);
+    zero_points_ = at::zeros_like(scales_, at::kInt);
+  } else {
+    weight_ = at::empty({static_cast<std::int64_t>(laid_out_size(out, int8_depth(in)))}, at::kChar);
+    kernels().lay_out_int8(levels.q.data(), out, in, weight_.mutable_data_ptr<std::int8_t>());
+  }
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  if (precision_ == Precision::int8) return quantized(x);
+  if (precision_ == Precision::fp32) return fp32(x);
+  if (precision_ == Precision::int8) return int8(x);
   constexpr std::string_view kNames[] = {"none", "relu", "gelu"};
   return onednn_linear(x, weight_, bias_, kNames[static_cast<std::size_t>(activation_)]);
 }
 
-at::Tensor Linear::quantized(const at::Tensor& x) const {
+at::Tensor Linear::fp32(const at::Tensor& x) const {
+  thread_local std::vector<float> scratch;
+  const auto in = static_cast<std::size_t>(in_);
+  scratch.resize(std::max(scratch.size(), product_scratch(in)));
+  at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
+  kernels().multiply({x.const_data_ptr<float>(), static_cast<std::size_t>(x.size(0)), in,
+                      static_cast<std::size_t>(out_), data(weight_, Half()), bias_.const_data_ptr<float>(), activation_,
+                      scratch.data(), y.mutable_data_ptr<float>()});
+  return y;
+}
+
+at::Tensor Linear::int8(const at::Tensor& x) const {
   const auto rows = static_cast<std::size_t>(x.size(0));
-  const auto columns = static_cast<std::size_t>(x.size(1));
-  const at::Tensor q = at::empty(x.sizes(), at::kByte);
+  const auto in = static_cast<std::size_t>(in_);
+  const auto out = static_cast<std::size_t>(out_);
+  const bool vnni = onednn_has_vnni();
+  const std::size_t depth = vnni ? in : int8_depth(in);
+  const at::Tensor q = at::empty({x.size(0), static_cast<std::int64_t>(depth)}, at::kByte);
   std::vector<RowScale> scales(rows);
-  kernels().quantize_rows(x.const_data_ptr<float>(), rows, columns, activation_levels(),
-                          q.mutable_data_ptr<std::uint8_t>(), scales.data());
-  at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
-  kernels().scale_rows(y.mutable_data_ptr<float>(), rows, static_cast<std::size_t>(y.size(1)), scales.data(),
-                       sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), activation_);
+  kernels().quantize_rows(x.const_data_ptr<float>(), rows, in, vnni ? 255 : kShortLevels,
+                          q.mutable_data_ptr<std::uint8_t>(), depth, scales.data());
+  if (vnni) {
+    at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
+    kernels().scale_rows(y.mutable_data_ptr<float>(), rows, out, scales.data(), sums_.const_data_ptr<float>(),
+                         bias_.const_data_ptr<float>(), activation_);
+    return y;
+  }
+  at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
+  kernels().multiply_int8({q.const_data_ptr<std::uint8_t>(), scales.data(), rows, in, out,
+                           weight_.const_data_ptr<std::int8_t>(), scales_.const_data_ptr<float>(),
+                           sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), activation_,
+                           y.mutable_data_ptr<float>()});
   return y;
 }
 
@@ -269,8 +310,7 @@ at::Tensor PackedDistilBert::forward(const Pack& pack) const {
   norm_(x, rows(places_, pack.positions), x);
   x = x.to(type_);
   for (const Layer& layer : layers_) x = layer(x, pack.lengths);
-  x = x.narrow(0, 0, static_cast<std::int64_t>(pack.lengths.size())).to(at::kFloat);
-  return classifier_(pre_classifier_(x));
+  return classifier_(pre_classifier_(x.to(at::kFloat))).narrow(0, 0, static_cast<std::int64_t>(pack.lengths.size()));
 }
 
 }  // namespace reviewrate

@@ -14,7 +14,8 @@
 
 namespace reviewrate {
 
-/// y = activation(x W^T + b), with x [n, in], y [n, out], both in the precision's tensor type (fp32 for int8).
+/// y = activation(x W^T + b), with x [n, in], y [n, out], both in the precision's tensor type (fp32 for int8); n at
+/// least kLeastRows.
 class Linear {
  public:
   /// weight [out, in] and bias [out], fp16.
@@ -24,11 +25,14 @@ class Linear {
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
-  at::Tensor quantized(const at::Tensor& x) const;
+  at::Tensor fp32(const at::Tensor& x) const;
+  at::Tensor int8(const at::Tensor& x) const;
 
   Precision precision_;
   Activation activation_;
-  at::Tensor weight_;  ///< as oneDNN wants it
+  std::int64_t in_;
+  std::int64_t out_;
+  at::Tensor weight_;  ///< laid out as its product reads it
   at::Tensor bias_;
   at::Tensor scales_;       ///< int8: of the weight's rows [out]
   at::Tensor zero_points_;  ///< int8: zeros [out]

@@ -1,7 +1,7 @@
 // The kernels of kernels.h, for the width of vectors that this file is compiled for: once for each, in a namespace of
 // its own (REVIEWRATE_KERNELS). Nothing from the standard library but types is used: an inline function of it, compiled
 // here for a wide vector unit, might be the copy that the linker keeps for all.
-#ifdef __AVX512BF16__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -49,6 +49,27 @@ inline void prefetch(const T* p, std::size_t n) {
   constexpr std::size_t kLine = 64 / sizeof(T);
   for (std::size_t i = 0; i < n; i += kLine) __builtin_prefetch(p + i);
 }
+
+#if defined(__AVX512F__)
+inline Vector load(const Half* p) {
+  __m256i halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return _mm512_maskz_cvtph_ps(0xFFFF, halves);  // without the mask gcc 12 says "uninitialized" falsely
+}
+#elif defined(__F16C__)
+inline Vector load(const Half* p) {
+  __m128i halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return _mm256_cvtph_ps(halves);
+}
+#else
+inline Vector load(const Half* p) {
+  Bits bits;
+  for (std::size_t i = 0; i < kLanes; ++i) bits[i] = p[i].bits;
+  const Vector magnitude = __builtin_bit_cast(Vector, (bits & 0x7FFF) << 13) * 0x1p112F;  // exact, see kernels.cpp
+  return __builtin_bit_cast(Vector, __builtin_bit_cast(Bits, magnitude) | (bits & 0x8000) << 16);
+}
+#endif
 
 inline float widen(float x) { return x; }
 
@@ -171,11 +192,11 @@ struct Pairs {
 using Pairs = Singles;
 #endif
 
-/// c [kRows, Columns vectors] = a [kRows, depth] b [depth, Columns vectors], the rows a_step, b_step, c_step apart; a
-/// and b in words.
-template <typename Products, std::size_t Columns>
-inline void multiply(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
-                     float* c, std::size_t c_step) {
+/// Calls finish(r, c, v) for each row r and vector v, at column c, of a [kRows, depth] b [depth, Columns vectors], the
+/// rows a_step and b_step apart; a and b in words.
+template <typename Products, std::size_t Columns, typename Finish>
+inline void multiply_tile(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
+                          const Finish& finish) {
   Vector sums[kRows][Columns] = {};
 #pragma GCC unroll 2
   for (std::size_t k = 0; k < depth; ++k) {
@@ -187,22 +208,240 @@ inline void multiply(const float* a, std::size_t a_step, const float* b, std::si
     }
   }
   for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t j = 0; j < Columns; ++j) store(c + r * c_step + j * kLanes, sums[r][j]);
+    for (std::size_t j = 0; j < Columns; ++j) finish(r, j * kLanes, sums[r][j]);
   }
 }
 
 /// The same for any number of columns that is a multiple of kLanes.
-template <typename Products>
-void multiply(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth, float* c,
-              std::size_t c_step, std::size_t columns) {
-  std::size_t j = 0;
-  for (; j + kColumns * kLanes <= columns; j += kColumns * kLanes) {
-    multiply<Products, kColumns>(a, a_step, b + j, b_step, depth, c + j, c_step);
+template <typename Products, typename Finish>
+inline void multiply_tiles(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
+                           std::size_t columns, const Finish& finish) {
+  std::size_t begin = 0;
+  const auto shifted = [&](std::size_t r, std::size_t c, Vector v) { finish(r, begin + c, v); };
+  for (; begin + kColumns * kLanes <= columns; begin += kColumns * kLanes) {
+    multiply_tile<Products, kColumns>(a, a_step, b + begin, b_step, depth, shifted);
   }
   if constexpr (kColumns > 2) {
-    if (columns - j == 2 * kLanes) return multiply<Products, 2>(a, a_step, b + j, b_step, depth, c + j, c_step);
+    if (columns - begin == 2 * kLanes) {
+      return multiply_tile<Products, 2>(a, a_step, b + begin, b_step, depth, shifted);
+    }
   }
-  if (columns - j == kLanes) multiply<Products, 1>(a, a_step, b + j, b_step, depth, c + j, c_step);
+  if (columns - begin == kLanes) multiply_tile<Products, 1>(a, a_step, b + begin, b_step, depth, shifted);
+}
+
+/// x Phi(x), Phi the normal distribution's. Phi(x) - 1/2 is x times a rational function of x^2, fitted to 6e-9 on
+/// [-5.4, 5.4] by weighted least squares (Lawson's algorithm); farther out Phi is 0 or 1 within 4e-8.
+inline Vector gelu_of(Vector x) {
+  constexpr float kFar = 5.4F;
+  Vector near = x < -kFar ? Vector{} - kFar : x;
+  near = near > kFar ? Vector{} + kFar : near;
+  const Vector t = near * near;
+  Vector p = Vector{} + 2.3386867553654156e-8F;
+  p = p * t + 6.359981853165664e-6F;
+  p = p * t + 1.6431858239229769e-4F;
+  p = p * t + 4.650832619518042e-3F;
+  p = p * t + 3.33719402551651e-2F;
+  p = p * t + 3.98942232131958e-1F;
+  Vector q = Vector{} + 1.2165920679763076e-6F;
+  q = q * t + 7.239909609779716e-5F;
+  q = q * t + 1.8589642131701112e-3F;
+  q = q * t + 2.8378520160913467e-2F;
+  q = q * t + 2.5031715631484985e-1F;
+  q = q * t + 1.0F;
+  return x * (near * p / q + 0.5F);
+}
+
+/// Calls body(function), function being the activation's on vectors.
+template <typename Body>
+inline void with_function(Activation activation, const Body& body) {
+  switch (activation) {
+    case Activation::none:
+      return body([](Vector x) { return x; });
+    case Activation::relu:
+      return body([](Vector x) { return x < 0.0F ? Vector{} : x; });
+    case Activation::gelu:
+      return body([](Vector x) { return gelu_of(x); });
+  }
+}
+
+// Weights of products are laid out in panels of kPanel rows, of the last one as many as are left, in whole vectors: the
+// first column of all of them, then their second one, and so on. Columns of levels come in groups of four, as a word.
+constexpr std::size_t kPanel = kColumns * kLanes;
+constexpr std::size_t kLevels = 4;  ///< in a word
+
+constexpr std::size_t panel_width(std::size_t rows_left) {
+  return rows_left < kPanel ? round_up(rows_left, kLanes) : kPanel;
+}
+
+template <std::size_t Group, typename T>
+void lay_out_in_groups(const T* weight, std::size_t out, std::size_t in, std::size_t depth, T* laid_out) {
+  for (std::size_t begin = 0; begin < out; begin += kPanel) {
+    const std::size_t end = begin + panel_width(out - begin);
+    for (std::size_t k = 0; k < depth; k += Group) {
+      for (std::size_t j = begin; j < end; ++j) {
+        for (std::size_t i = k; i < k + Group; ++i) *laid_out++ = j < out && i < in ? weight[j * in + i] : T{};
+      }
+    }
+  }
+}
+
+void lay_out(const Half* weight, std::size_t out, std::size_t in, Half* laid_out) {
+  lay_out_in_groups<1>(weight, out, in, in, laid_out);
+}
+
+void lay_out_int8(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* laid_out) {
+  lay_out_in_groups<kLevels>(weight, out, in, int8_depth(in), laid_out);
+}
+
+/// A panel's part of a vector with an entry for each row of a weight, filled up with zeros.
+inline void load_part(const float* x, std::size_t n, float (&part)[kPanel]) {
+  for (std::size_t c = 0; c < kPanel; ++c) part[c] = c < n ? x[c] : 0.0F;
+}
+
+/// The first `n` of the lanes, if there are more.
+inline void store_some(float* p, Vector v, std::size_t n) {
+  if (n >= kLanes) return store(p, v);
+  for (std::size_t i = 0; i < n; ++i) p[i] = v[i];
+}
+
+/// Calls body(first) for each `Rows` rows; the last ones may be some of those before, too.
+template <std::size_t Rows, typename Body>
+inline void for_row_tiles(std::size_t rows, const Body& body) {
+  for (std::size_t begin = 0; begin < rows; begin += Rows) body(begin + Rows <= rows ? begin : rows - Rows);
+}
+
+void multiply(const Product& job) {
+  with_function(job.activation, [&](auto function) {
+    for (std::size_t begin = 0; begin < job.out; begin += kPanel) {
+      const std::size_t wanted = job.out - begin < kPanel ? job.out - begin : kPanel;
+      const std::size_t width = panel_width(wanted);
+      const Half* const panel = job.weight + begin * job.in;
+      for (std::size_t i = 0; i < width * job.in; i += kLanes) store(job.scratch + i, load(panel + i));
+      float bias[kPanel];
+      load_part(job.bias + begin, wanted, bias);
+      for_row_tiles<kRows>(job.rows, [&](std::size_t first) {
+        float* const y = job.y + first * job.out + begin;
+        multiply_tiles<Singles>(job.x + first * job.in, job.in, job.scratch, width, job.in, width,
+                                [&](std::size_t r, std::size_t c, Vector sum) {
+                                  store_some(y + r * job.out + c, function(sum + load(bias + c)), wanted - c);
+                                });
+      });
+    }
+  });
+}
+
+using Bytes = std::int8_t __attribute__((vector_size(4 * kLanes)));
+using Shorts = std::int16_t __attribute__((vector_size(4 * kLanes)));
+
+// Sums of two neighbouring products, of levels of a row (the same four for all lanes) and of a weight; and of two
+// neighbouring numbers.
+#if defined(__AVX512BW__)
+inline Shorts pair_products(std::int32_t a, Bytes b) {
+  return __builtin_bit_cast(Shorts, _mm512_maddubs_epi16(_mm512_set1_epi32(a), __builtin_bit_cast(__m512i, b)));
+}
+inline Bits pair_sums(Shorts x) {
+  return __builtin_bit_cast(Bits, _mm512_madd_epi16(__builtin_bit_cast(__m512i, x), _mm512_set1_epi16(1)));
+}
+#elif defined(__AVX2__)
+inline Shorts pair_products(std::int32_t a, Bytes b) {
+  return __builtin_bit_cast(Shorts, _mm256_maddubs_epi16(_mm256_set1_epi32(a), __builtin_bit_cast(__m256i, b)));
+}
+inline Bits pair_sums(Shorts x) {
+  return __builtin_bit_cast(Bits, _mm256_madd_epi16(__builtin_bit_cast(__m256i, x), _mm256_set1_epi16(1)));
+}
+#else
+inline Shorts pair_products(std::int32_t a, Bytes b) {
+  std::uint8_t levels[kLevels];
+  __builtin_memcpy(levels, &a, sizeof levels);
+  Shorts sums;
+  for (std::size_t i = 0; i < 2 * kLanes; ++i) {
+    sums[i] =
+        static_cast<std::int16_t>(levels[2 * i % kLevels] * b[2 * i] + levels[2 * i % kLevels + 1] * b[2 * i + 1]);
+  }
+  return sums;
+}
+inline Bits pair_sums(Shorts x) {
+  Bits sums;
+  for (std::size_t i = 0; i < kLanes; ++i) sums[i] = x[2 * i] + x[2 * i + 1];
+  return sums;
+}
+#endif
+
+/// Keeps the compiler from adding up in another order, for which there are not enough registers.
+inline void settle([[maybe_unused]] Shorts& x) {
+#ifdef __AVX2__
+  asm("" : "+v"(x));
+#endif
+}
+
+constexpr std::size_t kInt8Rows = 4;
+
+/// sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], in levels. Two neighbouring
+/// products of four words are added up in 16 bits, which quantize_weight() has seen to; half the instructions that it
+/// takes to widen each.
+template <std::size_t Columns>
+inline void multiply_int8(const std::uint8_t* a, std::size_t depth, const std::int8_t* b,
+                          Bits (&sums)[kInt8Rows][kColumns]) {
+  for (std::size_t r = 0; r < kInt8Rows; ++r) {
+    for (std::size_t j = 0; j < Columns; ++j) sums[r][j] = Bits{};
+  }
+  constexpr std::size_t kWords = 4;
+  for (std::size_t k = 0; k < depth; k += kWords * kLevels) {
+    Shorts shorts[kInt8Rows][Columns];
+#pragma GCC unroll 4
+    for (std::size_t word = 0; word < kWords; ++word) {
+      Bytes row[Columns];
+      for (std::size_t j = 0; j < Columns; ++j, b += sizeof(Bytes)) __builtin_memcpy(&row[j], b, sizeof(Bytes));
+      for (std::size_t r = 0; r < kInt8Rows; ++r) {
+        std::int32_t levels = 0;
+        __builtin_memcpy(&levels, a + r * depth + k + word * kLevels, sizeof levels);
+        for (std::size_t j = 0; j < Columns; ++j) {
+          const Shorts products = pair_products(levels, row[j]);
+          shorts[r][j] = word == 0 ? products : shorts[r][j] + products;
+          settle(shorts[r][j]);
+        }
+      }
+    }
+    for (std::size_t r = 0; r < kInt8Rows; ++r) {
+      for (std::size_t j = 0; j < Columns; ++j) sums[r][j] += pair_sums(shorts[r][j]);
+    }
+  }
+}
+
+void multiply_int8(const Int8Product& job) {
+  const std::size_t depth = int8_depth(job.in);
+  with_function(job.activation, [&](auto function) {
+    for (std::size_t begin = 0; begin < job.out; begin += kPanel) {
+      const std::size_t wanted = job.out - begin < kPanel ? job.out - begin : kPanel;
+      const std::int8_t* const panel = job.weight + begin * depth;
+      float scales[kPanel];
+      float sums[kPanel];
+      float bias[kPanel];
+      load_part(job.scales + begin, wanted, scales);
+      load_part(job.sums + begin, wanted, sums);
+      load_part(job.bias + begin, wanted, bias);
+      for_row_tiles<kInt8Rows>(job.rows, [&](std::size_t first) {
+        Bits tile[kInt8Rows][kColumns];
+        const std::uint8_t* const q = job.q + first * depth;
+        const std::size_t vectors = panel_width(wanted) / kLanes;
+        if (vectors == kColumns) {
+          multiply_int8<kColumns>(q, depth, panel, tile);
+        } else if (vectors == 1) {
+          multiply_int8<1>(q, depth, panel, tile);
+        } else {
+          multiply_int8<2>(q, depth, panel, tile);
+        }
+        for (std::size_t r = 0; r < kInt8Rows; ++r) {
+          const auto [scale, low] = job.row_scales[first + r];
+          float* const y = job.y + (first + r) * job.out + begin;
+          for (std::size_t c = 0; c < wanted; c += kLanes) {
+            const Vector product = __builtin_convertvector(tile[r][c / kLanes], Vector) * load(scales + c);
+            store_some(y + c, function(scale * product + (low * load(sums + c) + load(bias + c))), wanted - c);
+          }
+        }
+      });
+    }
+  });
 }
 
 template <typename Products, typename T>
@@ -249,7 +488,8 @@ void attend(const Attention<T>& job) {
           for (std::size_t k = 0; k < words; ++k) query[r * words + k] = 0.0F;
         }
       }
-      multiply<Products>(query, words, transposed, step, words, scores, step, keys);
+      multiply_tiles<Products>(query, words, transposed, step, words, keys,
+                               [&](std::size_t r, std::size_t c, Vector v) { store(scores + r * step + c, v); });
       for (std::size_t r = 0; r < kRows; ++r) {
         for (std::size_t i = job.keys; i < keys; ++i) scores[r * step + i] = kMasked;
       }
@@ -276,7 +516,8 @@ void attend(const Attention<T>& job) {
       }
       float shares[kRows];
       for (std::size_t r = 0; r < kRows; ++r) shares[r] = 1.0F / sum_of(sums[r]);
-      multiply<Products>(scores, step, values, columns, value_rows, context, columns, columns);
+      multiply_tiles<Products>(scores, step, values, columns, value_rows, columns,
+                               [&](std::size_t r, std::size_t c, Vector v) { store(context + r * columns + c, v); });
       for (std::size_t r = 0; r < rows; ++r) {
         T* const out = job.out + (begin + r) * width + h * size;
         for (std::size_t k = 0; k < size; ++k) narrow(context[r * columns + k] * shares[r], out[k]);
@@ -308,9 +549,9 @@ void add_norm(const T* x, const T* y, std::size_t rows, std::size_t columns, con
   }
 }
 
-void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int levels, std::uint8_t* q,
+void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int levels, std::uint8_t* q, std::size_t step,
                    RowScale* scales) {
-  for (std::size_t r = 0; r < rows; ++r, x += columns, q += columns) {
+  for (std::size_t r = 0; r < rows; ++r, x += columns, q += step) {
     float low = x[0];
     float high = x[0];
 #pragma omp simd reduction(min : low) reduction(max : high)
@@ -325,47 +566,23 @@ void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int le
       // Adding a half and cutting off rounds what is not negative.
       q[c] = static_cast<std::uint8_t>(static_cast<std::int32_t>((x[c] - low) * inverse + 0.5F));
     }
+    for (std::size_t c = columns; c < step; ++c) q[c] = 0;
     scales[r] = {scale, low};
   }
 }
 
-/// x Phi(x), Phi the normal distribution's, by formula 7.1.26 for erf (at most 1.5e-7 off) in Abramowitz and Stegun,
-/// Handbook of Mathematical Functions.
-inline Vector gelu_of(Vector x) {
-  const Vector magnitude = x < 0.0F ? -x : x;
-  const Vector t = 1.0F / (1.0F + (0.3275911F * 0.70710678F) * magnitude);
-  Vector p = Vector{} + 1.061405429F;
-  p = p * t - 1.453152027F;
-  p = p * t + 1.421413741F;
-  p = p * t - 0.284496736F;
-  p = p * t + 0.254829592F;
-  const Vector tail = 0.5F * p * t * exp2_of((-0.5F * 1.44269504F) * x * x);  // Phi(-|x|)
-  return x * (x < 0.0F ? tail : 1.0F - tail);
-}
-
 void scale_rows(float* y, std::size_t rows, std::size_t columns, const RowScale* scales, const float* sums,
                 const float* bias, Activation activation) {
-  for (std::size_t r = 0; r < rows; ++r, y += columns) {
-    const auto [scale, low] = scales[r];
-    const auto activate = [&](auto function) {
+  with_function(activation, [&](auto function) {
+    for (std::size_t r = 0; r < rows; ++r, y += columns) {
+      const auto [scale, low] = scales[r];
       std::size_t c = 0;
       for (; c + kLanes <= columns; c += kLanes) {
         store(y + c, function(scale * load(y + c) + (low * load(sums + c) + load(bias + c))));
       }
       for (; c < columns; ++c) y[c] = function(Vector{} + (scale * y[c] + (low * sums[c] + bias[c])))[0];
-    };
-    switch (activation) {
-      case Activation::none:
-        activate([](Vector x) { return x; });
-        break;
-      case Activation::relu:
-        activate([](Vector x) { return x < 0.0F ? Vector{} : x; });
-        break;
-      case Activation::gelu:
-        activate(gelu_of);
-        break;
     }
-  }
+  });
 }
 
 #define REVIEWRATE_STRING_OF(x) #x
@@ -375,6 +592,10 @@ void scale_rows(float* y, std::size_t rows, std::size_t columns, const RowScale*
 
 extern const Kernels kernels;
 const Kernels kernels = {REVIEWRATE_STRING(REVIEWRATE_KERNELS),
+                         lay_out,
+                         lay_out_int8,
+                         multiply,
+                         multiply_int8,
                          attend<Singles, float>,
                          attend<Pairs, Bf16>,
                          attend<Pairs, float>,

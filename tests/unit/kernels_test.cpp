@@ -2,6 +2,7 @@
 #include "../../src/kernels.h"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -28,6 +29,31 @@ float widen(Bf16 x) {
   std::memcpy(&out, &bits, sizeof out);
   return out;
 }
+
+double widen(Half x) {
+  const int exponent = x.bits >> 10 & 31;
+  const int fraction = x.bits & 1023;
+  const double magnitude = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  return (x.bits & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+/// Of both signs, up to 1.
+std::vector<Half> random_halves(std::size_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::vector<Half> numbers(n);
+  for (Half& x : numbers) {
+    const auto bits = generator();
+    x.bits = static_cast<std::uint16_t>((bits & 0x83FFU) | (11U + (bits >> 10 & 3U)) << 10);
+  }
+  return numbers;
+}
+
+/// Of a product.
+struct Matrix {
+  std::size_t rows;
+  std::size_t in;
+  std::size_t out;
+};
 
 /// The upper half, cut off: which bf16 is beside the point.
 std::vector<Bf16> halves(const std::vector<float>& numbers) {
@@ -173,6 +199,158 @@ TEST_CASE("a window's attention is the same to the last bit wherever its rows li
   }
 }
 
+TEST_CASE("products agree with their formula, for rows and columns that do not fill tiles and panels") {
+  const std::vector<Matrix> sizes = {{8, 1, 2},    {8, 16, 16},   {9, 20, 33},   {13, 7, 49},
+                                     {16, 65, 95}, {23, 128, 48}, {48, 33, 144}, {50, 384, 31}};
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const auto& [rows, in, out] : sizes) {
+      INFO(kernels->name << ": " << rows << " x " << in << " x " << out);
+      const std::vector<float> x = random_numbers(rows * in, 11);
+      const std::vector<Half> weight = random_halves(out * in, 12);
+      const std::vector<float> bias = random_numbers(out, 13);
+      std::vector<Half> laid_out(laid_out_size(out, in));
+      kernels->lay_out(weight.data(), out, in, laid_out.data());
+      std::vector<float> scratch(product_scratch(in));
+      for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu}) {
+        std::vector<float> y(rows * out + 1, 12345.0F);
+        kernels->multiply(
+            {x.data(), rows, in, out, laid_out.data(), bias.data(), activation, scratch.data(), y.data()});
+        CHECK(y.back() == 12345.0F);
+        double worst = 0;
+        for (std::size_t i = 0; i < rows * out; ++i) {
+          double sum = double{bias[i % out]};
+          for (std::size_t k = 0; k < in; ++k) sum += double{x[i / out * in + k]} * widen(weight[i % out * in + k]);
+          if (activation == Activation::relu) sum = std::max(sum, 0.0);
+          if (activation == Activation::gelu) sum *= 0.5 * std::erfc(-sum / std::sqrt(2.0));
+          worst = std::max(worst, std::abs(double{y[i]} - sum));
+        }
+        CHECK(worst < 5e-5);
+      }
+    }
+  }
+}
+
+TEST_CASE("fp16 weights are widened exactly, whatever they are") {
+  for (const Kernels* kernels : supported_kernels()) {
+    INFO(kernels->name);
+    for (unsigned begin = 0; begin < 0x10000; begin += 64) {
+      std::vector<Half> weight;  // [64, 1]
+      for (unsigned bits = begin; bits < begin + 64; ++bits) weight.push_back({static_cast<std::uint16_t>(bits)});
+      if ((begin & 0x7C00) == 0x7C00) continue;  // infinite or not a number
+      std::vector<Half> laid_out(laid_out_size(64, 1));
+      kernels->lay_out(weight.data(), 64, 1, laid_out.data());
+      const std::vector<float> ones(kLeastRows, 1.0F);
+      const std::vector<float> zeros(64, 0.0F);
+      std::vector<float> scratch(product_scratch(1));
+      std::vector<float> y(kLeastRows * 64);
+      kernels->multiply(
+          {ones.data(), kLeastRows, 1, 64, laid_out.data(), zeros.data(), Activation::none, scratch.data(), y.data()});
+      for (std::size_t i = 0; i < 64; ++i) CHECK(double{y[i]} == widen(weight[i]));
+    }
+  }
+}
+
+TEST_CASE("a row's product is the same to the last bit whatever its place and its neighbours") {
+  constexpr std::size_t kIn = 96;
+  constexpr std::size_t kOut = 80;
+  const std::vector<float> x = random_numbers(61 * kIn, 14);
+  const std::vector<Half> weight = random_halves(kOut * kIn, 15);
+  const std::vector<float> bias = random_numbers(kOut, 16);
+  for (const Kernels* kernels : supported_kernels()) {
+    INFO(kernels->name);
+    std::vector<Half> laid_out(laid_out_size(kOut, kIn));
+    kernels->lay_out(weight.data(), kOut, kIn, laid_out.data());
+    std::vector<float> scratch(product_scratch(kIn));
+    const auto rows = [&](std::size_t first, std::size_t count) {
+      std::vector<float> y(count * kOut);
+      kernels->multiply({x.data() + first * kIn, count, kIn, kOut, laid_out.data(), bias.data(), Activation::gelu,
+                         scratch.data(), y.data()});
+      return y;
+    };
+    const std::vector<float> all = rows(0, 61);
+    for (const std::size_t first : {1U, 7U, 40U, 53U}) {
+      const std::vector<float> some = rows(first, 8);
+      CHECK(std::equal(some.begin(), some.end(), all.begin() + static_cast<std::ptrdiff_t>(first * kOut)));
+    }
+  }
+}
+
+TEST_CASE("8-bit products are exact in levels, also where all of them are as large as can be") {
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const auto& [rows, in, out] : {Matrix{8, 16, 16}, Matrix{9, 77, 50}, Matrix{17, 384, 95}, Matrix{30, 65, 1}}) {
+      for (const bool extreme : {false, true}) {
+        INFO(kernels->name << ": " << rows << " x " << in << " x " << out << (extreme ? ", extreme" : ""));
+        std::vector<Half> weight = random_halves(out * in, 17);
+        if (extreme) {  // rows of nothing but the largest value, of one sign or changing
+          for (std::size_t i = 0; i < weight.size(); ++i) {
+            weight[i] = {
+                static_cast<std::uint16_t>(i / in % 3 == 0 || (i / in % 3 == 1 && i % 2 == 0) ? 0x4000 : 0xC000)};
+          }
+        }
+        const Int8Weight levels = quantize_weight(weight.data(), out, in, /*short_sums=*/true);
+        const std::size_t depth = int8_depth(in);
+        std::vector<std::int8_t> laid_out(laid_out_size(out, depth));
+        kernels->lay_out_int8(levels.q.data(), out, in, laid_out.data());
+        std::vector<std::uint8_t> q(rows * depth, 0);
+        std::mt19937 generator(18);
+        for (std::size_t i = 0; i < q.size(); ++i) {
+          if (i % depth < in)
+            q[i] = static_cast<std::uint8_t>(extreme ? kShortLevels : generator() % (kShortLevels + 1));
+        }
+        const std::vector<RowScale> scales(rows, {0.5F, -3});
+        const std::vector<float> bias = random_numbers(out, 19);
+        std::vector<float> y(rows * out + 1, 12345.0F);
+        kernels->multiply_int8({q.data(), scales.data(), rows, in, out, laid_out.data(), levels.scales.data(),
+                                levels.sums.data(), bias.data(), Activation::none, y.data()});
+        CHECK(y.back() == 12345.0F);
+        for (std::size_t i = 0; i < rows * out; ++i) {
+          int product = 0;
+          for (std::size_t k = 0; k < in; ++k) product += q[i / out * depth + k] * levels.q[i % out * in + k];
+          const double exact =
+              0.5 * double{levels.scales[i % out]} * product - 3 * double{levels.sums[i % out]} + double{bias[i % out]};
+          CHECK(y[i] == Approx(exact).epsilon(1e-5).margin(1e-4));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a quantized weight comes back within half a level, and leaves room for sums of eight products") {
+  constexpr std::size_t kOut = 60;
+  constexpr std::size_t kIn = 77;
+  const std::vector<Half> weight = random_halves(kOut * kIn, 20);
+  for (const bool short_sums : {false, true}) {
+    const Int8Weight w = quantize_weight(weight.data(), kOut, kIn, short_sums);
+    for (std::size_t r = 0; r < kOut; ++r) {
+      int sum = 0;
+      int largest = 0;
+      for (std::size_t k = 0; k < kIn; ++k) {
+        const int level = w.q[r * kIn + k];
+        CHECK(double{w.scales[r]} * level == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
+        sum += level;
+        largest = std::max(largest, std::abs(level));
+      }
+      CHECK(w.sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
+      CHECK(largest <= 127);
+      if (!short_sums) {
+        CHECK(largest == 127);
+        continue;
+      }
+      for (std::size_t begin = 0; begin < kIn; begin += 16) {
+        for (const std::size_t pair : {0U, 2U}) {
+          int above = 0;
+          int below = 0;
+          for (std::size_t k = begin; k < std::min(begin + 16, kIn); ++k) {
+            if (k % 4 / 2 * 2 == pair) (w.q[r * kIn + k] > 0 ? above : below) += w.q[r * kIn + k];
+          }
+          CHECK(above * kShortLevels <= SHRT_MAX);
+          CHECK(below * kShortLevels >= SHRT_MIN);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("add_norm agrees with its formula, in place too") {
   for (const Kernels* kernels : supported_kernels()) {
     for (const std::size_t columns : {1U, 7U, 32U, 384U, 770U}) {
@@ -218,9 +396,18 @@ TEST_CASE("quantized rows come back, scaled, within half a level") {
       constexpr std::size_t kColumns = 77;
       std::vector<float> x = random_numbers(kRows * kColumns, 8, 3);
       std::fill(x.begin(), x.begin() + kColumns, 1.5F);  // a row without a range
-      std::vector<std::uint8_t> q(x.size());
+      const std::size_t step = int8_depth(kColumns);
+      std::vector<std::uint8_t> filled(kRows * step, 99);
       std::vector<RowScale> scales(kRows);
-      kernels->quantize_rows(x.data(), kRows, kColumns, levels, q.data(), scales.data());
+      kernels->quantize_rows(x.data(), kRows, kColumns, levels, filled.data(), step, scales.data());
+      std::vector<std::uint8_t> q;
+      for (std::size_t i = 0; i < filled.size(); ++i) {
+        if (i % step < kColumns) {
+          q.push_back(filled[i]);
+        } else {
+          CHECK(filled[i] == 0);
+        }
+      }
       for (std::size_t i = 0; i < x.size(); ++i) {
         const RowScale row = scales[i / kColumns];
         CHECK(q[i] <= levels);

@@ -65,7 +65,7 @@ struct Int8Product {
   std::size_t rows;            ///< at least kLeastRows
   std::size_t in;
   std::size_t out;
-  const std::int8_t* weight;  ///< of quantize_weight() with short sums, by Kernels::lay_out_int8
+  const std::int8_t* weight;  ///< of quantize_weight with short sums, by Kernels::lay_out_int8
   const float* scales;        ///< of the weight's rows [out]
   const float* sums;          ///< of the weight's rows [out]
   const float* bias;          ///< [out]
@@ -86,20 +86,15 @@ std::size_t int8_depth(std::size_t in);
 /// at a time; with 255 levels the weight would have to keep to half as many.
 constexpr int kShortLevels = 127;
 
-/// A weight [out, in] of levels from -127 to 127, each row with a scale of its own.
-struct Int8Weight {
-  std::vector<std::int8_t> q;  ///< [out, in]
-  std::vector<float> scales;   ///< [out]
-  std::vector<float> sums;     ///< of the levels of a row, times its scale [out]
-};
-
-/// Quantizes a weight [out, in]. With `short_sums` a row's scale is, besides, large enough for Int8Product: no eight
-/// products that it adds up in 16 bits leave them.
-Int8Weight quantize_weight(const Half* weight, std::size_t out, std::size_t in, bool short_sums);
-
 /// One set of the kernels, compiled for one width of vectors.
 struct Kernels {
   const char* name;  ///< what it was compiled for
+
+  /// Quantizes a weight [out, in] to levels q from -127 to 127, each row by a scale of its own. sums are those of a
+  /// row's levels, times its scale. With `short_sums` a scale is, besides, large enough for Int8Product: no eight
+  /// products that it adds up in 16 bits leave them.
+  void (*quantize_weight)(const Half* weight, std::size_t out, std::size_t in, bool short_sums, std::int8_t* q,
+                          float* scales, float* sums);
 
   /// Lays a weight [out, in] out as products read it: laid_out_size(out, in) and laid_out_size(out, int8_depth(in))
   /// values.

@@ -169,15 +169,18 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision preci
     kernels().lay_out(data(weight, Half()), out, in, mutable_data(weight_, Half()));
     return;
   }
-  Int8Weight levels = quantize_weight(data(weight, Half()), out, in, /*short_sums=*/!onednn_has_vnni());
-  scales_ = at::tensor(levels.scales);
-  sums_ = at::tensor(levels.sums);
+  at::Tensor levels = at::empty(weight.sizes(), at::kChar);
+  scales_ = at::empty({out_}, at::kFloat);
+  sums_ = at::empty({out_}, at::kFloat);
+  kernels().quantize_weight(data(weight, Half()), out, in, /*short_sums=*/!onednn_has_vnni(),
+                            levels.mutable_data_ptr<std::int8_t>(), scales_.mutable_data_ptr<float>(),
+                            sums_.mutable_data_ptr<float>());
   if (onednn_has_vnni()) {
-    weight_ = onednn_int8_weight(at::from_blob(levels.q.data(), weight.sizes(), at::kChar), kBlockRows);
+    weight_ = onednn_int8_weight(levels, kBlockRows);
     zero_points_ = at::zeros_like(scales_, at::kInt);
   } else {
     weight_ = at::empty({static_cast<std::int64_t>(laid_out_size(out, int8_depth(in)))}, at::kChar);
-    kernels().lay_out_int8(levels.q.data(), out, in, weight_.mutable_data_ptr<std::int8_t>());
+    kernels().lay_out_int8(levels.const_data_ptr<std::int8_t>(), out, in, weight_.mutable_data_ptr<std::int8_t>());
   }
 }
 
@@ -189,13 +192,12 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
 }
 
 at::Tensor Linear::fp32(const at::Tensor& x) const {
-  thread_local std::vector<float> scratch;
   const auto in = static_cast<std::size_t>(in_);
-  scratch.resize(std::max(scratch.size(), product_scratch(in)));
+  at::Tensor scratch = at::empty({static_cast<std::int64_t>(product_scratch(in))}, at::kFloat);
   at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
   kernels().multiply({x.const_data_ptr<float>(), static_cast<std::size_t>(x.size(0)), in,
                       static_cast<std::size_t>(out_), data(weight_, Half()), bias_.const_data_ptr<float>(), activation_,
-                      scratch.data(), y.mutable_data_ptr<float>()});
+                      scratch.mutable_data_ptr<float>(), y.mutable_data_ptr<float>()});
   return y;
 }
 

@@ -153,7 +153,7 @@ class TorchModel : public Model {
 
   std::string path_;
   TorchModelOptions options_;
-  torch::jit::Module module_;              ///< padded interface
+  torch::jit::Module module_;               ///< padded interface
   std::optional<PackedDistilBert> packed_;  ///< packed interface
   std::size_t arguments_ = 0;
 };

@@ -66,7 +66,8 @@ inline Vector load(const Half* p) {
 inline Vector load(const Half* p) {
   Bits bits;
   for (std::size_t i = 0; i < kLanes; ++i) bits[i] = p[i].bits;
-  const Vector magnitude = __builtin_bit_cast(Vector, (bits & 0x7FFF) << 13) * 0x1p112F;  // exact, see kernels.cpp
+  const Vector magnitude =
+      __builtin_bit_cast(Vector, (bits & 0x7FFF) << 13) * 0x1p112F;  // so far apart are the exponents' biases; exact
   return __builtin_bit_cast(Vector, __builtin_bit_cast(Bits, magnitude) | (bits & 0x8000) << 16);
 }
 #endif
@@ -92,10 +93,12 @@ inline Bf16 halved(Bf16 x) { return x; }
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
+inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
+
 /// 2^x for -126 <= x <= 0; smaller x give 2^-126. The polynomial is the least-squares fit of 2^f on [-1/2, 1/2] by
 /// relative error at Chebyshev nodes: at most 2e-9.
 inline Vector exp2_of(Vector x) {
-  x = x < -126.0F ? Vector{} - 126.0F : x;
+  x = larger(x, Vector{} - 126.0F);
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: a float this large has no digits after the point
   const Vector shifted = x + kRound;
   const Vector f = x - (shifted - kRound);
@@ -125,9 +128,27 @@ inline float sum_of(Vector v) {
   return reduce<kLanes / 2>(v, [](Vector a, Vector b) { return a + b; });
 }
 
-inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
-
 inline float max_of(Vector v) { return reduce<kLanes / 2>(v, larger); }
+
+/// Exchanges, in blocks of 2 Distance rows, lanes that are Distance apart, then nearer ones.
+template <std::size_t Distance>
+inline void transpose_blocks(Vector (&rows)[kLanes]) {
+  Bits first;
+  Bits second;
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const bool right = (i & Distance) != 0;
+    first[i] = static_cast<std::int32_t>(right ? kLanes + i - Distance : i);
+    second[i] = static_cast<std::int32_t>(right ? kLanes + i : i + Distance);
+  }
+  for (std::size_t r = 0; r < kLanes; ++r) {
+    if ((r & Distance) != 0) continue;
+    const Vector a = rows[r];
+    const Vector b = rows[r + Distance];
+    rows[r] = __builtin_shuffle(a, b, first);
+    rows[r + Distance] = __builtin_shuffle(a, b, second);
+  }
+  if constexpr (Distance > 1) transpose_blocks<Distance / 2>(rows);
+}
 
 /// Products of single values, in fp32.
 struct Singles {
@@ -275,13 +296,24 @@ constexpr std::size_t panel_width(std::size_t rows_left) {
 
 template <std::size_t Group, typename T>
 void lay_out_in_groups(const T* weight, std::size_t out, std::size_t in, std::size_t depth, T* laid_out) {
+  constexpr std::size_t kBlock = 64 / sizeof(T);  // columns at a time, as a cache line brings so many
   for (std::size_t begin = 0; begin < out; begin += kPanel) {
-    const std::size_t end = begin + panel_width(out - begin);
-    for (std::size_t k = 0; k < depth; k += Group) {
-      for (std::size_t j = begin; j < end; ++j) {
-        for (std::size_t i = k; i < k + Group; ++i) *laid_out++ = j < out && i < in ? weight[j * in + i] : T{};
+    const std::size_t width = panel_width(out - begin);
+    for (std::size_t j = 0; j < width; ++j) {
+      T* const to = laid_out + j * Group;
+      if (begin + j >= out) {
+        for (std::size_t k = 0; k < depth; ++k) to[k / Group * Group * width + k % Group] = T{};
       }
     }
+    for (std::size_t block = 0; block < depth; block += kBlock) {
+      const std::size_t end = block + kBlock < depth ? block + kBlock : depth;
+      for (std::size_t j = 0; j < width && begin + j < out; ++j) {
+        const T* const row = weight + (begin + j) * in;
+        T* const to = laid_out + j * Group;
+        for (std::size_t k = block; k < end; ++k) to[k / Group * Group * width + k % Group] = k < in ? row[k] : T{};
+      }
+    }
+    laid_out += width * depth;
   }
 }
 
@@ -459,24 +491,34 @@ void attend(const Attention<T>& job) {
   float* const scores = values + value_rows * columns;  // [kRows, step], of which keys are used
   float* const query = scores + kRows * step;           // [kRows, words]
   float* const context = query + kRows * words;         // [kRows, columns]
-  float* const key_words = context;                     // [words], before there is a context
+  float* const key_tile = context;                      // [kLanes, columns], before there is a context
   const float scale = 1.44269504F / std::sqrt(static_cast<float>(size));  // 2^(x log2(e)) = e^x
   for (std::size_t h = 0; h < job.heads; ++h) {
     const auto value = [&](std::size_t i) { return i < job.keys ? job.key[i] + h * size + width : nullptr; };
-    for (std::size_t i = 0; i < job.keys; ++i) {
-      if (i + kAhead < job.keys) {
-        prefetch(job.key[i + kAhead] + h * size, size);
-        prefetch(value(i + kAhead), size);
+    for (std::size_t begin = 0; begin < keys; begin += kLanes) {
+      for (std::size_t i = begin; i < begin + kLanes; ++i) {
+        float* const key = key_tile + (i - begin) * columns;
+        if (i >= job.keys) {
+          __builtin_memset(key, 0, sizeof(float) * words);
+          continue;
+        }
+        if (i + kAhead < job.keys) {
+          prefetch(job.key[i + kAhead] + h * size, size);
+          prefetch(value(i + kAhead), size);
+        }
+        Products::to_words(job.key[i] + h * size, size, key);
+        if (i % kValues != 0) continue;
+        float* const row = values + i / kValues * columns;
+        Products::join_rows(value(i), value(i + 1), size, row);
+        if (columns > size) __builtin_memset(row + size, 0, sizeof(float) * (columns - size));
       }
-      Products::to_words(job.key[i] + h * size, size, key_words);
-      for (std::size_t k = 0; k < words; ++k) transposed[k * step + i] = key_words[k];
-      if (i % kValues != 0) continue;
-      float* const row = values + i / kValues * columns;
-      Products::join_rows(value(i), value(i + 1), size, row);
-      for (std::size_t k = size; k < columns; ++k) row[k] = 0.0F;
-    }
-    for (std::size_t k = 0; k < words; ++k) {
-      for (std::size_t i = job.keys; i < keys; ++i) transposed[k * step + i] = 0.0F;
+      for (std::size_t word = 0; word < words; word += kLanes) {
+        Vector rows[kLanes];
+        for (std::size_t i = 0; i < kLanes; ++i) rows[i] = load(key_tile + i * columns + word);
+        transpose_blocks<kLanes / 2>(rows);
+        for (std::size_t k = 0; k < kLanes && word + k < words; ++k)
+          store(transposed + (word + k) * step + begin, rows[k]);
+      }
     }
     for (std::size_t begin = 0; begin < job.queries; begin += kRows) {
       const std::size_t rows = job.queries - begin < kRows ? job.queries - begin : kRows;
@@ -549,6 +591,74 @@ void add_norm(const T* x, const T* y, std::size_t rows, std::size_t columns, con
   }
 }
 
+using Four = float __attribute__((vector_size(16)));
+
+/// The least scale with which no eight products of multiply_int8() leave 16 bits, those of the columns k, k + 1, k + 4,
+/// k + 5 up to k + 13; for a row whose length is a multiple of 16. A level may be rounded away from zero by a half.
+float short_scale(const float* row, std::size_t depth) {
+  constexpr float kRoom = 32767.0F / kShortLevels - 8 * 0.5F;
+  float most = 0.0F;
+  for (std::size_t begin = 0; begin < depth; begin += 4 * kLevels) {
+    Four above = {};
+    Four below = {};
+    for (std::size_t word = begin; word < begin + 4 * kLevels; word += kLevels) {
+      Four x;
+      __builtin_memcpy(&x, row + word, sizeof x);
+      above += x > 0.0F ? x : Four{};
+      below -= x > 0.0F ? Four{} : x;
+    }
+    for (const Four& side : {above, below}) {
+      most = side[0] + side[1] > most ? side[0] + side[1] : most;
+      most = side[2] + side[3] > most ? side[2] + side[3] : most;
+    }
+  }
+  return most / kRoom;
+}
+
+void quantize_weight(const Half* weight, std::size_t out, std::size_t in, bool short_sums, std::int8_t* q,
+                     float* scales, float* sums) {
+  constexpr std::size_t kPart = 64;  // whole vectors, and groups of sums
+  float row[kPart];
+  const auto for_parts = [&](const auto& body) {
+    for (std::size_t begin = 0; begin < in; begin += kPart) {
+      const std::size_t n = in - begin < kPart ? in - begin : kPart;
+      Half halves[kPart] = {};
+      __builtin_memcpy(halves, weight + begin, sizeof(Half) * n);
+      for (std::size_t k = 0; k < kPart; k += kLanes) store(row + k, load(halves + k));
+      body(n);
+    }
+  };
+  for (std::size_t r = 0; r < out; ++r, weight += in) {
+    float largest = 1e-12F;
+    float least = 0.0F;
+    for_parts([&](std::size_t) {
+#pragma omp simd reduction(max : largest)
+      for (std::size_t k = 0; k < kPart; ++k) {
+        const float magnitude = row[k] < 0.0F ? -row[k] : row[k];
+        largest = magnitude > largest ? magnitude : largest;
+      }
+      if (!short_sums) return;
+      const float scale = short_scale(row, kPart);
+      least = scale > least ? scale : least;
+    });
+    const float scale = largest / 127.0F > least ? largest / 127.0F : least;
+    const float inverse = 1.0F / scale;
+    std::int32_t sum = 0;
+    for_parts([&](std::size_t n) {
+#pragma omp simd reduction(+ : sum)
+      for (std::size_t k = 0; k < n; ++k) {
+        // Adding a half and cutting off rounds what is not negative.
+        const auto level = static_cast<std::int8_t>(static_cast<std::int32_t>(row[k] * inverse + 128.5F) - 128);
+        q[k] = level;
+        sum += level;
+      }
+      q += n;
+    });
+    scales[r] = scale;
+    sums[r] = scale * static_cast<float>(sum);
+  }
+}
+
 void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int levels, std::uint8_t* q, std::size_t step,
                    RowScale* scales) {
   for (std::size_t r = 0; r < rows; ++r, x += columns, q += step) {
@@ -592,6 +702,7 @@ void scale_rows(float* y, std::size_t rows, std::size_t columns, const RowScale*
 
 extern const Kernels kernels;
 const Kernels kernels = {REVIEWRATE_STRING(REVIEWRATE_KERNELS),
+                         quantize_weight,
                          lay_out,
                          lay_out_int8,
                          multiply,

@@ -48,6 +48,20 @@ std::vector<Half> random_halves(std::size_t n, unsigned seed) {
   return numbers;
 }
 
+/// A quantized weight.
+struct Int8Weight {
+  std::vector<std::int8_t> q;
+  std::vector<float> scales;
+  std::vector<float> sums;
+};
+
+Int8Weight quantized(const Kernels& kernels, const std::vector<Half>& weight, std::size_t out, std::size_t in,
+                     bool short_sums) {
+  Int8Weight w = {std::vector<std::int8_t>(out * in), std::vector<float>(out), std::vector<float>(out)};
+  kernels.quantize_weight(weight.data(), out, in, short_sums, w.q.data(), w.scales.data(), w.sums.data());
+  return w;
+}
+
 /// Of a product.
 struct Matrix {
   std::size_t rows;
@@ -287,7 +301,7 @@ TEST_CASE("8-bit products are exact in levels, also where all of them are as lar
                 static_cast<std::uint16_t>(i / in % 3 == 0 || (i / in % 3 == 1 && i % 2 == 0) ? 0x4000 : 0xC000)};
           }
         }
-        const Int8Weight levels = quantize_weight(weight.data(), out, in, /*short_sums=*/true);
+        const Int8Weight levels = quantized(*kernels, weight, out, in, /*short_sums=*/true);
         const std::size_t depth = int8_depth(in);
         std::vector<std::int8_t> laid_out(laid_out_size(out, depth));
         kernels->lay_out_int8(levels.q.data(), out, in, laid_out.data());
@@ -319,36 +333,38 @@ TEST_CASE("a quantized weight comes back within half a level, and leaves room fo
   constexpr std::size_t kOut = 60;
   constexpr std::size_t kIn = 77;
   const std::vector<Half> weight = random_halves(kOut * kIn, 20);
-  for (const bool short_sums : {false, true}) {
-    const Int8Weight w = quantize_weight(weight.data(), kOut, kIn, short_sums);
-    for (std::size_t r = 0; r < kOut; ++r) {
-      int sum = 0;
-      int largest = 0;
-      for (std::size_t k = 0; k < kIn; ++k) {
-        const int level = w.q[r * kIn + k];
-        CHECK(double{w.scales[r]} * level == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
-        sum += level;
-        largest = std::max(largest, std::abs(level));
-      }
-      CHECK(w.sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
-      CHECK(largest <= 127);
-      if (!short_sums) {
-        CHECK(largest == 127);
-        continue;
-      }
-      for (std::size_t begin = 0; begin < kIn; begin += 16) {
-        for (const std::size_t pair : {0U, 2U}) {
-          int above = 0;
-          int below = 0;
-          for (std::size_t k = begin; k < std::min(begin + 16, kIn); ++k) {
-            if (k % 4 / 2 * 2 == pair) (w.q[r * kIn + k] > 0 ? above : below) += w.q[r * kIn + k];
+  for (const Kernels* kernels : supported_kernels())
+    for (const bool short_sums : {false, true}) {
+      INFO(kernels->name << (short_sums ? ", short sums" : ""));
+      const Int8Weight w = quantized(*kernels, weight, kOut, kIn, short_sums);
+      for (std::size_t r = 0; r < kOut; ++r) {
+        int sum = 0;
+        int largest = 0;
+        for (std::size_t k = 0; k < kIn; ++k) {
+          const int level = w.q[r * kIn + k];
+          CHECK(double{w.scales[r]} * level == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
+          sum += level;
+          largest = std::max(largest, std::abs(level));
+        }
+        CHECK(w.sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
+        CHECK(largest <= 127);
+        if (!short_sums) {
+          CHECK(largest == 127);
+          continue;
+        }
+        for (std::size_t begin = 0; begin < kIn; begin += 16) {
+          for (const std::size_t pair : {0U, 2U}) {
+            int above = 0;
+            int below = 0;
+            for (std::size_t k = begin; k < std::min(begin + 16, kIn); ++k) {
+              if (k % 4 / 2 * 2 == pair) (w.q[r * kIn + k] > 0 ? above : below) += w.q[r * kIn + k];
+            }
+            CHECK(above * kShortLevels <= SHRT_MAX);
+            CHECK(below * kShortLevels >= SHRT_MIN);
           }
-          CHECK(above * kShortLevels <= SHRT_MAX);
-          CHECK(below * kShortLevels >= SHRT_MIN);
         }
       }
     }
-  }
 }
 
 TEST_CASE("add_norm agrees with its formula, in place too") {

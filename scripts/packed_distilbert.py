@@ -8,12 +8,14 @@ It gives what the original gives, with less work:
 - The windows' tokens lie one after another in a single row, with no padding. Only attention looks at the windows.
 - The classifier reads the first token alone, so the last layer computes keys and values for every token, but
   everything after them for first tokens only.
+
+`unpack(module, labels)` goes the other way, from a package's module to the Hugging Face model.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import DistilBertForSequenceClassification
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 # The compiler of TorchScript reads these annotations, and it knows List, not list, in every supported version.
 
@@ -187,3 +189,48 @@ class PackedDistilBert(nn.Module):
             x = layer(x, lengths)
         x = self.last(x, lengths)
         return self.classifier(self.pre_classifier(x).relu_())
+
+
+def _fill(packed: nn.Module, *parts: nn.Module) -> None:
+    """Gives each part its share of the weights that the packed one holds."""
+    for name in ("weight", "bias"):
+        for part, share in zip(parts, getattr(packed, name).chunk(len(parts))):
+            getattr(part, name).copy_(share)
+
+
+@torch.no_grad()
+def unpack(module: nn.Module, labels: list[str]) -> DistilBertForSequenceClassification:
+    """The Hugging Face model in fp32 whose packed form `module` is, scripted or not, before `prepare`."""
+    layers = [*module.layers.children(), module.last]
+    model = DistilBertForSequenceClassification(
+        DistilBertConfig(
+            vocab_size=module.words.size(0),
+            max_position_embeddings=module.places.size(0),
+            dim=module.words.size(1),
+            hidden_dim=module.last.rest.up.weight.size(0),
+            n_layers=len(layers),
+            n_heads=module.last.heads,
+            activation="relu" if module.last.rest.relu else "gelu",
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+        )
+    )
+    embeddings = model.distilbert.embeddings
+    embeddings.word_embeddings.weight.copy_(module.words)
+    embeddings.position_embeddings.weight.copy_(module.places)
+    _fill(module.norm, embeddings.LayerNorm)
+    for packed, layer in zip(layers, model.distilbert.transformer.layer):
+        attention, rest = layer.attention, packed.rest
+        if packed is layers[-1]:
+            _fill(packed.q, attention.q_lin)
+            _fill(packed.kv, attention.k_lin, attention.v_lin)
+        else:
+            _fill(packed.qkv, attention.q_lin, attention.k_lin, attention.v_lin)
+        _fill(rest.out, attention.out_lin)
+        _fill(rest.norm1, layer.sa_layer_norm)
+        _fill(rest.up, layer.ffn.lin1)
+        _fill(rest.down, layer.ffn.lin2)
+        _fill(rest.norm2, layer.output_layer_norm)
+    _fill(module.pre_classifier, model.pre_classifier)
+    _fill(module.classifier, model.classifier)
+    return model.eval()

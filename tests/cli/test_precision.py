@@ -26,6 +26,12 @@ def positives(run: Run, texts: list[str], *arguments: str) -> list[float]:
     return [record["p_positive"] for record in records(result)]
 
 
+def test_fp32_is_the_same_to_the_last_digit_whatever_the_neighbours(run: Run) -> None:
+    together = positives(run, TEXTS)
+    assert [positives(run, [text])[0] for text in TEXTS] == together
+    assert positives(run, TEXTS[::-1] * 20, "-j", "3") == together[::-1] * 20
+
+
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_close_to_fp32_whatever_the_neighbours(precision: str, run: Run) -> None:
     if not HAS[precision]:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import export
 import make_tiny_model
+from packed_distilbert import unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
@@ -91,19 +92,39 @@ def test_neighbours_do_not_matter(package: Path, model: DistilBertForSequenceCla
     assert export.largest_difference(together, backwards) <= 1e-6
 
 
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_other_shapes(activation: str, layers: int, tmp_path: Path) -> None:
+def save_random_model(activation: str, layers: int, path: Path) -> DistilBertForSequenceClassification:
+    """A model of another shape than the tiny one's; its packed form is saved."""
     torch.manual_seed(3)
     config = DistilBertConfig(
         vocab_size=50, dim=48, hidden_dim=64, n_layers=layers, n_heads=3, activation=activation, num_labels=5
     )
     model = export.rounded(DistilBertForSequenceClassification(config))
-    export.save_module(torch.jit.script(export.PackedDistilBert(model).eval()), tmp_path / "model.pt")
+    export.save_module(torch.jit.script(export.PackedDistilBert(model).eval()), path)
+    return model
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_other_shapes(activation: str, layers: int, tmp_path: Path) -> None:
+    model = save_random_model(activation, layers, tmp_path / "model.pt")
     texts = random_texts(12, 50)
     packed = export.packed_probabilities(export.load_packed(tmp_path / "model.pt"), texts)
     assert len(packed[0]) == 5
     assert export.largest_difference(packed, export.transformers_probabilities(model, texts)) <= 1e-5
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_unpack_gives_the_model_back(activation: str, layers: int, tmp_path: Path) -> None:
+    model = save_random_model(activation, layers, tmp_path / "model.pt")
+    unpacked = unpack(torch.jit.load(tmp_path / "model.pt"), list("abcde"))
+    ids = torch.arange(2, 50).view(4, 12)
+    with torch.inference_mode():
+        assert torch.equal(unpacked(ids).logits, model(ids).logits)
+    weights, expected = unpacked.state_dict(), model.state_dict()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert unpacked.config.id2label == dict(enumerate("abcde"))
 
 
 def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(

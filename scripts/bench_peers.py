@@ -600,7 +600,7 @@ class Shape:
         for precision in (*HINTS, "int8"):
             calls[f"reviewrate {precision}"] = partial(self.reviewrate, precision, self.args.threads, "-t", TEXT)
         print(f"### {self.title}, one review, a new process each (files in memory)\n")
-        print("| way | median s of 10 | peak MB |\n|---|--:|--:|")
+        print("| way | median s of 20 | peak MB |\n|---|--:|--:|")
         seconds = {}
         for name, call in calls.items():
             call()  # brings the files into memory

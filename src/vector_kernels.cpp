@@ -299,18 +299,13 @@ void lay_out_in_groups(const T* weight, std::size_t out, std::size_t in, std::si
   constexpr std::size_t kBlock = 64 / sizeof(T);  // columns at a time, as a cache line brings so many
   for (std::size_t begin = 0; begin < out; begin += kPanel) {
     const std::size_t width = panel_width(out - begin);
-    for (std::size_t j = 0; j < width; ++j) {
-      T* const to = laid_out + j * Group;
-      if (begin + j >= out) {
-        for (std::size_t k = 0; k < depth; ++k) to[k / Group * Group * width + k % Group] = T{};
-      }
-    }
     for (std::size_t block = 0; block < depth; block += kBlock) {
       const std::size_t end = block + kBlock < depth ? block + kBlock : depth;
-      for (std::size_t j = 0; j < width && begin + j < out; ++j) {
-        const T* const row = weight + (begin + j) * in;
-        T* const to = laid_out + j * Group;
-        for (std::size_t k = block; k < end; ++k) to[k / Group * Group * width + k % Group] = k < in ? row[k] : T{};
+      for (std::size_t j = 0; j < width; ++j) {
+        const std::size_t filled = begin + j < out ? in : 0;
+        for (std::size_t k = block; k < end; ++k) {
+          laid_out[(k / Group * width + j) * Group + k % Group] = k < filled ? weight[(begin + j) * in + k] : T{};
+        }
       }
     }
     laid_out += width * depth;

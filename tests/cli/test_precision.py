@@ -47,6 +47,12 @@ def test_close_to_fp32_whatever_the_neighbours(precision: str, run: Run) -> None
     assert alone == pytest.approx(rough, abs=1e-4)
 
 
+@pytest.mark.parametrize("precision", [name for name, here in HAS.items() if here])
+def test_the_default_model_verifies_in_every_precision(precision: str, run: Run) -> None:
+    result = run("verify", "--precision", precision, model=None)
+    assert result.returncode == 0, result.stderr
+
+
 def test_int8_does_not_saturate_without_vnni(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = positives(run, TEXTS)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # oneDNN then multiplies as on a CPU that has no more

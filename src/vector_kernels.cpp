@@ -94,6 +94,7 @@ inline Bf16 halved(Bf16 x) { return x; }
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
 inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
+inline Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
 /// 2^x for -126 <= x <= 0; smaller x give 2^-126. The polynomial is the least-squares fit of 2^f on [-1/2, 1/2] by
 /// relative error at Chebyshev nodes: at most 2e-9.
@@ -213,8 +214,8 @@ struct Pairs {
 using Pairs = Singles;
 #endif
 
-/// Calls finish(r, c, v) for each row r and vector v, at column c, of a [kRows, depth] b [depth, Columns vectors], the
-/// rows a_step and b_step apart; a and b in words.
+/// Calls finish(sums) with sums [kRows, Columns vectors] = a [kRows, depth] b [depth, Columns vectors], the rows a_step
+/// and b_step apart; a and b in words.
 template <typename Products, std::size_t Columns, typename Finish>
 inline void multiply_tile(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
                           const Finish& finish) {
@@ -228,17 +229,16 @@ inline void multiply_tile(const float* a, std::size_t a_step, const float* b, st
       for (std::size_t j = 0; j < Columns; ++j) sums[r][j] = Products::add_product(sums[r][j], factor, row[j]);
     }
   }
-  for (std::size_t r = 0; r < kRows; ++r) {
-    for (std::size_t j = 0; j < Columns; ++j) finish(r, j * kLanes, sums[r][j]);
-  }
+  finish(sums);
 }
 
-/// The same for any number of columns that is a multiple of kLanes.
+/// The same for any number of columns that is a multiple of kLanes: calls finish(c, sums) with the sums from column c
+/// on.
 template <typename Products, typename Finish>
 inline void multiply_tiles(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
                            std::size_t columns, const Finish& finish) {
   std::size_t begin = 0;
-  const auto shifted = [&](std::size_t r, std::size_t c, Vector v) { finish(r, begin + c, v); };
+  const auto shifted = [&](auto& sums) { finish(begin, sums); };
   for (; begin + kColumns * kLanes <= columns; begin += kColumns * kLanes) {
     multiply_tile<Products, kColumns>(a, a_step, b + begin, b_step, depth, shifted);
   }
@@ -250,39 +250,57 @@ inline void multiply_tiles(const float* a, std::size_t a_step, const float* b, s
   if (columns - begin == kLanes) multiply_tile<Products, 1>(a, a_step, b + begin, b_step, depth, shifted);
 }
 
-/// x Phi(x), Phi the normal distribution's. Phi(x) - 1/2 is x times a rational function of x^2, fitted to 6e-9 on
-/// [-5.4, 5.4] by weighted least squares (Lawson's algorithm); farther out Phi is 0 or 1 within 4e-8.
-inline Vector gelu_of(Vector x) {
-  constexpr float kFar = 5.4F;
-  Vector near = x < -kFar ? Vector{} - kFar : x;
-  near = near > kFar ? Vector{} + kFar : near;
-  const Vector t = near * near;
-  Vector p = Vector{} + 2.3386867553654156e-8F;
-  p = p * t + 6.359981853165664e-6F;
-  p = p * t + 1.6431858239229769e-4F;
-  p = p * t + 4.650832619518042e-3F;
-  p = p * t + 3.33719402551651e-2F;
-  p = p * t + 3.98942232131958e-1F;
-  Vector q = Vector{} + 1.2165920679763076e-6F;
-  q = q * t + 7.239909609779716e-5F;
-  q = q * t + 1.8589642131701112e-3F;
-  q = q * t + 2.8378520160913467e-2F;
-  q = q * t + 2.5031715631484985e-1F;
-  q = q * t + 1.0F;
-  return x * (near * p / q + 0.5F);
+/// The vectors of a tile, to the rows of y that are `step` apart.
+template <std::size_t Rows, std::size_t Columns>
+inline void store_tile(const Vector (&tile)[Rows][Columns], float* y, std::size_t step) {
+  for (std::size_t r = 0; r < Rows; ++r) {
+    for (std::size_t j = 0; j < Columns; ++j) store(y + r * step + j * kLanes, tile[r][j]);
+  }
 }
 
-/// Calls body(function), function being the activation's on vectors.
-template <typename Body>
-inline void with_function(Activation activation, const Body& body) {
-  switch (activation) {
-    case Activation::none:
-      return body([](Vector x) { return x; });
-    case Activation::relu:
-      return body([](Vector x) { return x < 0.0F ? Vector{} : x; });
-    case Activation::gelu:
-      return body([](Vector x) { return gelu_of(x); });
+/// Steps of a function are taken for so many vectors at a time: each waits for the one before it, and a CPU does not
+/// look far enough ahead to find the next vector's by itself.
+template <std::size_t N, typename Step>
+inline void side_by_side(const Step& step) {
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < N; ++i) step(i);
+}
+
+/// Polynomials of x, by Horner's rule; the highest power's coefficient first.
+template <std::size_t N, std::size_t Terms>
+inline void evaluate(const float (&coefficients)[Terms], const Vector (&x)[N], Vector (&y)[N]) {
+  side_by_side<N>([&](std::size_t i) { y[i] = Vector{} + coefficients[0]; });
+#pragma GCC unroll 8
+  for (std::size_t term = 1; term < Terms; ++term) {
+    side_by_side<N>([&](std::size_t i) { y[i] = y[i] * x[i] + coefficients[term]; });
   }
+}
+
+/// x Phi(x), Phi the normal distribution's. Phi(x) - 1/2 is x times a rational function of x^2, fitted to 6e-9 on
+/// [-5.4, 5.4] by weighted least squares (Lawson's algorithm); farther out Phi is 0 or 1 within 4e-8.
+template <std::size_t N>
+inline void gelu(Vector (&x)[N]) {
+  constexpr float kFar = 5.4F;
+  constexpr float kAbove[] = {2.3386867553654156e-8F, 6.359981853165664e-6F, 1.6431858239229769e-4F,
+                              4.650832619518042e-3F,  3.33719402551651e-2F,  3.98942232131958e-1F};
+  constexpr float kBelow[] = {1.2165920679763076e-6F, 7.239909609779716e-5F,  1.8589642131701112e-3F,
+                              2.8378520160913467e-2F, 2.5031715631484985e-1F, 1.0F};
+  Vector near[N];
+  Vector square[N];
+  Vector above[N];
+  Vector below[N];
+  side_by_side<N>([&](std::size_t i) { near[i] = larger(x[i], Vector{} - kFar); });
+  side_by_side<N>([&](std::size_t i) { near[i] = smaller(near[i], Vector{} + kFar); });
+  side_by_side<N>([&](std::size_t i) { square[i] = near[i] * near[i]; });
+  evaluate(kAbove, square, above);
+  evaluate(kBelow, square, below);
+  side_by_side<N>([&](std::size_t i) { x[i] *= near[i] * above[i] / below[i] + 0.5F; });
+}
+
+template <std::size_t N>
+inline void activate(Activation activation, Vector (&x)[N]) {
+  if (activation == Activation::relu) side_by_side<N>([&](std::size_t i) { x[i] = larger(Vector{}, x[i]); });
+  if (activation == Activation::gelu) gelu(x);
 }
 
 // Weights of products are laid out in panels of kPanel rows, of the last one as many as are left, in whole vectors: the
@@ -325,36 +343,42 @@ inline void load_part(const float* x, std::size_t n, float (&part)[kPanel]) {
   for (std::size_t c = 0; c < kPanel; ++c) part[c] = c < n ? x[c] : 0.0F;
 }
 
-/// The first `n` of the lanes, if there are more.
-inline void store_some(float* p, Vector v, std::size_t n) {
-  if (n >= kLanes) return store(p, v);
-  for (std::size_t i = 0; i < n; ++i) p[i] = v[i];
-}
-
 /// Calls body(first) for each `Rows` rows; the last ones may be some of those before, too.
 template <std::size_t Rows, typename Body>
 inline void for_row_tiles(std::size_t rows, const Body& body) {
   for (std::size_t begin = 0; begin < rows; begin += Rows) body(begin + Rows <= rows ? begin : rows - Rows);
 }
 
+/// Adds the bias, applies the activation and stores a tile's first `wanted` columns to the rows of y that are `step`
+/// apart.
+template <std::size_t Rows, std::size_t Columns>
+inline void finish_tile(Vector (&tile)[Rows][Columns], const float* bias, Activation activation, float* y,
+                        std::size_t step, std::size_t wanted) {
+  for (auto& row : tile) {
+    for (std::size_t j = 0; j < Columns; ++j) row[j] += load(bias + j * kLanes);
+    activate(activation, row);
+  }
+  if (wanted >= Columns * kLanes) return store_tile(tile, y, step);
+  for (std::size_t r = 0; r < Rows; ++r) {
+    for (std::size_t c = 0; c < wanted; ++c) y[r * step + c] = tile[r][c / kLanes][c % kLanes];
+  }
+}
+
 void multiply(const Product& job) {
-  with_function(job.activation, [&](auto function) {
-    for (std::size_t begin = 0; begin < job.out; begin += kPanel) {
-      const std::size_t wanted = job.out - begin < kPanel ? job.out - begin : kPanel;
-      const std::size_t width = panel_width(wanted);
-      const Half* const panel = job.weight + begin * job.in;
-      for (std::size_t i = 0; i < width * job.in; i += kLanes) store(job.scratch + i, load(panel + i));
-      float bias[kPanel];
-      load_part(job.bias + begin, wanted, bias);
-      for_row_tiles<kRows>(job.rows, [&](std::size_t first) {
-        float* const y = job.y + first * job.out + begin;
-        multiply_tiles<Singles>(job.x + first * job.in, job.in, job.scratch, width, job.in, width,
-                                [&](std::size_t r, std::size_t c, Vector sum) {
-                                  store_some(y + r * job.out + c, function(sum + load(bias + c)), wanted - c);
-                                });
-      });
-    }
-  });
+  for (std::size_t begin = 0; begin < job.out; begin += kPanel) {
+    const std::size_t wanted = job.out - begin < kPanel ? job.out - begin : kPanel;
+    const std::size_t width = panel_width(wanted);
+    const Half* const panel = job.weight + begin * job.in;
+    for (std::size_t i = 0; i < width * job.in; i += kLanes) store(job.scratch + i, load(panel + i));
+    float bias[kPanel];
+    load_part(job.bias + begin, wanted, bias);
+    for_row_tiles<kRows>(job.rows, [&](std::size_t first) {
+      float* const y = job.y + first * job.out + begin;
+      multiply_tiles<Singles>(
+          job.x + first * job.in, job.in, job.scratch, width, job.in, width,
+          [&](std::size_t c, auto& sums) { finish_tile(sums, bias + c, job.activation, y + c, job.out, wanted - c); });
+    });
+  }
 }
 
 using Bytes = std::int8_t __attribute__((vector_size(4 * kLanes)));
@@ -403,15 +427,12 @@ inline void settle([[maybe_unused]] Shorts& x) {
 
 constexpr std::size_t kInt8Rows = 4;
 
-/// sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], in levels. Two neighbouring
-/// products of four words are added up in 16 bits, which quantize_weight() has seen to; half the instructions that it
-/// takes to widen each.
-template <std::size_t Columns>
-inline void multiply_int8(const std::uint8_t* a, std::size_t depth, const std::int8_t* b,
-                          Bits (&sums)[kInt8Rows][kColumns]) {
-  for (std::size_t r = 0; r < kInt8Rows; ++r) {
-    for (std::size_t j = 0; j < Columns; ++j) sums[r][j] = Bits{};
-  }
+/// Calls finish(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], in
+/// levels. Two neighbouring products of four words are added up in 16 bits, which quantize_weight() has seen to; half
+/// the instructions that it takes to widen each.
+template <std::size_t Columns, typename Finish>
+inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b, const Finish& finish) {
+  Bits sums[kInt8Rows][Columns] = {};
   constexpr std::size_t kWords = 4;
   for (std::size_t k = 0; k < depth; k += kWords * kLevels) {
     Shorts shorts[kInt8Rows][Columns];
@@ -433,42 +454,48 @@ inline void multiply_int8(const std::uint8_t* a, std::size_t depth, const std::i
       for (std::size_t j = 0; j < Columns; ++j) sums[r][j] += pair_sums(shorts[r][j]);
     }
   }
+  finish(sums);
+}
+
+/// scale * products + low * sums, for the products of a row with as many of a weight's rows.
+template <std::size_t Columns>
+inline void scale_products(Vector (&products)[Columns], RowScale row, const float* sums) {
+  for (std::size_t j = 0; j < Columns; ++j) products[j] = row.scale * products[j] + row.low * load(sums + j * kLanes);
 }
 
 void multiply_int8(const Int8Product& job) {
   const std::size_t depth = int8_depth(job.in);
-  with_function(job.activation, [&](auto function) {
-    for (std::size_t begin = 0; begin < job.out; begin += kPanel) {
-      const std::size_t wanted = job.out - begin < kPanel ? job.out - begin : kPanel;
-      const std::int8_t* const panel = job.weight + begin * depth;
-      float scales[kPanel];
-      float sums[kPanel];
-      float bias[kPanel];
-      load_part(job.scales + begin, wanted, scales);
-      load_part(job.sums + begin, wanted, sums);
-      load_part(job.bias + begin, wanted, bias);
-      for_row_tiles<kInt8Rows>(job.rows, [&](std::size_t first) {
-        Bits tile[kInt8Rows][kColumns];
-        const std::uint8_t* const q = job.q + first * depth;
-        const std::size_t vectors = panel_width(wanted) / kLanes;
-        if (vectors == kColumns) {
-          multiply_int8<kColumns>(q, depth, panel, tile);
-        } else if (vectors == 1) {
-          multiply_int8<1>(q, depth, panel, tile);
-        } else {
-          multiply_int8<2>(q, depth, panel, tile);
-        }
+  for (std::size_t begin = 0; begin < job.out; begin += kPanel) {
+    const std::size_t wanted = job.out - begin < kPanel ? job.out - begin : kPanel;
+    const std::size_t vectors = panel_width(wanted) / kLanes;
+    const std::int8_t* const panel = job.weight + begin * depth;
+    float scales[kPanel];
+    float sums[kPanel];
+    float bias[kPanel];
+    load_part(job.scales + begin, wanted, scales);
+    load_part(job.sums + begin, wanted, sums);
+    load_part(job.bias + begin, wanted, bias);
+    for_row_tiles<kInt8Rows>(job.rows, [&](std::size_t first) {
+      const auto finish = [&]<std::size_t Columns>(const Bits(&levels)[kInt8Rows][Columns]) {
+        Vector tile[kInt8Rows][Columns];
         for (std::size_t r = 0; r < kInt8Rows; ++r) {
-          const auto [scale, low] = job.row_scales[first + r];
-          float* const y = job.y + (first + r) * job.out + begin;
-          for (std::size_t c = 0; c < wanted; c += kLanes) {
-            const Vector product = __builtin_convertvector(tile[r][c / kLanes], Vector) * load(scales + c);
-            store_some(y + c, function(scale * product + (low * load(sums + c) + load(bias + c))), wanted - c);
+          for (std::size_t j = 0; j < Columns; ++j) {
+            tile[r][j] = __builtin_convertvector(levels[r][j], Vector) * load(scales + j * kLanes);
           }
+          scale_products(tile[r], job.row_scales[first + r], sums);
         }
-      });
-    }
-  });
+        finish_tile(tile, bias, job.activation, job.y + first * job.out + begin, job.out, wanted);
+      };
+      const std::uint8_t* const q = job.q + first * depth;
+      if (vectors == kColumns) {
+        multiply_int8_tile<kColumns>(q, depth, panel, finish);
+      } else if (vectors == 1) {
+        multiply_int8_tile<1>(q, depth, panel, finish);
+      } else {
+        multiply_int8_tile<2>(q, depth, panel, finish);
+      }
+    });
+  }
 }
 
 template <typename Products, typename T>
@@ -526,7 +553,7 @@ void attend(const Attention<T>& job) {
         }
       }
       multiply_tiles<Products>(query, words, transposed, step, words, keys,
-                               [&](std::size_t r, std::size_t c, Vector v) { store(scores + r * step + c, v); });
+                               [&](std::size_t c, const auto& tile) { store_tile(tile, scores + c, step); });
       for (std::size_t r = 0; r < kRows; ++r) {
         for (std::size_t i = job.keys; i < keys; ++i) scores[r * step + i] = kMasked;
       }
@@ -554,7 +581,7 @@ void attend(const Attention<T>& job) {
       float shares[kRows];
       for (std::size_t r = 0; r < kRows; ++r) shares[r] = 1.0F / sum_of(sums[r]);
       multiply_tiles<Products>(scores, step, values, columns, value_rows, columns,
-                               [&](std::size_t r, std::size_t c, Vector v) { store(context + r * columns + c, v); });
+                               [&](std::size_t c, const auto& tile) { store_tile(tile, context + c, columns); });
       for (std::size_t r = 0; r < rows; ++r) {
         T* const out = job.out + (begin + r) * width + h * size;
         for (std::size_t k = 0; k < size; ++k) narrow(context[r * columns + k] * shares[r], out[k]);
@@ -676,18 +703,33 @@ void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int le
   }
 }
 
+/// scale_rows() for whole vectors of a row.
+template <std::size_t N>
+inline void scale_vectors(float* y, RowScale row, const float* sums, const float* bias, Activation activation) {
+  Vector part[1][N];
+  for (std::size_t j = 0; j < N; ++j) part[0][j] = load(y + j * kLanes);
+  scale_products(part[0], row, sums);
+  finish_tile(part, bias, activation, y, 0, N * kLanes);
+}
+
 void scale_rows(float* y, std::size_t rows, std::size_t columns, const RowScale* scales, const float* sums,
                 const float* bias, Activation activation) {
-  with_function(activation, [&](auto function) {
-    for (std::size_t r = 0; r < rows; ++r, y += columns) {
-      const auto [scale, low] = scales[r];
-      std::size_t c = 0;
-      for (; c + kLanes <= columns; c += kLanes) {
-        store(y + c, function(scale * load(y + c) + (low * load(sums + c) + load(bias + c))));
-      }
-      for (; c < columns; ++c) y[c] = function(Vector{} + (scale * y[c] + (low * sums[c] + bias[c])))[0];
+  for (std::size_t r = 0; r < rows; ++r, y += columns) {
+    std::size_t c = 0;
+    for (; c + kPanel <= columns; c += kPanel) {
+      scale_vectors<kColumns>(y + c, scales[r], sums + c, bias + c, activation);
     }
-  });
+    for (; c < columns; c += kLanes) {
+      // The last vector may not be whole.
+      const std::size_t n = columns - c < kLanes ? columns - c : kLanes;
+      float part[3][kPanel];
+      load_part(y + c, n, part[0]);
+      load_part(sums + c, n, part[1]);
+      load_part(bias + c, n, part[2]);
+      scale_vectors<1>(part[0], scales[r], part[1], part[2], activation);
+      __builtin_memcpy(y + c, part[0], sizeof(float) * n);
+    }
+  }
 }
 
 #define REVIEWRATE_STRING_OF(x) #x

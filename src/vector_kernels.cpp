@@ -229,7 +229,11 @@ inline void multiply_tile(const float* a, std::size_t a_step, const float* b, st
       for (std::size_t j = 0; j < Columns; ++j) sums[r][j] = Products::add_product(sums[r][j], factor, row[j]);
     }
   }
-  finish(sums);
+  Vector tile[kRows][Columns];  // what is handed on has an address, which would keep the sums themselves in memory
+  for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t j = 0; j < Columns; ++j) tile[r][j] = sums[r][j];
+  }
+  finish(tile);
 }
 
 /// The same for any number of columns that is a multiple of kLanes: calls finish(c, sums) with the sums from column c

@@ -83,8 +83,9 @@ def draw(found: dict[str, Any], picture: Path) -> None:
     reviews = [point["reviews"] for point in found["reviews"]]
     seconds.plot(reviews, [point["seconds"] for point in found["reviews"]])
     seconds.set(title="time", xlabel="reviews", ylabel="seconds", xlim=0, ylim=0)
-    memory.plot(reviews, [point["mb"] for point in found["reviews"]])
-    memory.set(title="peak memory", xlabel="reviews", ylabel="MB", xlim=0, ylim=0)
+    peaks = [point["mb"] for point in found["reviews"]]
+    memory.plot(reviews, peaks)
+    memory.set(title="peak memory", xlabel="reviews", ylabel="MB", xlim=0, ylim=(0, 1.2 * max(peaks)))
     tokens = [point["tokens"] for point in found["lengths"]]
     lengths.plot(tokens, [1000 * point["seconds"] for point in found["lengths"]], marker="o")
     lengths.set(title="time of a review", xlabel="tokens", ylabel="ms", xlim=0, ylim=0)

@@ -1,6 +1,10 @@
 // Which of the compiled kernels run here; see the header.
 #include "kernels.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 namespace reviewrate {
 namespace {
 
@@ -8,6 +12,15 @@ constexpr std::size_t kLanes = 16;  // of the widest vectors
 constexpr std::size_t kPanel = 48;  // columns of the widest panel
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+#ifdef __x86_64__
+/// A bit of CPUID's leaf 7, for what not every compiler's __builtin_cpu_supports() knows.
+bool has_feature(unsigned subleaf, unsigned reg, unsigned bit) {
+  unsigned registers[4] = {};  // EAX, EBX, ECX, EDX
+  return __get_cpuid_count(7, subleaf, &registers[0], &registers[1], &registers[2], &registers[3]) != 0 &&
+         (registers[reg] >> bit & 1) != 0;
+}
+#endif
 
 }  // namespace
 
@@ -19,7 +32,13 @@ extern const Kernels kernels;
 namespace avx2 {
 extern const Kernels kernels;
 }
+namespace avxvnni {
+extern const Kernels kernels;
+}
 namespace avx512 {
+extern const Kernels kernels;
+}
+namespace avx512vnni {
 extern const Kernels kernels;
 }
 namespace avx512bf16 {
@@ -43,19 +62,30 @@ const std::vector<const Kernels*>& supported_kernels() {
   static const std::vector<const Kernels*> supported = [] {
     std::vector<const Kernels*> sets;
 #ifdef __x86_64__
-    const bool avx2_and_fma = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-                              __builtin_cpu_supports("f16c") != 0;
-    if (avx2_and_fma && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-        __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0) {
-      if (__builtin_cpu_supports("avx512bf16") != 0) sets.push_back(&avx512bf16::kernels);
-      sets.push_back(&avx512::kernels);
-    }
-    if (avx2_and_fma) sets.push_back(&avx2::kernels);
+    const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+                          __builtin_cpu_supports("f16c") != 0;
+    const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
+                            __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+                            __builtin_cpu_supports("avx512vl") != 0;
+    const bool has_avx512vnni = has_avx512 && __builtin_cpu_supports("avx512vnni") != 0;
+    if (has_avx512vnni && __builtin_cpu_supports("avx512bf16") != 0) sets.push_back(&avx512bf16::kernels);
+    if (has_avx512vnni) sets.push_back(&avx512vnni::kernels);
+    if (has_avx512) sets.push_back(&avx512::kernels);
+    if (has_avx2 && has_feature(1, 0, 4)) sets.push_back(&avxvnni::kernels);
+    if (has_avx2) sets.push_back(&avx2::kernels);
 #endif
     sets.push_back(&portable::kernels);
     return sets;
   }();
   return supported;
+}
+
+bool has_amx_int8() {
+#ifdef __x86_64__
+  return has_feature(0, 3, 25);
+#else
+  return false;
+#endif
 }
 
 }  // namespace reviewrate

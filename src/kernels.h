@@ -60,12 +60,12 @@ struct Product {
 
 /// The same for rows and a weight of 8-bit levels.
 struct Int8Product {
-  const std::uint8_t* q;       ///< [rows, int8_depth(in)], from 0 to kShortLevels, filled up with zeros
+  const std::uint8_t* q;       ///< [rows, int8_depth(in)], from 0 to Kernels::levels, filled up with zeros
   const RowScale* row_scales;  ///< [rows]
   std::size_t rows;            ///< at least kLeastRows
   std::size_t in;
   std::size_t out;
-  const std::int8_t* weight;  ///< of quantize_weight with short sums, by Kernels::lay_out_int8
+  const std::int8_t* weight;  ///< of Kernels::quantize_weight, by lay_out_int8
   const float* scales;        ///< of the weight's rows [out]
   const float* sums;          ///< of the weight's rows [out]
   const float* bias;          ///< [out]
@@ -82,19 +82,16 @@ std::size_t laid_out_size(std::size_t out, std::size_t in);
 /// Values of a row of levels with its filling.
 std::size_t int8_depth(std::size_t in);
 
-/// The greatest level of rows in an Int8Product. Their products with a weight's levels are added up in 16 bits, eight
-/// at a time; with 255 levels the weight would have to keep to half as many.
-constexpr int kShortLevels = 127;
-
 /// One set of the kernels, compiled for one width of vectors.
 struct Kernels {
   const char* name;  ///< what it was compiled for
+  int levels;        ///< the greatest level of a quantized row: 255, or 127 where sums are short
 
   /// Quantizes a weight [out, in] to levels q from -127 to 127, each row by a scale of its own. sums are those of a
-  /// row's levels, times its scale. With `short_sums` a scale is, besides, large enough for Int8Product: no eight
-  /// products that it adds up in 16 bits leave them.
-  void (*quantize_weight)(const Half* weight, std::size_t out, std::size_t in, bool short_sums, std::int8_t* q,
-                          float* scales, float* sums);
+  /// row's levels, times its scale. With AVX2 or AVX-512 but no VNNI sums are short: multiply_int8() adds up eight
+  /// products at a time in 16 bits, and a scale is large enough that they stay within them.
+  void (*quantize_weight)(const Half* weight, std::size_t out, std::size_t in, std::int8_t* q, float* scales,
+                          float* sums);
 
   /// Lays a weight [out, in] out as products read it: laid_out_size(out, in) and laid_out_size(out, int8_depth(in))
   /// values.
@@ -118,11 +115,11 @@ struct Kernels {
   void (*add_norm_bf16)(const Bf16* x, const Bf16* y, std::size_t rows, std::size_t columns, const float* weight,
                         const float* bias, float epsilon, Bf16* out);
 
-  /// Quantizes `rows` rows of `columns` values to q = round((x - low) / scale), at most `levels` (255, or less), where
-  /// low is the row's least value and scale spreads its range over all levels. A row depends on no other. Rows of q are
-  /// `step` values apart and filled up with zeros.
-  void (*quantize_rows)(const float* x, std::size_t rows, std::size_t columns, int levels, std::uint8_t* q,
-                        std::size_t step, RowScale* scales);
+  /// Quantizes `rows` rows of `columns` values to q = round((x - low) / scale), at most `levels`, where low is the
+  /// row's least value and scale spreads its range over all levels. A row depends on no other. Rows of q are `step`
+  /// values apart and filled up with zeros.
+  void (*quantize_rows)(const float* x, std::size_t rows, std::size_t columns, std::uint8_t* q, std::size_t step,
+                        RowScale* scales);
 
   /// Turns, in place, products of quantized rows with a matrix of `columns` rows, y[r][c] = sum over k of q[r][k] *
   /// w[c][k], into activations of the products of the rows themselves plus a bias: since x = scale * q + low,
@@ -136,5 +133,8 @@ const std::vector<const Kernels*>& supported_kernels();
 
 /// The widest.
 inline const Kernels& kernels() { return *supported_kernels().front(); }
+
+/// Whether this CPU has AMX's products of 8-bit levels, far faster than any of multiply_int8().
+bool has_amx_int8();
 
 }  // namespace reviewrate

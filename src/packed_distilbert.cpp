@@ -4,8 +4,8 @@
 //   everything after them for first tokens only.
 // - All but attention goes through a layer in blocks of rows, whose hidden rows stay in the cache, and which come in
 //   few sizes: oneDNN, where products are its own, compiles one for each.
-// Products are ours in fp32, where none is faster on AVX2 and weights stay fp16 in memory, and in int8 without VNNI.
-// They are oneDNN's in bf16 and in int8 with VNNI, and so run on AMX, too.
+// Products are ours in fp32, where none is faster on AVX2 and weights stay fp16 in memory, and in int8, where what
+// comes before and after them is done on the way. They are oneDNN's in bf16, and where the CPU has AMX in int8, too.
 #include "packed_distilbert.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -68,16 +68,16 @@ at::Tensor int8_product(const at::Tensor& q, const at::Tensor& weight) {
   return onednn_int8_product(q, onednn_int8_weight(weight, q.size(0)), ones, at::zeros_like(ones, at::kInt));
 }
 
-/// Whether oneDNN multiplies 8-bit levels by VNNI or AMX. Without, it adds up pairs of products in 16 bits, where 255
-/// levels saturate, and is slower than our own product. Which instructions it takes is its own affair, so it is asked
-/// for a product.
-bool onednn_has_vnni() {
-  static const bool exact = [] {
+/// Whether 8-bit products are oneDNN's. Which instructions it takes is its own affair, so it is asked for a product:
+/// without AMX and VNNI it would add up pairs of products in 16 bits, where 255 levels saturate.
+bool onednn_has_amx() {
+  static const bool has = [] {
+    if (!has_amx_int8()) return false;
     const at::Tensor q = at::full({16, 64}, 255, at::kByte);
     const at::Tensor product = int8_product(q, at::full({16, 64}, 127, at::kChar));
     return product.eq(255.0F * 127.0F * 64.0F).all().item<bool>();
   }();
-  return exact;
+  return has;
 }
 
 at::ScalarType tensor_type(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
@@ -164,6 +164,7 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision preci
     weight_ = onednn_weight(weight.to(at::kBFloat16), kBlockRows);
     return;
   }
+  TORCH_CHECK(weight.is_contiguous() && bias_.sizes() == at::IntArrayRef({out_}), "a bias does not fit its weight");
   const auto in = static_cast<std::size_t>(in_);
   const auto out = static_cast<std::size_t>(out_);
   if (precision == Precision::fp32) {
@@ -174,10 +175,9 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision preci
   at::Tensor levels = at::empty(weight.sizes(), at::kChar);
   scales_ = at::empty({out_}, at::kFloat);
   sums_ = at::empty({out_}, at::kFloat);
-  kernels().quantize_weight(data(weight, Half()), out, in, /*short_sums=*/!onednn_has_vnni(),
-                            levels.mutable_data_ptr<std::int8_t>(), scales_.mutable_data_ptr<float>(),
-                            sums_.mutable_data_ptr<float>());
-  if (onednn_has_vnni()) {
+  kernels().quantize_weight(data(weight, Half()), out, in, levels.mutable_data_ptr<std::int8_t>(),
+                            scales_.mutable_data_ptr<float>(), sums_.mutable_data_ptr<float>());
+  if (onednn_has_amx()) {
     weight_ = onednn_int8_weight(levels, kBlockRows);
     zero_points_ = at::zeros_like(scales_, at::kInt);
   } else {
@@ -187,6 +187,7 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision preci
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
+  TORCH_CHECK(x.size(1) == in_, "a weight takes ", in_, " values, not ", x.size(1));
   if (precision_ == Precision::fp32) return fp32(x);
   if (precision_ == Precision::int8) return int8(x);
   constexpr std::string_view kNames[] = {"none", "relu", "gelu"};
@@ -207,13 +208,12 @@ at::Tensor Linear::int8(const at::Tensor& x) const {
   const auto rows = static_cast<std::size_t>(x.size(0));
   const auto in = static_cast<std::size_t>(in_);
   const auto out = static_cast<std::size_t>(out_);
-  const bool vnni = onednn_has_vnni();
-  const std::size_t depth = vnni ? in : int8_depth(in);
+  const std::size_t depth = onednn_has_amx() ? in : int8_depth(in);
   const at::Tensor q = at::empty({x.size(0), static_cast<std::int64_t>(depth)}, at::kByte);
   std::vector<RowScale> scales(rows);
-  kernels().quantize_rows(x.const_data_ptr<float>(), rows, in, vnni ? 255 : kShortLevels,
-                          q.mutable_data_ptr<std::uint8_t>(), depth, scales.data());
-  if (vnni) {
+  kernels().quantize_rows(x.const_data_ptr<float>(), rows, in, q.mutable_data_ptr<std::uint8_t>(), depth,
+                          scales.data());
+  if (onednn_has_amx()) {
     at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
     kernels().scale_rows(y.mutable_data_ptr<float>(), rows, out, scales.data(), sums_.const_data_ptr<float>(),
                          bias_.const_data_ptr<float>(), activation_);
@@ -233,6 +233,8 @@ Norm::Norm(const torch::jit::Module& module)
       epsilon_(static_cast<float>(module.attr("eps").toDouble())) {}
 
 void Norm::operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) const {
+  TORCH_CHECK(x.sizes() == y.sizes() && weight_.sizes() == bias_.sizes() && x.size(1) == weight_.numel(),
+              "a layer normalization does not fit ", x.sizes(), " and ", y.sizes());
   const auto call = [&](auto type, auto kernel) {
     kernel(data(x, type), data(y, type), static_cast<std::size_t>(x.size(0)), static_cast<std::size_t>(x.size(1)),
            weight_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), epsilon_, mutable_data(out, type));
@@ -266,11 +268,16 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   }
   const std::vector<at::Tensor> projected = in_blocks(projection_, x);
   const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, asked) : projected;
+  const std::int64_t width = x.size(1);
+  const auto heads = static_cast<std::int64_t>(heads_);
+  TORCH_CHECK(heads > 0 && width % heads == 0 && projected[0].size(1) == (query_ ? 2 : 3) * width &&
+                  queried[0].size(1) == (query_ ? 1 : 3) * width,
+              heads, " heads do not fit projections to ", projected[0].size(1), " and ", queried[0].size(1));
   at::Tensor context = at::zeros(asked.sizes(), asked.options());
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
     attend<T>(row_pointers<T>(queried, 0), query_.has_value(),
-              row_pointers<T>(projected, query_ ? 0 : static_cast<std::size_t>(x.size(1))), lengths, heads_, context,
+              row_pointers<T>(projected, query_ ? 0 : static_cast<std::size_t>(width)), lengths, heads_, context,
               kernel);
   };
   if (x.scalar_type() == at::kBFloat16) {

@@ -153,6 +153,7 @@ inline void transpose_blocks(Vector (&rows)[kLanes]) {
 
 /// Products of single values, in fp32.
 struct Singles {
+  using Sum = Vector;
   static constexpr std::size_t kValues = 1;  ///< in a word
 
   /// sum + a b for each lane, with the word `a` for all lanes.
@@ -175,6 +176,7 @@ struct Singles {
 #ifdef __AVX512BF16__
 /// Products of pairs of bf16 values, which stand in the place of one float, added up in fp32: half the instructions.
 struct Pairs {
+  using Sum = Vector;
   static constexpr std::size_t kValues = 2;
 
   static Vector add_product(Vector sum, float a, Vector b) {
@@ -219,17 +221,19 @@ using Pairs = Singles;
 template <typename Products, std::size_t Columns, typename Finish>
 inline void multiply_tile(const float* a, std::size_t a_step, const float* b, std::size_t b_step, std::size_t depth,
                           const Finish& finish) {
-  Vector sums[kRows][Columns] = {};
+  using Sum = typename Products::Sum;
+  Sum sums[kRows][Columns] = {};
 #pragma GCC unroll 2
   for (std::size_t k = 0; k < depth; ++k) {
     Vector row[Columns];
     for (std::size_t j = 0; j < Columns; ++j) row[j] = load(b + k * b_step + j * kLanes);
     for (std::size_t r = 0; r < kRows; ++r) {
-      const float factor = a[r * a_step + k];
+      float factor;
+      __builtin_memcpy(&factor, a + r * a_step + k, sizeof factor);  // a word may be of another type
       for (std::size_t j = 0; j < Columns; ++j) sums[r][j] = Products::add_product(sums[r][j], factor, row[j]);
     }
   }
-  Vector tile[kRows][Columns];  // what is handed on has an address, which would keep the sums themselves in memory
+  Sum tile[kRows][Columns];  // what is handed on has an address, which would keep the sums themselves in memory
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::size_t j = 0; j < Columns; ++j) tile[r][j] = sums[r][j];
   }
@@ -385,6 +389,46 @@ void multiply(const Product& job) {
   }
 }
 
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
+constexpr bool kShortSums = false;
+constexpr std::size_t kInt8Rows = kRows;
+
+/// Products of four levels of a row, which stand in the place of one float, with four of a weight, added up in 32 bits.
+struct Quads {
+  using Sum = Bits;
+
+  static Bits add_product(Bits sum, float a, Vector b) {
+#if defined(__AVX512VNNI__)
+    return __builtin_bit_cast(
+        Bits, _mm512_dpbusd_epi32(__builtin_bit_cast(__m512i, sum), __builtin_bit_cast(__m512i, _mm512_set1_ps(a)),
+                                  __builtin_bit_cast(__m512i, b)));
+#elif defined(__AVXVNNI__)
+    return __builtin_bit_cast(
+        Bits, _mm256_dpbusd_avx_epi32(__builtin_bit_cast(__m256i, sum), __builtin_bit_cast(__m256i, _mm256_set1_ps(a)),
+                                      __builtin_bit_cast(__m256i, b)));
+#else
+    std::uint8_t levels[kLevels];
+    std::int8_t weights[kLanes * kLevels];
+    __builtin_memcpy(levels, &a, sizeof levels);
+    __builtin_memcpy(weights, &b, sizeof weights);
+    for (std::size_t i = 0; i < kLanes * kLevels; ++i) sum[i / kLevels] += levels[i % kLevels] * weights[i];
+    return sum;
+#endif
+  }
+};
+
+/// Calls finish(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], in
+/// levels.
+template <std::size_t Columns, typename Finish>
+inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b, const Finish& finish) {
+  const std::size_t words = depth / kLevels;
+  multiply_tile<Quads, Columns>(reinterpret_cast<const float*>(a), words, reinterpret_cast<const float*>(b),
+                                Columns * kLanes, words, finish);
+}
+#else
+constexpr bool kShortSums = true;
+constexpr std::size_t kInt8Rows = 4;
+
 using Bytes = std::int8_t __attribute__((vector_size(4 * kLanes)));
 using Shorts = std::int16_t __attribute__((vector_size(4 * kLanes)));
 
@@ -397,43 +441,21 @@ inline Shorts pair_products(std::int32_t a, Bytes b) {
 inline Bits pair_sums(Shorts x) {
   return __builtin_bit_cast(Bits, _mm512_madd_epi16(__builtin_bit_cast(__m512i, x), _mm512_set1_epi16(1)));
 }
-#elif defined(__AVX2__)
+#else
 inline Shorts pair_products(std::int32_t a, Bytes b) {
   return __builtin_bit_cast(Shorts, _mm256_maddubs_epi16(_mm256_set1_epi32(a), __builtin_bit_cast(__m256i, b)));
 }
 inline Bits pair_sums(Shorts x) {
   return __builtin_bit_cast(Bits, _mm256_madd_epi16(__builtin_bit_cast(__m256i, x), _mm256_set1_epi16(1)));
 }
-#else
-inline Shorts pair_products(std::int32_t a, Bytes b) {
-  std::uint8_t levels[kLevels];
-  __builtin_memcpy(levels, &a, sizeof levels);
-  Shorts sums;
-  for (std::size_t i = 0; i < 2 * kLanes; ++i) {
-    sums[i] =
-        static_cast<std::int16_t>(levels[2 * i % kLevels] * b[2 * i] + levels[2 * i % kLevels + 1] * b[2 * i + 1]);
-  }
-  return sums;
-}
-inline Bits pair_sums(Shorts x) {
-  Bits sums;
-  for (std::size_t i = 0; i < kLanes; ++i) sums[i] = x[2 * i] + x[2 * i + 1];
-  return sums;
-}
 #endif
 
 /// Keeps the compiler from adding up in another order, for which there are not enough registers.
-inline void settle([[maybe_unused]] Shorts& x) {
-#ifdef __AVX2__
-  asm("" : "+v"(x));
-#endif
-}
-
-constexpr std::size_t kInt8Rows = 4;
+inline void settle(Shorts& x) { asm("" : "+v"(x)); }
 
 /// Calls finish(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], in
-/// levels. Two neighbouring products of four words are added up in 16 bits, which quantize_weight() has seen to; half
-/// the instructions that it takes to widen each.
+/// levels. Two neighbouring products of four words are added up in 16 bits, which quantize_weight() has
+/// seen to; half the instructions that it takes to widen each.
 template <std::size_t Columns, typename Finish>
 inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b, const Finish& finish) {
   Bits sums[kInt8Rows][Columns] = {};
@@ -460,6 +482,11 @@ inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const s
   }
   finish(sums);
 }
+#endif
+
+/// The greatest level of a row. Where eight products are added up in 16 bits, with 255 levels the weight would have to
+/// keep to half as many.
+constexpr int kMostLevel = kShortSums ? 127 : 255;
 
 /// scale * products + low * sums, for the products of a row with as many of a weight's rows.
 template <std::size_t Columns>
@@ -622,7 +649,7 @@ using Four = float __attribute__((vector_size(16)));
 /// The least scale with which no eight products of multiply_int8() leave 16 bits, those of the columns k, k + 1, k + 4,
 /// k + 5 up to k + 13; for a row whose length is a multiple of 16. A level may be rounded away from zero by a half.
 float short_scale(const float* row, std::size_t depth) {
-  constexpr float kRoom = 32767.0F / kShortLevels - 8 * 0.5F;
+  constexpr float kRoom = 32767.0F / kMostLevel - 8 * 0.5F;
   float most = 0.0F;
   for (std::size_t begin = 0; begin < depth; begin += 4 * kLevels) {
     Four above = {};
@@ -641,8 +668,7 @@ float short_scale(const float* row, std::size_t depth) {
   return most / kRoom;
 }
 
-void quantize_weight(const Half* weight, std::size_t out, std::size_t in, bool short_sums, std::int8_t* q,
-                     float* scales, float* sums) {
+void quantize_weight(const Half* weight, std::size_t out, std::size_t in, std::int8_t* q, float* scales, float* sums) {
   constexpr std::size_t kPart = 64;  // whole vectors, and groups of sums
   float row[kPart];
   const auto for_parts = [&](const auto& body) {
@@ -663,7 +689,7 @@ void quantize_weight(const Half* weight, std::size_t out, std::size_t in, bool s
         const float magnitude = row[k] < 0.0F ? -row[k] : row[k];
         largest = magnitude > largest ? magnitude : largest;
       }
-      if (!short_sums) return;
+      if (!kShortSums) return;
       const float scale = short_scale(row, kPart);
       least = scale > least ? scale : least;
     });
@@ -685,7 +711,7 @@ void quantize_weight(const Half* weight, std::size_t out, std::size_t in, bool s
   }
 }
 
-void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int levels, std::uint8_t* q, std::size_t step,
+void quantize_rows(const float* x, std::size_t rows, std::size_t columns, std::uint8_t* q, std::size_t step,
                    RowScale* scales) {
   for (std::size_t r = 0; r < rows; ++r, x += columns, q += step) {
     float low = x[0];
@@ -695,7 +721,7 @@ void quantize_rows(const float* x, std::size_t rows, std::size_t columns, int le
       low = x[c] < low ? x[c] : low;
       high = x[c] > high ? x[c] : high;
     }
-    const float scale = high > low ? (high - low) / static_cast<float>(levels) : 1.0F;
+    const float scale = high > low ? (high - low) / kMostLevel : 1.0F;
     const float inverse = 1.0F / scale;
 #pragma omp simd
     for (std::size_t c = 0; c < columns; ++c) {
@@ -743,6 +769,7 @@ void scale_rows(float* y, std::size_t rows, std::size_t columns, const RowScale*
 
 extern const Kernels kernels;
 const Kernels kernels = {REVIEWRATE_STRING(REVIEWRATE_KERNELS),
+                         kMostLevel,
                          quantize_weight,
                          lay_out,
                          lay_out_int8,

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import export
 import make_tiny_model
+from conftest import Run, error_line
 from packed_distilbert import unpack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,6 +137,29 @@ def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
     assert sum(map(torch.numel, parameters)) == model.num_parameters()
     assert not list(module.buffers())
     assert str(ROOT).encode() not in (package / "model.pt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["places", "norm.weight", "layers.0.qkv.weight", "layers.0.qkv.bias", "layers.0.heads", "layers.0.rest.up.weight"]
+    + ["layers.0.rest.norm1.bias", "last.kv.weight", "last.q.bias", "last.rest.down.weight", "classifier.weight"],
+)
+def test_the_program_refuses_a_module_whose_parts_do_not_fit(part: str, package: Path, tmp_path: Path, run: Run) -> None:
+    copy = Path(shutil.copytree(package, tmp_path / "package"))
+    module = torch.jit.load(copy / "model.pt")
+    *names, last = part.split(".")
+    owner = module
+    for name in names:
+        owner = getattr(owner, name)
+    value = getattr(owner, last)
+    setattr(owner, last, 5 if last == "heads" else torch.nn.Parameter(value[..., :-1].clone(), requires_grad=False))
+    torch.jit.save(module, copy / "model.pt")
+    digest = hashlib.sha256((copy / "model.pt").read_bytes()).hexdigest()
+    edit(copy / "manifest.json", lambda manifest: manifest["model"].update(sha256=digest))
+    for precision in ("fp32", "auto"):
+        result = run("-t", "good film", "--precision", precision, model=copy)
+        assert (result.returncode, result.stdout) == (3, b"")
+        assert "model.pt: cannot be " in error_line(result)
 
 
 def test_unknown_precision_is_an_error(package: Path) -> None:

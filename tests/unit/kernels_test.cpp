@@ -55,10 +55,9 @@ struct Int8Weight {
   std::vector<float> sums;
 };
 
-Int8Weight quantized(const Kernels& kernels, const std::vector<Half>& weight, std::size_t out, std::size_t in,
-                     bool short_sums) {
+Int8Weight quantized(const Kernels& kernels, const std::vector<Half>& weight, std::size_t out, std::size_t in) {
   Int8Weight w = {std::vector<std::int8_t>(out * in), std::vector<float>(out), std::vector<float>(out)};
-  kernels.quantize_weight(weight.data(), out, in, short_sums, w.q.data(), w.scales.data(), w.sums.data());
+  kernels.quantize_weight(weight.data(), out, in, w.q.data(), w.scales.data(), w.sums.data());
   return w;
 }
 
@@ -301,15 +300,15 @@ TEST_CASE("8-bit products are exact in levels, also where all of them are as lar
                 static_cast<std::uint16_t>(i / in % 3 == 0 || (i / in % 3 == 1 && i % 2 == 0) ? 0x4000 : 0xC000)};
           }
         }
-        const Int8Weight levels = quantized(*kernels, weight, out, in, /*short_sums=*/true);
+        const Int8Weight levels = quantized(*kernels, weight, out, in);
         const std::size_t depth = int8_depth(in);
         std::vector<std::int8_t> laid_out(laid_out_size(out, depth));
         kernels->lay_out_int8(levels.q.data(), out, in, laid_out.data());
         std::vector<std::uint8_t> q(rows * depth, 0);
         std::mt19937 generator(18);
         for (std::size_t i = 0; i < q.size(); ++i) {
-          if (i % depth < in)
-            q[i] = static_cast<std::uint8_t>(extreme ? kShortLevels : generator() % (kShortLevels + 1));
+          const auto most = static_cast<unsigned>(kernels->levels);
+          if (i % depth < in) q[i] = static_cast<std::uint8_t>(extreme ? most : generator() % (most + 1));
         }
         const std::vector<RowScale> scales(rows, {0.5F, -3});
         const std::vector<float> bias = random_numbers(out, 19);
@@ -333,38 +332,37 @@ TEST_CASE("a quantized weight comes back within half a level, and leaves room fo
   constexpr std::size_t kOut = 60;
   constexpr std::size_t kIn = 77;
   const std::vector<Half> weight = random_halves(kOut * kIn, 20);
-  for (const Kernels* kernels : supported_kernels())
-    for (const bool short_sums : {false, true}) {
-      INFO(kernels->name << (short_sums ? ", short sums" : ""));
-      const Int8Weight w = quantized(*kernels, weight, kOut, kIn, short_sums);
-      for (std::size_t r = 0; r < kOut; ++r) {
-        int sum = 0;
-        int largest = 0;
-        for (std::size_t k = 0; k < kIn; ++k) {
-          const int level = w.q[r * kIn + k];
-          CHECK(double{w.scales[r]} * level == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
-          sum += level;
-          largest = std::max(largest, std::abs(level));
-        }
-        CHECK(w.sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
-        CHECK(largest <= 127);
-        if (!short_sums) {
-          CHECK(largest == 127);
-          continue;
-        }
-        for (std::size_t begin = 0; begin < kIn; begin += 16) {
-          for (const std::size_t pair : {0U, 2U}) {
-            int above = 0;
-            int below = 0;
-            for (std::size_t k = begin; k < std::min(begin + 16, kIn); ++k) {
-              if (k % 4 / 2 * 2 == pair) (w.q[r * kIn + k] > 0 ? above : below) += w.q[r * kIn + k];
-            }
-            CHECK(above * kShortLevels <= SHRT_MAX);
-            CHECK(below * kShortLevels >= SHRT_MIN);
+  for (const Kernels* kernels : supported_kernels()) {
+    INFO(kernels->name);
+    const Int8Weight w = quantized(*kernels, weight, kOut, kIn);
+    for (std::size_t r = 0; r < kOut; ++r) {
+      int sum = 0;
+      int largest = 0;
+      for (std::size_t k = 0; k < kIn; ++k) {
+        const int level = w.q[r * kIn + k];
+        CHECK(double{w.scales[r]} * level == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
+        sum += level;
+        largest = std::max(largest, std::abs(level));
+      }
+      CHECK(w.sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
+      CHECK(largest <= 127);
+      if (kernels->levels == 255) {
+        CHECK(largest == 127);
+        continue;
+      }
+      for (std::size_t begin = 0; begin < kIn; begin += 16) {
+        for (const std::size_t pair : {0U, 2U}) {
+          int above = 0;
+          int below = 0;
+          for (std::size_t k = begin; k < std::min(begin + 16, kIn); ++k) {
+            if (k % 4 / 2 * 2 == pair) (w.q[r * kIn + k] > 0 ? above : below) += w.q[r * kIn + k];
           }
+          CHECK(above * kernels->levels <= SHRT_MAX);
+          CHECK(below * kernels->levels >= SHRT_MIN);
         }
       }
     }
+  }
 }
 
 TEST_CASE("add_norm agrees with its formula, in place too") {
@@ -406,51 +404,49 @@ TEST_CASE("add_norm agrees with its formula, in place too") {
 
 TEST_CASE("quantized rows come back, scaled, within half a level") {
   for (const Kernels* kernels : supported_kernels()) {
-    for (const int levels : {255, 127}) {
-      INFO(kernels->name << ", " << levels << " levels");
-      constexpr std::size_t kRows = 3;
-      constexpr std::size_t kColumns = 77;
-      std::vector<float> x = random_numbers(kRows * kColumns, 8, 3);
-      std::fill(x.begin(), x.begin() + kColumns, 1.5F);  // a row without a range
-      const std::size_t step = int8_depth(kColumns);
-      std::vector<std::uint8_t> filled(kRows * step, 99);
-      std::vector<RowScale> scales(kRows);
-      kernels->quantize_rows(x.data(), kRows, kColumns, levels, filled.data(), step, scales.data());
-      std::vector<std::uint8_t> q;
-      for (std::size_t i = 0; i < filled.size(); ++i) {
-        if (i % step < kColumns) {
-          q.push_back(filled[i]);
-        } else {
-          CHECK(filled[i] == 0);
-        }
+    INFO(kernels->name);
+    constexpr std::size_t kRows = 3;
+    constexpr std::size_t kColumns = 77;
+    std::vector<float> x = random_numbers(kRows * kColumns, 8, 3);
+    std::fill(x.begin(), x.begin() + kColumns, 1.5F);  // a row without a range
+    const std::size_t step = int8_depth(kColumns);
+    std::vector<std::uint8_t> filled(kRows * step, 99);
+    std::vector<RowScale> scales(kRows);
+    kernels->quantize_rows(x.data(), kRows, kColumns, filled.data(), step, scales.data());
+    std::vector<std::uint8_t> q;
+    for (std::size_t i = 0; i < filled.size(); ++i) {
+      if (i % step < kColumns) {
+        q.push_back(filled[i]);
+      } else {
+        CHECK(filled[i] == 0);
       }
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        const RowScale row = scales[i / kColumns];
-        CHECK(q[i] <= levels);
-        CHECK(row.scale * static_cast<float>(q[i]) + row.low == Approx(x[i]).margin(0.501 * double{row.scale}));
-      }
-
-      // One matrix row: y = sum of q w comes back as the sum of x w, plus a bias.
-      const std::vector<float> w = random_numbers(kColumns, 9);
-      float sum = 0;
-      for (const float each : w) sum += each;
-      const float bias = 0.25F;
-      std::vector<float> y;
-      std::vector<double> expected;
-      for (std::size_t r = 0; r < kRows; ++r) {
-        double product = 0;
-        double exact = double{bias};
-        for (std::size_t c = 0; c < kColumns; ++c) {
-          const std::size_t i = r * kColumns + c;
-          product += double{w[c]} * q[i];
-          exact += double{w[c]} * (double{scales[r].scale} * q[i] + double{scales[r].low});
-        }
-        y.push_back(static_cast<float>(product));
-        expected.push_back(exact);
-      }
-      kernels->scale_rows(y.data(), kRows, 1, scales.data(), &sum, &bias, Activation::none);
-      for (std::size_t r = 0; r < kRows; ++r) CHECK(y[r] == Approx(expected[r]).margin(1e-4));
     }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const RowScale row = scales[i / kColumns];
+      CHECK(q[i] <= kernels->levels);
+      CHECK(row.scale * static_cast<float>(q[i]) + row.low == Approx(x[i]).margin(0.501 * double{row.scale}));
+    }
+
+    // One matrix row: y = sum of q w comes back as the sum of x w, plus a bias.
+    const std::vector<float> w = random_numbers(kColumns, 9);
+    float sum = 0;
+    for (const float each : w) sum += each;
+    const float bias = 0.25F;
+    std::vector<float> y;
+    std::vector<double> expected;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      double product = 0;
+      double exact = double{bias};
+      for (std::size_t c = 0; c < kColumns; ++c) {
+        const std::size_t i = r * kColumns + c;
+        product += double{w[c]} * q[i];
+        exact += double{w[c]} * (double{scales[r].scale} * q[i] + double{scales[r].low});
+      }
+      y.push_back(static_cast<float>(product));
+      expected.push_back(exact);
+    }
+    kernels->scale_rows(y.data(), kRows, 1, scales.data(), &sum, &bias, Activation::none);
+    for (std::size_t r = 0; r < kRows; ++r) CHECK(y[r] == Approx(expected[r]).margin(1e-4));
   }
 }
 

@@ -163,10 +163,7 @@ class CompressedStream final : public ByteStream {
 }  // namespace
 
 FdStream::FdStream(int fd, bool owned, Waiter& waiter, std::atomic<std::uint64_t>& total)
-    : fd_(fd), owned_(owned), regular_(false), waiter_(waiter), total_(total) {
-  struct stat info {};
-  regular_ = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-}
+    : fd_(fd), owned_(owned), waiter_(waiter), total_(total) {}
 
 FdStream::~FdStream() {
   if (owned_) close(fd_);
@@ -175,11 +172,9 @@ FdStream::~FdStream() {
 Status FdStream::read(std::span<char> buffer, std::size_t& size, bool may_block) {
   size = 0;
   for (;;) {
-    if (!regular_) {
-      const Waiter::Event event = waiter_.wait(fd_, may_block);
-      if (event == Waiter::Event::idle) return Status::idle;
-      if (event == Waiter::Event::interrupted) return Status::interrupted;
-    }
+    const Waiter::Event event = waiter_.wait(fd_, may_block);
+    if (event == Waiter::Event::idle) return Status::idle;
+    if (event == Waiter::Event::interrupted) return Status::interrupted;
     const ssize_t got = ::read(fd_, buffer.data(), buffer.size());
     if (got > 0) {
       size = static_cast<std::size_t>(got);

@@ -192,6 +192,8 @@ class InputSource final : public Source {
     } else if (known && inside_ && !S_ISREG(info.st_mode)) {
       close(fd);
       throw InputFailure("open", "is not a regular file");
+    } else if (known && inside_ && skipped(info)) {
+      close(fd);
     } else {
       open_descriptor(fd, true);
     }
@@ -369,6 +371,13 @@ class InputSource final : public Source {
   void close_archive() {
     close_content();
     archive_.reset();
+  }
+
+  bool skipped(const struct stat& file) const {
+    return std::any_of(options_.skip.begin(), options_.skip.end(), [&](const std::string& path) {
+      struct stat other {};
+      return stat(path.c_str(), &other) == 0 && other.st_dev == file.st_dev && other.st_ino == file.st_ino;
+    });
   }
 
   bool included(const std::string& path) const {

@@ -52,6 +52,7 @@ class Reader {
       fail("format", "is " + format.dump() + ", but this program reads format " + std::to_string(kFormat));
     }
     Manifest m;
+    m.path = path_;
     m.name = string_at(root, "name");
     m.license = string_at(root, "license");
     const json& model = object_at(root, "model");

@@ -111,7 +111,7 @@ class LinesReader final : public Reader {
 
 class WholeReader final : public Reader {
  public:
-  using Reader::Reader;
+  WholeReader(Origin origin, const InputOptions& options) : Reader(std::move(origin), options) {}
 
   bool next(std::string_view& input, bool last, Review& review) override {
     if (text_.size() + input.size() > options_.max_review_bytes) {
@@ -127,8 +127,6 @@ class WholeReader final : public Reader {
     review.path = origin_.path;
     return true;
   }
-
-  WholeReader(Origin origin, const InputOptions& options) : Reader(std::move(origin), options) {}
 
  private:
   std::string text_;

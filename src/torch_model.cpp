@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "kernels.h"
 #include "packed_distilbert.h"
 #include "reviewrate/error.h"
 
@@ -171,6 +172,8 @@ bool is_fast(Precision precision) {
 #endif
   return precision == Precision::fp32;
 }
+
+std::string instruction_set() { return kernels().name; }
 
 std::string torch_version() { return TORCH_VERSION; }
 

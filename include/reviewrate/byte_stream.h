@@ -45,7 +45,7 @@ class ByteStream {
   virtual Status read(std::span<char> buffer, std::size_t& size, bool may_block) = 0;
 };
 
-/// Reads a descriptor. Regular files are read straight; for everything else the waiter is asked before each read.
+/// Reads a descriptor. The waiter is asked before each read.
 class FdStream final : public ByteStream {
  public:
   /// Closes `fd` in the end if it is `owned`. Adds what it reads to `total`, too.
@@ -62,7 +62,6 @@ class FdStream final : public ByteStream {
  private:
   int fd_;
   bool owned_;
-  bool regular_;
   Waiter& waiter_;
   std::atomic<std::uint64_t>& total_;
   std::uint64_t bytes_read_ = 0;

@@ -26,6 +26,7 @@ struct InputOptions {
   bool header = true;                                      ///< csv, tsv: the first row names the columns
   bool quoting = true;                                     ///< tsv: quoted as csv is
   std::size_t max_review_bytes = std::size_t{1} << 20;
+  std::vector<std::string> skip = {"/dev/stdout"};  ///< passed over in folders: files that are written meanwhile
 };
 
 /// Waits for a file descriptor on behalf of the reader; the program's own also watches signals and stdout.

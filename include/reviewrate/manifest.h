@@ -27,6 +27,7 @@ enum class ModelInterface {
 
 /// Everything the program must know of a model besides its weights.
 struct Manifest {
+  std::string path;  ///< of manifest.json; empty for a bare TorchScript file
   std::string name;
   std::string license;
   PackageFile model;

@@ -14,7 +14,7 @@ namespace reviewrate {
 struct TorchModelOptions {
   ModelInterface interface = ModelInterface::packed;
   Precision precision = Precision::fp32;  ///< other ones: packed interface only
-  std::size_t labels = 0;  ///< expected width of the logits; 0: whatever the module gives
+  std::size_t labels = 0;                 ///< expected width of the logits; 0: whatever the module gives
 };
 
 /// Loads a module and makes it ready. Throws Error(model).
@@ -22,6 +22,9 @@ std::unique_ptr<Model> load_torch_model(const std::string& path, const TorchMode
 
 /// Whether this CPU has the instructions that make `precision` worth its while.
 bool is_fast(Precision precision);
+
+/// What the kernels in use were compiled for: other ones round differently.
+std::string instruction_set();
 
 /// The version of the libtorch in use.
 std::string torch_version();

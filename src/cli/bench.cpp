@@ -244,7 +244,7 @@ int bench(const Arguments& a, const Interruption& interruption) {
   out.update(measures(rounds));
   if (!a.json.empty()) {
     OutputStream file(a.json);
-    file.write(out.dump(2) + '\n');
+    file.write(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
     file.close();
   }
   const auto count = [&](const char* name) { return std::to_string(out[name].get<std::size_t>()); };

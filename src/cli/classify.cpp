@@ -24,15 +24,16 @@ bool is_regular(const std::string& path) {
   return ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
 }
 
-/// Refuses to empty a file that is about to be read.
-void check_output_is_no_input(const Arguments& a) {
+/// Refuses to empty, or to append to, a file that is about to be read.
+void check_output_is_no_input(const Arguments& a, const std::vector<std::string>& files) {
   struct stat output = {};
-  if (a.output.empty() || ::stat(a.output.c_str(), &output) != 0 || !S_ISREG(output.st_mode)) return;
-  for (const std::string& file : a.files) {
+  const int result = a.output.empty() ? ::fstat(STDOUT_FILENO, &output) : ::stat(a.output.c_str(), &output);
+  if (result != 0 || !S_ISREG(output.st_mode)) return;
+  for (const std::string& file : files) {
     struct stat input = {};
-    const int result = file == "-" ? ::fstat(STDIN_FILENO, &input) : ::stat(file.c_str(), &input);
-    if (result == 0 && input.st_dev == output.st_dev && input.st_ino == output.st_ino) {
-      throw Error(ErrorKind::usage, "--output " + a.output + ": is also an input");
+    const int found = file == "-" ? ::fstat(STDIN_FILENO, &input) : ::stat(file.c_str(), &input);
+    if (found == 0 && input.st_dev == output.st_dev && input.st_ino == output.st_ino) {
+      throw Error(ErrorKind::usage, (a.output.empty() ? "stdout" : "--output " + a.output) + ": is also an input");
     }
   }
 }
@@ -54,7 +55,7 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   Arguments a = arguments;
   if (a.output == "-") a.output.clear();
   const std::vector<std::string> files = input_files(a);
-  check_output_is_no_input(a);
+  check_output_is_no_input(a, files);
   check_resumable(a, files);
   Manifest manifest = find_manifest(a);
   const Precision precision = choose_precision(a, manifest);
@@ -75,10 +76,12 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   }
   const auto formatter = make_formatter(output);
 
+  const bool resumable = !a.output.empty() && is_regular(a.output);
+  if (resumable) a.input.skip = {a.output, Journal::path(a.output)};
   InputWaiter waiter(a.output.empty());
   const auto source = open_source(a.texts, files, a.input, waiter);
   std::optional<Journal> journal;
-  if (!a.output.empty() && is_regular(a.output)) journal.emplace(a.output, output.format, a, manifest, files);
+  if (resumable) journal.emplace(a.output, output.format, a, manifest, files);
   WrittenRecords written;
   if (a.resume) {
     const auto before = journal->resume();
@@ -110,12 +113,12 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   if (journal && !stopped_early) journal->complete();
 
   bar.clear();
-  // One clean record speaks for itself.
-  if (!a.quiet && (summary.records > 1 || summary.failures > 0)) {
+  // One clean record speaks for itself; none does not.
+  if (!a.quiet && (summary.records != 1 || summary.failures > 0)) {
     std::cerr << "reviewrate: " << summary.line(seconds) << '\n';
   }
   if (!a.summary.empty()) {
-    OutputStream file(a.summary);
+    OutputStream file(a.summary == "-" ? "" : a.summary);
     file.write(summary.json(seconds, interrupted));
     file.close();
   }

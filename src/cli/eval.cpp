@@ -337,6 +337,9 @@ int eval(const Arguments& a, const Interruption& interruption) {
   if (!a.max_drops.empty() && a.baseline.empty()) throw Error(ErrorKind::usage, "--max-drop: needs a --baseline");
   std::optional<Baseline> baseline;
   if (!a.baseline.empty()) baseline = read_baseline(a.baseline);
+  if ((a.json == "-") + (a.report == "-") + (a.junit == "-") > 1) {
+    throw Error(ErrorKind::usage, "--json, --report, --junit: only one of them can be - (stdout)");
+  }
   for (const std::string& path : {a.json, a.report, a.junit}) {
     // Better told now than after an hour; what stands in the file is left until there is something new.
     if (!path.empty() && path != "-" && !std::ofstream(path, std::ios::app))

@@ -1,5 +1,7 @@
 // An evaluation as one HTML page: tables, and charts as inline SVG. Nothing is loaded from elsewhere.
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -24,8 +26,9 @@ constexpr std::string_view kStyle =
     "td.text{overflow-wrap:anywhere}";
 
 std::string rounded(double value, int digits) {
-  const std::string text = decimals(value);
-  return text.substr(0, text.size() - static_cast<std::size_t>(4 - digits) - (digits == 0 ? 1 : 0));
+  std::array<char, 64> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
+  return {text.data(), end};
 }
 
 std::string tag(const std::string& name, const std::string& content, const std::string& attributes = "") {

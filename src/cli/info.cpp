@@ -30,9 +30,12 @@ int info(const Arguments& a) {
   out["rating"] = manifest.rating_thresholds ? "linear, fitted" : "linear";
   out["precisions"] = manifest.precisions;
   out["precision"] = precision_name(precision);
-  out["program"] = {{"version", REVIEWRATE_VERSION}, {"libtorch", torch_version()}, {"workers", available_cpus()}};
+  out["program"] = {{"version", REVIEWRATE_VERSION},
+                    {"libtorch", torch_version()},
+                    {"instructions", instruction_set()},
+                    {"workers", available_cpus()}};
   OutputStream stream("");
-  stream.write(out.dump(2) + '\n');
+  stream.write(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
   stream.close();
   return kOk;
 }

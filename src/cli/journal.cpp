@@ -10,7 +10,9 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "record_writer.h"
 #include "reviewrate/error.h"
@@ -22,34 +24,57 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// Size of a file, or number and size of a folder's files: whether the input is still what it was.
-json input_size(const std::string& path) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
-    const std::uintmax_t size = fs::file_size(path, error);
-    return error ? json(nullptr) : json(size);
+/// Size of a file, or number and size of a folder's files that are read: whether the input is still what it was.
+json input_size(const std::string& path, const std::vector<std::string>& skip) {
+  using File = std::pair<dev_t, ino_t>;
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) != 0) return nullptr;
+  if (!S_ISDIR(info.st_mode)) return info.st_size;
+  std::set<File> seen = {{info.st_dev, info.st_ino}};  // folders, as links may go round, and what is not read
+  for (const std::string& file : skip) {
+    if (::stat(file.c_str(), &info) == 0) seen.emplace(info.st_dev, info.st_ino);
   }
   std::uintmax_t files = 0;
   std::uintmax_t bytes = 0;
+  std::error_code error;
   const auto options = fs::directory_options::follow_directory_symlink | fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator it(path, options, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (!it->is_regular_file(ignored)) continue;
+    const bool known = ::stat(it->path().c_str(), &info) == 0;
+    const bool hidden = it->path().filename().native().starts_with('.');
+    const bool folder = known && S_ISDIR(info.st_mode);
+    if (folder && (hidden || !seen.emplace(info.st_dev, info.st_ino).second)) it.disable_recursion_pending();
+    if (!known || hidden || folder || seen.contains({info.st_dev, info.st_ino})) continue;
     ++files;
-    bytes += it->file_size(ignored);
+    bytes += static_cast<std::uintmax_t>(info.st_size);
   }
   return {{"files", files}, {"bytes", bytes}};
 }
 
+const char* format_name(OutputFormat format) {
+  switch (format) {
+    case OutputFormat::text:
+      return "text";
+    case OutputFormat::jsonl:
+      return "jsonl";
+    case OutputFormat::csv:
+      return "csv";
+    case OutputFormat::tsv:
+      return "tsv";
+  }
+  return "";
+}
+
 json describe_run(OutputFormat format, const Arguments& a, const Manifest& m, const std::vector<std::string>& files) {
   json inputs = json::array();
-  for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file)}});
+  for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file, a.input.skip)}});
   return {{"program", REVIEWRATE_VERSION},
           {"libtorch", torch_version()},
+          {"CPU's instructions", instruction_set()},
+          {"manifest", m.path.empty() ? "" : sha256_file(m.path)},
           {"model", m.model.sha256.empty() ? sha256_file(m.model.path) : m.model.sha256},
           {"vocabulary", m.vocab.sha256.empty() ? sha256_file(m.vocab.path) : m.vocab.sha256},
           {"labels", m.labels},
-          {"output format", static_cast<int>(format)},
+          {"output format", format_name(format)},
           {"texts", a.texts},
           {"inputs", inputs},
           {"--input-format", static_cast<int>(a.input.format)},
@@ -124,7 +149,7 @@ WrittenRecords count_written(const std::string& path, OutputFormat format) {
 Journal::Journal(const std::string& output, OutputFormat format, const Arguments& arguments, const Manifest& manifest,
                  const std::vector<std::string>& files)
     : output_(output),
-      path_(output + ".resume"),
+      path_(path(output)),
       format_(format),
       run_(describe_run(format, arguments, manifest, files).dump(-1, ' ', false, json::error_handler_t::replace)) {}
 

@@ -30,6 +30,9 @@ class Journal {
   Journal(const std::string& output, OutputFormat format, const Arguments& arguments, const Manifest& manifest,
           const std::vector<std::string>& files);
 
+  /// The note of an output file.
+  static std::string path(const std::string& output) { return output + ".resume"; }
+
   /// Notes that FILE is about to be emptied. Throws Error(output).
   void starting() { write("starting"); }
 

@@ -46,6 +46,7 @@ void report(std::string message) {
 
 int main(int argc, char** argv) {
   try {
+    fill_standard_descriptors();
     return run(argc, argv);
   } catch (const reviewrate::Error& e) {
     report(e.what());

@@ -33,7 +33,10 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_alw
 extern "C" void on_signal(int number) {
   const int saved_errno = errno;
   g_signal.store(number);
-  g_interrupted.store(true);
+  if (g_interrupted.exchange(true)) {
+    std::signal(number, SIG_DFL);
+    std::raise(number);  // once this handler returns
+  }
   static_cast<void>(!::write(g_wake_up[1], "", 1));
   errno = saved_errno;
 }
@@ -80,13 +83,23 @@ double cgroup_quota() {
 
 }  // namespace
 
+void fill_standard_descriptors() {
+  constexpr std::array<int, 3> kModes = {O_WRONLY, O_RDONLY, O_RDWR};  // stderr alone may be written to, unseen
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    // The lowest free number is what open() gives.
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", kModes[static_cast<std::size_t>(fd)]) < 0) {
+      throw Error(ErrorKind::environment, std::string("/dev/null: cannot be opened: ") + std::strerror(errno));
+    }
+  }
+}
+
 Interruption::Interruption() {
   if (g_wake_up[0] == -1 && ::pipe2(g_wake_up.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     throw Error(ErrorKind::environment, std::string("signals: cannot make a pipe: ") + std::strerror(errno));
   }
   struct sigaction action = {};
   action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  action.sa_flags = SA_RESTART;
   // What the shell told a background job to ignore stays ignored.
   for (const int number : {SIGINT, SIGTERM}) {
     struct sigaction old = {};
@@ -120,8 +133,9 @@ Waiter::Event InputWaiter::wait(int fd, bool may_block) {
 
 void bound_shape_caches(std::size_t workers) {
   // oneDNN, and ideep before it in each thread, keep what they made for the last 1,024 shapes, a quarter of a megabyte
-  // each, and a module of the padded interface has a new one with every length: memory would grow for the first gigabyte
-  // of reviews. The packed interface runs in blocks of few sizes, to which more would not help either (measured).
+  // each, and a module of the padded interface has a new one with every length: memory would grow for the first
+  // gigabyte of reviews. The packed interface runs in blocks of few sizes, to which more would not help either
+  // (measured).
   constexpr std::size_t kShapes = 32;
   ::setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", std::to_string(kShapes * workers).c_str(), /*overwrite=*/0);
   ::setenv("LRU_CACHE_CAPACITY", std::to_string(kShapes).c_str(), /*overwrite=*/0);

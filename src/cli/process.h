@@ -8,6 +8,10 @@
 
 namespace reviewrate::cli {
 
+/// Puts in the place of a closed stdin, stdout or stderr what cannot be read or written, so that no file or pipe that
+/// is opened later is taken for it. To be called first.
+void fill_standard_descriptors();
+
 /// Turns SIGINT and SIGTERM into a flag and a wake-up, so that finished records are still written. A second signal ends
 /// the program at once. One object at a time.
 class Interruption {

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "exit_status.h"
+#include "inference.h"
 #include "package.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
@@ -36,7 +37,7 @@ class Comparison : public Sink {
       const double expected = passed("p").at(positive_).get<double>();
       const auto tokens = passed("tokens").get<std::size_t>();
       const Prediction& p = *outcome.prediction;
-      const double difference = std::abs(expected - (p.label == positive_ ? p.score : p.positive.value_or(p.score)));
+      const double difference = std::abs(expected - *p.positive);
       largest_ = std::max(largest_, difference);
       if (!(difference <= tolerance_) || tokens != p.tokens) {
         ++mismatches_;
@@ -81,12 +82,9 @@ int verify(const Arguments& a, const Interruption& interruption) {
   InputWaiter waiter(false);
   const auto source = open_source({}, {manifest.reference->path}, input, waiter);
 
-  // Every label's probability is compared by naming each the positive one in turn would cost a run each; one tells.
-  PipelineOptions options;
-  options.workers = a.workers > 0 ? a.workers : available_cpus();
-  options.window = {manifest.long_text, manifest.max_tokens, a.stride};
+  // One label's probability tells; every other one's would cost a run of its own.
+  PipelineOptions options = pipeline_options(a, manifest, interruption);
   options.scorer.positive = manifest.positive.value_or(0);
-  options.stopped = &interruption.flag();
   Comparison comparison(manifest.reference->path, *options.scorer.positive, tolerance);
   run_pipeline(*source, *tokenizer, *model, comparison, options);
   if (interruption.signal() != 0) return kInterrupted + interruption.signal();

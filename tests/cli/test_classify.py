@@ -148,7 +148,33 @@ def test_an_input_is_not_overwritten(run: Run, tmp_path: Path) -> None:
     result = run("reviews.txt", "-o", "./reviews.txt", cwd=tmp_path)
     assert result.returncode == 2
     assert "is also an input" in error_line(result)
+    with (tmp_path / "reviews.txt").open() as stdin:
+        command = [BINARY, "-m", TINY, "-o", "reviews.txt"]
+        result = subprocess.run(command, stdin=stdin, capture_output=True, cwd=tmp_path, timeout=PATIENCE, check=False)
+    assert result.returncode == 2
+    assert "is also an input" in error_line(result)
+    with (tmp_path / "reviews.txt").open("a") as stdout:
+        command = [BINARY, "-m", TINY, "reviews.txt"]
+        result = subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, cwd=tmp_path, timeout=PATIENCE, check=False
+        )
+    assert result.returncode == 2
+    assert "stdout: is also an input" in error_line(result)
     assert (tmp_path / "reviews.txt").read_text() == "good\n"
+
+
+def test_an_output_in_the_folder_that_is_read_is_no_review(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for name in ("a.txt", "p.txt", "z.txt"):  # around the outputs' names
+        (folder / name).write_text("good")
+    assert run("reviews", "-q", "-o", "reviews/out.jsonl", cwd=tmp_path).returncode == 0
+    written = (folder / "out.jsonl").read_bytes()
+    assert [json.loads(line)["id"] for line in written.splitlines()] == ["a.txt", "p.txt", "z.txt"]
+    (folder / "out.jsonl").unlink()
+    with (folder / "out.jsonl").open("wb") as stdout:
+        subprocess.run([BINARY, "-m", TINY, "reviews"], stdout=stdout, cwd=tmp_path, timeout=PATIENCE, check=True)
+    assert (folder / "out.jsonl").read_bytes() == written
 
 
 def test_bare_torchscript_file_gives_what_its_package_gives(run: Run) -> None:
@@ -260,6 +286,19 @@ def test_the_closing_line_and_its_json(run: Run, tmp_path: Path) -> None:
 
 def test_one_clean_record_needs_no_closing_line(run: Run) -> None:
     assert run("-t", "good").stderr == b""
+
+
+def test_that_nothing_was_read_is_said(run: Run) -> None:
+    result = run(stdin='{"text": "good", "split": "train"}\n', *("--where", "split=test"))
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert "reviewrate: 0 records, " in error_line(result)
+    assert run("-q").stderr == b""
+
+
+def test_the_summary_on_stdout(run: Run, tmp_path: Path) -> None:
+    result = run("-q", "-o", "out.jsonl", "--summary", "-", stdin="good\n", cwd=tmp_path)
+    assert json.loads(result.stdout)["records"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
 
 def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:

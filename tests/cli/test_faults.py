@@ -191,6 +191,45 @@ def test_a_signal_in_the_middle_of_a_file_leaves_whole_records(tmp_path: Path) -
     assert [int(i.rsplit(":", 1)[1]) for i in ids] == list(range(2, len(ids) + 2))
 
 
+def test_a_second_signal_of_either_kind_ends_it_at_once(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("a good film and a bad ending " * 30_000)
+    stream = Stream("--long-text", "windows", "-j", "1", *[str(tmp_path / "long.txt")] * 200)
+    assert stream.receive(PATIENCE)
+    stream.process.send_signal(signal.SIGINT)
+    stream.process.send_signal(signal.SIGTERM)
+    assert stream.process.wait(timeout=PATIENCE) in (-signal.SIGINT, -signal.SIGTERM)
+    stream.end()
+
+
+def test_a_signal_while_nothing_is_found_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "endless.jsonl"
+    path.touch()
+    os.truncate(path, 1 << 43)  # a hole: a line that takes hours to read
+    stream = Stream(str(path), "--where", "split=test")
+    descriptors = Path(f"/proc/{stream.process.pid}/fd")
+    while not any(os.path.realpath(descriptor) == str(path) for descriptor in descriptors.iterdir()):
+        assert stream.process.poll() is None
+    stream.process.send_signal(signal.SIGINT)
+    assert stream.process.wait(timeout=PATIENCE) == 130
+    stream.end()
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "complaint"),
+    [
+        ("<&-", 1, b"-: cannot be read: Bad file descriptor"),
+        ("<<< good >&-", 3, b"stdout: cannot be written: Bad file descriptor"),
+        ("<&- >&-", 3, b"stdout: cannot be written: Bad file descriptor"),
+        ("<<< good 2>&-", 0, b'"label"'),
+    ],
+)
+def test_closed_descriptors_are_told(closed: str, status: int, complaint: bytes) -> None:
+    command = f"'{BINARY}' -m '{TINY}' {closed}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=PATIENCE, check=False)
+    assert result.returncode == status
+    assert complaint in result.stdout + result.stderr
+
+
 def test_a_closed_stdout_ends_it_while_it_is_idle() -> None:
     stream = Stream()
     stream.send(b"good film\n")

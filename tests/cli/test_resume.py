@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -40,12 +41,12 @@ def size(path: Path) -> int:
         return 0
 
 
-def command(*arguments: str) -> list[str]:
-    return [BINARY, "-m", str(TINY), "-q", "--pass", "note", "--long-text", "windows", "reviews.csv", *arguments]
+def command(*arguments: str, model: Path = TINY) -> list[str]:
+    return [BINARY, "-m", str(model), "-q", "--pass", "note", "--long-text", "windows", "reviews.csv", *arguments]
 
 
 @contextlib.contextmanager
-def held_up(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def held_up(folder: Path, *arguments: str, model: Path = TINY) -> Iterator[subprocess.Popen[bytes]]:
     """A run that comes to a pipe which neither gives anything nor ends, and so is at work however fast the machine.
 
     Behind the pipe, held.txt, comes more.csv. Later runs find held.txt empty.
@@ -54,7 +55,7 @@ def held_up(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     held.unlink(missing_ok=True)
     os.mkfifo(held)
     end = os.open(held, os.O_RDWR)
-    process = subprocess.Popen(command("held.txt", "more.csv", *arguments), cwd=folder)
+    process = subprocess.Popen(command("held.txt", "more.csv", *arguments, model=model), cwd=folder)
     try:
         yield process
     finally:
@@ -126,11 +127,11 @@ def make_note(folder: Path, output_format: str) -> bytes:
     return (folder / "out.resume").read_bytes()
 
 
-def interrupt(folder: Path) -> list[str]:
+def interrupt(folder: Path, model: Path = TINY) -> list[str]:
     """Stops a run that has written something, but not all. Returns its arguments."""
     write_reviews(folder / "reviews.csv", 1000)
     write_reviews(folder / "more.csv", 100)
-    with held_up(folder, "-o", "out") as process:
+    with held_up(folder, "-o", "out", model=model) as process:
         while size(folder / "out") == 0:
             assert process.poll() is None, "it ended before it wrote anything"
             time.sleep(0.005)
@@ -185,6 +186,38 @@ def test_a_changed_input_is_refused(run: Run, tmp_path: Path) -> None:
     result = run(*arguments, "--resume", cwd=tmp_path)
     assert result.returncode == 3
     assert "inputs" in error_line(result)
+
+
+def test_a_changed_package_is_refused(run: Run, tmp_path: Path) -> None:
+    package = Path(shutil.copytree(TINY, tmp_path / "package"))
+    arguments = [*interrupt(tmp_path, package), "--resume"]
+    manifest = package / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"lowercase": true', '"lowercase": false'))
+    result = run(*arguments, cwd=tmp_path, model=package)
+    assert result.returncode == 3
+    assert "manifest" in error_line(result)
+
+
+def test_a_folder_is_resumed_whose_links_go_round(run: Run, tmp_path: Path) -> None:
+    """The output lies in it, too; only what is read counts."""
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for name in ("round", "again"):
+        (folder / name).symlink_to(".")
+    write_reviews(folder / "reviews.csv", 3000)
+    arguments = ["-q", "reviews", "-o", "reviews/out"]
+    assert run(*arguments, cwd=tmp_path).returncode == 1
+    expected = (folder / "out").read_bytes()
+    (folder / "out").unlink()
+    process = subprocess.Popen([BINARY, "-m", str(TINY), *arguments], cwd=tmp_path)
+    while size(folder / "out") == 0:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert (folder / "out.resume").exists()
+    (folder / ".hidden").write_text("not read")
+    assert run(*arguments, "--resume", cwd=tmp_path).returncode == 1
+    assert (folder / "out").read_bytes() == expected
 
 
 @pytest.mark.parametrize(

@@ -54,13 +54,13 @@ def hold_out(reviews: list[Review], size: int, block: int, seed: int) -> set[str
     """Ids of about `size` train reviews in blocks of `block` neighbours, none of them a text of the test half.
 
     Reviews of one film have neighbouring ids, so blocks keep most films whole; a block takes the same numbers of each
-    class, which keeps the classes level. Block 1 gives a plain random choice of single reviews.
+    class, which keeps the classes level.
     """
     in_test = {review.text for review in reviews if review.split == "test"}
     train = [review for review in reviews if review.split == "train" and review.text not in in_test]
     blocks: dict[int, list[str]] = {}
-    for position, review in enumerate(train):
-        blocks.setdefault(position if block == 1 else block_of(review, block), []).append(review.id)
+    for review in train:
+        blocks.setdefault(block_of(review, block), []).append(review.id)
     order = list(blocks.values())
     random.Random(seed).shuffle(order)
     chosen: set[str] = set()

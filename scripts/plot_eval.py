@@ -1,6 +1,7 @@
+#!/usr/bin/env python3
 """Draws the curves of `reviewrate eval --json FILE` as pictures: ROC, precision-recall, reliability, rating against stars.
 
-Example: reviewrate eval labelled.jsonl --json eval.json && python scripts/plot_eval.py eval.json curves.png curves.svg
+Example: reviewrate eval labelled.jsonl --json eval.json && scripts/plot_eval.py eval.json curves.png curves.svg
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = [32, 64, 128, 192, 256, 384, 512]
 WORKERS = [1, 2, 4, 8]
+STEP = 1000  # reviews between two points
 
 
 def peak_mb(pid: int) -> float:
@@ -32,13 +33,13 @@ def peak_mb(pid: int) -> float:
 
 
 def by_reviews(binary: Path, reviews: Path, precision: str) -> list[dict[str, float]]:
-    """Seconds since the start and peak memory, at every thousandth record."""
+    """Seconds since the start and peak memory, every STEP records."""
     points = []
     begin = time.perf_counter()
     command = [binary, "classify", "-q", "--precision", precision, reviews]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         for number, _ in enumerate(process.stdout, 1):
-            if number % 1000 == 0:
+            if number % STEP == 0:
                 point = {"reviews": number, "seconds": time.perf_counter() - begin, "mb": peak_mb(process.pid)}
                 points.append(point)
                 print(point, file=sys.stderr, flush=True)
@@ -66,6 +67,8 @@ def measure(binary: Path, reviews: Path, precision: str) -> dict[str, Any]:
             found["lengths"].append({"tokens": length, "seconds": result["seconds"]["median"] / 128})
         with lzma.open(reviews, "rt") if reviews.suffix == ".xz" else reviews.open() as lines:
             every = list(lines)
+        if len(every) < STEP:
+            sys.exit(f"plot_growth: {reviews}: has {len(every)} reviews, and needs {STEP} at least")
         file.write_text("".join(every[:: max(1, len(every) // 300)][:300]))
         found["workers"] = []
         for workers in WORKERS:

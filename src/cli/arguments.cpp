@@ -43,12 +43,13 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
                         const std::map<std::string, T>& choices, const std::string& help) {
   const auto take = [&target, &choices](const std::string& name) { target = choices.at(name); };
   return app.add_option_function<std::string>(flags, take, help)
-      ->check(CLI::IsMember(choices))
+      ->check(CLI::IsMember(choices).description(""))
       ->type_name(names(choices));
 }
 
 void add_model_options(CLI::App& app, Arguments& a) {
-  app.add_option("-m,--model", a.model, "Model package folder, or a bare TorchScript file (default: imdb-small)")
+  app.add_option("-m,--model", a.model,
+                 "Model package folder, or a bare TorchScript file (default: REVIEWRATE_MODEL, else imdb-small)")
       ->type_name("DIR|FILE.pt");
   app.add_option("--vocab", a.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
 }
@@ -95,7 +96,7 @@ void add_precision_option(CLI::App& app, Arguments& a) {
   app.add_option("--precision", a.precision,
                  "Arithmetic of the model; auto: the fastest that this CPU has and the model allows")
       ->capture_default_str()
-      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))
+      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}).description(""))
       ->type_name("fp32|bf16|int8|auto");
 }
 
@@ -124,7 +125,7 @@ void add_classify(CLI::App& app, Arguments& a) {
   add_input_options(app, a);
   add_inference_options(app, a);
   add_scoring_options(app, a);
-  app.add_option("--pass", a.input.pass, "Carry these fields or columns through; * for all others")
+  app.add_option("--pass", a.input.pass, "Carry these fields or columns through; * for all others (jsonl, text)")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->allow_extra_args(false);

@@ -10,8 +10,10 @@ namespace reviewrate::cli {
 std::vector<std::string> input_files(const Arguments& a) {
   if (!a.files.empty() || !a.texts.empty()) return a.files;
   if (::isatty(STDIN_FILENO) != 0) {
-    throw Error(ErrorKind::usage,
-                "nothing to read: name a FILE, pipe reviews in, or give one with --text (see reviewrate --help)");
+    const bool classifies = a.command == "classify";
+    const char* const ways = classifies ? ", pipe reviews in, or give one with --text" : " or pipe reviews in";
+    throw Error(ErrorKind::usage, std::string("nothing to read: name a FILE") + (a.command == "bench" ? "" : ways) +
+                                      " (see reviewrate --help)");
   }
   return {"-"};
 }

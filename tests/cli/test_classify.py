@@ -248,8 +248,8 @@ def test_options_that_collect_keep_all(run: Run, tmp_path: Path) -> None:
 
 
 def test_help_and_version(run: Run) -> None:
-    for arguments in (["--help"], ["classify", "--help"], ["tokenize", "-h"], ["verify", "--help"], ["info", "--help"]):
-        result = run(*arguments)
+    for command in ("", "classify", "eval", "diff", "tokenize", "verify", "bench", "info"):
+        result = run(*command.split(), "--help")
         assert result.returncode == 0
         assert b"Exit codes" in result.stdout and b"Example" in result.stdout
     assert run("--version").stdout.startswith(b"reviewrate ")

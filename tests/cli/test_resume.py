@@ -211,6 +211,7 @@ def test_a_folder_is_resumed_whose_links_go_round(run: Run, tmp_path: Path) -> N
     (folder / "out").unlink()
     process = subprocess.Popen([BINARY, "-m", str(TINY), *arguments], cwd=tmp_path)
     while size(folder / "out") == 0:
+        assert process.poll() is None, "it ended before it wrote anything"
         time.sleep(0.001)
     process.kill()
     process.wait()

@@ -1,7 +1,4 @@
-"""The training scripts on own, generated reviews: reading, converting, training, resuming, calibrating, exporting.
-
-With REVIEWRATE_BIN in the environment the tiny model goes all the way to a rating by the program.
-"""
+"""The training scripts on own, generated reviews: from reading and training to a rating by the program."""
 
 from __future__ import annotations
 

@@ -56,6 +56,9 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   if (a.output == "-") a.output.clear();
   const std::vector<std::string> files = input_files(a);
   check_output_is_no_input(a, files);
+  if (a.summary == "-" && a.output.empty()) {
+    throw Error(ErrorKind::usage, "--summary -: the records are on stdout: send them to an --output FILE");
+  }
   check_resumable(a, files);
   Manifest manifest = find_manifest(a);
   const Precision precision = choose_precision(a, manifest);

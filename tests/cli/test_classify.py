@@ -299,6 +299,9 @@ def test_the_summary_on_stdout(run: Run, tmp_path: Path) -> None:
     result = run("-q", "-o", "out.jsonl", "--summary", "-", stdin="good\n", cwd=tmp_path)
     assert json.loads(result.stdout)["records"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    result = run("--summary", "-", stdin="good\n")
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert "--summary -: the records are on stdout" in error_line(result)
 
 
 def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:

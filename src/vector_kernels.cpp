@@ -454,8 +454,8 @@ inline Bits pair_sums(Shorts x) {
 inline void settle(Shorts& x) { asm("" : "+v"(x)); }
 
 /// Calls finish(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], in
-/// levels. Two neighbouring products of four words are added up in 16 bits, which quantize_weight() has
-/// seen to; half the instructions that it takes to widen each.
+/// levels. Two neighbouring products of four words are added up in 16 bits, which quantize_weight() has seen to; half
+/// the instructions that it takes to widen each.
 template <std::size_t Columns, typename Finish>
 inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b, const Finish& finish) {
   Bits sums[kInt8Rows][Columns] = {};

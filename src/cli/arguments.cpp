@@ -37,6 +37,12 @@ std::string names(const std::map<std::string, T>& choices) {
   return out;
 }
 
+template <typename T>
+std::string name_of(const std::map<std::string, T>& choices, T value) {
+  return std::find_if(choices.begin(), choices.end(), [&](const auto& choice) { return choice.second == value; })
+      ->first;
+}
+
 /// An option whose value is one of the names of `choices`.
 template <typename T, typename Target>
 CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
@@ -192,6 +198,10 @@ void add_eval(CLI::App& app, Arguments& a) {
 }
 
 }  // namespace
+
+std::string format_name(InputFormat format) { return name_of(kInputFormats, format); }
+
+std::string format_name(OutputFormat format) { return name_of(kOutputFormats, format); }
 
 Arguments parse_arguments(int argc, const char* const* argv, std::string& help) {
   Arguments a;

@@ -56,6 +56,10 @@ struct Arguments {
   std::size_t rounds = 3;   ///< bench
 };
 
+/// The names that the command line uses.
+std::string format_name(InputFormat format);
+std::string format_name(OutputFormat format);
+
 /// Reads the command line. Fills `help` instead where help or the version is asked for. Throws Error(usage).
 Arguments parse_arguments(int argc, const char* const* argv, std::string& help);
 

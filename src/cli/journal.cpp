@@ -50,20 +50,6 @@ json input_size(const std::string& path, const std::vector<std::string>& skip) {
   return {{"files", files}, {"bytes", bytes}};
 }
 
-const char* format_name(OutputFormat format) {
-  switch (format) {
-    case OutputFormat::text:
-      return "text";
-    case OutputFormat::jsonl:
-      return "jsonl";
-    case OutputFormat::csv:
-      return "csv";
-    case OutputFormat::tsv:
-      return "tsv";
-  }
-  return "";
-}
-
 json describe_run(OutputFormat format, const Arguments& a, const Manifest& m, const std::vector<std::string>& files) {
   json inputs = json::array();
   for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file, a.input.skip)}});
@@ -77,7 +63,7 @@ json describe_run(OutputFormat format, const Arguments& a, const Manifest& m, co
           {"output format", format_name(format)},
           {"texts", a.texts},
           {"inputs", inputs},
-          {"--input-format", static_cast<int>(a.input.format)},
+          {"--input-format", format_name(a.input.format)},
           {"--text-field", a.input.text_field},
           {"--id-field", a.input.id_field},
           {"--pass", a.input.pass},

@@ -1,5 +1,6 @@
 """What happens when something goes wrong: damaged packages, full disks, closed pipes, signals, slow streams."""
 
+import contextlib
 import json
 import os
 import select
@@ -195,10 +196,20 @@ def test_a_second_signal_of_either_kind_ends_it_at_once(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("a good film and a bad ending " * 30_000)
     stream = Stream("--long-text", "windows", "-j", "1", *[str(tmp_path / "long.txt")] * 200)
     assert stream.receive(PATIENCE)
-    stream.process.send_signal(signal.SIGINT)
-    stream.process.send_signal(signal.SIGTERM)
+    # Stopped meanwhile, so that it cannot end between the two.
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+        stream.process.send_signal(number)
     assert stream.process.wait(timeout=PATIENCE) in (-signal.SIGINT, -signal.SIGTERM)
     stream.end()
+
+
+def reads(process: subprocess.Popen[bytes], path: Path) -> bool:
+    """Whether it has the file open."""
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            if os.readlink(descriptor) == str(path.resolve()):
+                return True
+    return False
 
 
 def test_a_signal_while_nothing_is_found_ends_it(tmp_path: Path) -> None:
@@ -206,12 +217,14 @@ def test_a_signal_while_nothing_is_found_ends_it(tmp_path: Path) -> None:
     path.touch()
     os.truncate(path, 1 << 43)  # a hole: a line that takes hours to read
     stream = Stream(str(path), "--where", "split=test")
-    descriptors = Path(f"/proc/{stream.process.pid}/fd")
-    while not any(os.path.realpath(descriptor) == str(path) for descriptor in descriptors.iterdir()):
-        assert stream.process.poll() is None
-    stream.process.send_signal(signal.SIGINT)
-    assert stream.process.wait(timeout=PATIENCE) == 130
-    stream.end()
+    try:
+        while not reads(stream.process, path):
+            assert stream.process.poll() is None
+        stream.process.send_signal(signal.SIGTERM)
+        assert stream.process.wait(timeout=PATIENCE) == 143
+    finally:
+        stream.process.kill()
+        stream.end()
 
 
 @pytest.mark.parametrize(

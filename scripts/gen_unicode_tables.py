@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes src/unicode_tables.inc: what BertTokenizerFast does to each Unicode code point.
+"""Makes src/text/unicode_tables.inc: what BertTokenizerFast does to each Unicode code point.
 
 The tables are not derived from Unicode's data files but asked of the reference itself: BertNormalizer and
 BertPreTokenizer of the `tokenizers` package are run on every Unicode scalar value. That settles which Unicode version
 each of its steps follows (they differ) and includes its slips.
 
-src/unicode.cpp explains the layout. Needs: pip install tokenizers
+src/text/unicode.cpp explains the layout. Needs: pip install tokenizers
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tokenizers
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-OUTPUT = Path(__file__).resolve().parent.parent / "src" / "unicode_tables.inc"
+OUTPUT = Path(__file__).resolve().parent.parent / "src" / "text" / "unicode_tables.inc"
 COMMAND = "scripts/gen_unicode_tables.py"
 
 # The values of reviewrate::CharClass.

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes src/unigram_tables.inc: what the `tokenizers` package does to code points on the way to SentencePiece pieces.
+"""Makes src/tokenizer/unigram_tables.inc: what the `tokenizers` package does to code points on the way to SentencePiece pieces.
 
 Like gen_unicode_tables.py it asks the reference itself, each step on every Unicode scalar value, and so settles which
 Unicode version each follows: NFKD with StripAccents, Lowercase, and the grapheme clusters in which Precompiled looks
 things up. Those are asked by normalization rules made up for it, which only a trained SentencePiece model can hold.
 
-src/unigram_normalizer.cpp explains the layout. Needs: pip install tokenizers sentencepiece protobuf
+src/tokenizer/unigram_normalizer.cpp explains the layout. Needs: pip install tokenizers sentencepiece protobuf
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tokenizers.normalizers import NFKD, Lowercase, Normalizer, Precompiled, Seq
 
 from gen_unicode_tables import HANGUL_SYLLABLES, SURROGATES, main, rows
 
-OUTPUT = Path(__file__).resolve().parent.parent / "src" / "unigram_tables.inc"
+OUTPUT = Path(__file__).resolve().parent.parent / "src" / "tokenizer" / "unigram_tables.inc"
 COMMAND = "scripts/gen_unigram_tables.py"
 
 Run = tuple[int, int, int]  # first, last, and what the first becomes; the others follow in step; 0: nothing

@@ -102,20 +102,21 @@ class ExpansionLimit {
 };
 
 /// What the first bytes of a stream say of its form.
-enum class Packing { none, undecided, gzip, zstd, xz, bzip2, tar, zip };
+enum class Compression { none, undecided, gzip, zstd, xz, bzip2, tar, zip };
 
-/// The bytes that packing_of needs at most.
+/// The bytes that compression_of needs at most.
 inline constexpr std::size_t kTarMagicEnd = 262;
 
 /// Tells the form by magic bytes; undecided if `beginning` is too short but could become one, a tar's far-off magic
 /// aside.
-Packing packing_of(std::string_view beginning);
+Compression compression_of(std::string_view beginning);
 
 /// Expands gzip with one or more members; CRC and length are checked. Never waits in the middle of anything.
 std::unique_ptr<ByteStream> open_gzip(std::unique_ptr<ByteStream> inner, ExpansionLimit limit);
 
 /// Expands zstd, xz or bzip2 (with libarchive: see ArchiveReader on waiting).
-std::unique_ptr<ByteStream> open_compressed(std::unique_ptr<ByteStream> inner, Packing packing, ExpansionLimit limit);
+std::unique_ptr<ByteStream> open_compressed(std::unique_ptr<ByteStream> inner, Compression compression,
+                                            ExpansionLimit limit);
 
 /// Reads a tar or zip archive front to back, or one compressed stream as an archive of one nameless member.
 ///
@@ -131,7 +132,7 @@ class ArchiveReader {
     bool link = false;     ///< stands for another member or file
   };
 
-  ArchiveReader(std::unique_ptr<ByteStream> inner, Packing packing, ExpansionLimit limit);
+  ArchiveReader(std::unique_ptr<ByteStream> inner, Compression compression, ExpansionLimit limit);
   ~ArchiveReader();
   ArchiveReader(const ArchiveReader&) = delete;
   ArchiveReader& operator=(const ArchiveReader&) = delete;
@@ -153,7 +154,7 @@ class ArchiveReader {
   ByteStream::Status fail(int code);
 
   std::unique_ptr<ByteStream> inner_;
-  Packing packing_;
+  Compression compression_;
   ExpansionLimit limit_;
   archive* handle_;
   std::vector<char> held_;   // the block that libarchive looks at

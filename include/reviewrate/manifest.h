@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "reviewrate/pack.h"
+#include "reviewrate/batch.h"
 #include "reviewrate/precision.h"
 #include "reviewrate/rating.h"
 #include "reviewrate/unigram.h"
@@ -21,8 +21,8 @@ struct PackageFile {
 
 /// How the TorchScript module takes its input.
 enum class ModelInterface {
-  packed,  ///< a DistilBERT's weights by the names of scripts/packed_distilbert.py; the program has the arithmetic
-  padded,  ///< forward(input_ids[n, t], attention_mask[n, t]) -> tensor, tuple or dict, as Hugging Face models traced
+  native,  ///< a DistilBERT's weights, by the names that scripts/export.py writes; the program has the forward pass
+  traced,  ///< forward(input_ids[n, t], attention_mask[n, t]) -> tensor, tuple or dict, as Hugging Face models traced
 };
 
 /// Everything the program must know of a model besides its weights.
@@ -31,7 +31,7 @@ struct Manifest {
   std::string name;
   std::string license;
   PackageFile model;
-  ModelInterface interface = ModelInterface::packed;
+  ModelInterface interface = ModelInterface::native;
   std::string torch_version;            ///< that exported the module; informative
   std::string tokenizer = "wordpiece";  ///< or "sentencepiece"
   bool lowercase = true;                ///< of WordPiece

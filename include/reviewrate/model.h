@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "reviewrate/pack.h"
+#include "reviewrate/batch.h"
 
 namespace reviewrate {
 
@@ -16,8 +16,8 @@ class Model {
   /// How many labels it tells apart.
   virtual std::size_t labels() const = 0;
 
-  /// The logits of every window of `pack`, row by row: [windows, labels]. Throws Error(model).
-  virtual std::vector<float> forward(const Pack& pack) const = 0;
+  /// The logits of every window of `batch`, row by row: [windows, labels]. Throws Error(model).
+  virtual std::vector<float> forward(const Batch& batch) const = 0;
 };
 
 }  // namespace reviewrate

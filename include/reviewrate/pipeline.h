@@ -1,12 +1,13 @@
-// The way of all reviews through the program: read, tokenize and pack in order; forward in parallel; write in order.
+// The way of all reviews through the program: read, tokenize and fill batches in order; forward in parallel; write in
+// order.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 
+#include "reviewrate/batch.h"
 #include "reviewrate/input.h"
 #include "reviewrate/model.h"
-#include "reviewrate/pack.h"
 #include "reviewrate/rating.h"
 #include "reviewrate/record.h"
 #include "reviewrate/tokenizer.h"
@@ -27,8 +28,8 @@ class Sink {
 
 /// How to run.
 struct PipelineOptions {
-  std::size_t workers = 1;         ///< packs in the model at the same time
-  std::size_t pack_tokens = 1024;  ///< a pack is closed once it holds this many tokens (at least 8), at the end fewer
+  std::size_t workers = 1;          ///< batches in the model at the same time
+  std::size_t batch_tokens = 1024;  ///< a batch is closed once it holds this many tokens (at least 8), at the end fewer
   WindowOptions window;
   Scorer scorer;
   bool fail_fast = false;  ///< stop reading after the first bad record

@@ -12,8 +12,8 @@ namespace reviewrate {
 
 /// What the TorchScript module is, beyond its file.
 struct TorchModelOptions {
-  ModelInterface interface = ModelInterface::packed;
-  Precision precision = Precision::fp32;  ///< other ones: packed interface only
+  ModelInterface interface = ModelInterface::native;
+  Precision precision = Precision::fp32;  ///< other ones: native models only
   std::size_t labels = 0;                 ///< expected width of the logits; 0: whatever the module gives
 };
 

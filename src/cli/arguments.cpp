@@ -107,7 +107,7 @@ void add_precision_option(CLI::App& app, Arguments& a) {
 }
 
 void add_inference_options(CLI::App& app, Arguments& a) {
-  app.add_option("-j,--workers", a.workers, "Packs in the model at once (default: the CPUs of this process)")
+  app.add_option("-j,--workers", a.workers, "Batches in the model at once (default: the CPUs of this process)")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
       ->type_name("N");
   add_precision_option(app, a);
@@ -242,7 +242,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   add_model_options(verify, a);
   add_inference_options(verify, a);
   verify.footer("Example: reviewrate verify -m models/imdb-small\n\n" + std::string(kExitCodes));
-  CLI::App& bench = *app.add_subcommand("bench", "Time the program on these reviews, room by room");
+  CLI::App& bench = *app.add_subcommand("bench", "Time the program on these reviews, stage by stage");
   add_model_options(bench, a);
   add_input_options(bench, a);
   add_inference_options(bench, a);

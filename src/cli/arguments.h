@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "reviewrate/batch.h"
+#include "reviewrate/formatter.h"
 #include "reviewrate/input.h"
 #include "reviewrate/metrics.h"
-#include "reviewrate/output.h"
-#include "reviewrate/pack.h"
 
 namespace reviewrate::cli {
 

@@ -26,7 +26,7 @@ struct Round {
   double read = 0;
   double tokenize = 0;
   double write = 0;
-  std::vector<double> packs;  ///< in the model, each
+  std::vector<double> batches;  ///< in the model, each
   std::size_t reviews = 0;
   std::size_t failures = 0;
   std::size_t tokens = 0;  ///< that the model saw
@@ -85,16 +85,16 @@ class TimedModel : public Model {
   TimedModel(const Model& model, Round& round) : model_(model), round_(round) {}
 
   std::size_t labels() const override { return model_.labels(); }
-  std::vector<float> forward(const Pack& pack) const override {
+  std::vector<float> forward(const Batch& batch) const override {
     double seconds = 0;
     std::vector<float> logits;
     {
       const Stopwatch watch(seconds);
-      logits = model_.forward(pack);
+      logits = model_.forward(batch);
     }
     const std::lock_guard<std::mutex> lock(mutex_);
-    round_.packs.push_back(seconds);
-    round_.tokens += pack.tokens();
+    round_.batches.push_back(seconds);
+    round_.tokens += batch.tokens();
     return logits;
   }
 
@@ -159,17 +159,17 @@ nlohmann::ordered_json measures(const std::vector<Round>& rounds) {
                       {"model", median(rounds,
                                        [](const Round& r) {
                                          double sum = 0;
-                                         for (const double pack : r.packs) sum += pack;
+                                         for (const double batch : r.batches) sum += batch;
                                          return sum;
                                        })},
                       {"write", median(rounds, [](const Round& r) { return r.write; })}};
-  std::vector<double> packs;
-  for (const Round& round : rounds) packs.insert(packs.end(), round.packs.begin(), round.packs.end());
-  if (!packs.empty()) {
-    out["pack_seconds"] = {{"p50", percentile(packs, 0.5)},
-                           {"p90", percentile(packs, 0.9)},
-                           {"p99", percentile(packs, 0.99)},
-                           {"max", percentile(packs, 1)}};
+  std::vector<double> batches;
+  for (const Round& round : rounds) batches.insert(batches.end(), round.batches.begin(), round.batches.end());
+  if (!batches.empty()) {
+    out["batch_seconds"] = {{"p50", percentile(batches, 0.5)},
+                            {"p90", percentile(batches, 0.9)},
+                            {"p99", percentile(batches, 0.99)},
+                            {"max", percentile(batches, 1)}};
   }
   return out;
 }
@@ -193,9 +193,9 @@ std::string table(const nlohmann::ordered_json& m) {
   for (const auto& [room, seconds] : m["breakdown"].items()) {
     out += line("%-10s %10.3f s %6.1f %%\n", room.c_str(), seconds.get<double>(), 100 * seconds.get<double>() / sum);
   }
-  if (m.contains("pack_seconds")) {
-    out += "\na pack in the model, ms\n";
-    for (const auto& [name, seconds] : m["pack_seconds"].items()) {
+  if (m.contains("batch_seconds")) {
+    out += "\na batch in the model, ms\n";
+    for (const auto& [name, seconds] : m["batch_seconds"].items()) {
       out += line("%-10s %10.1f\n", name.c_str(), 1000 * seconds.get<double>());
     }
   }

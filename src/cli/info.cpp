@@ -19,7 +19,7 @@ int info(const Arguments& a) {
   out["license"] = manifest.license;
   out["model"] = {{"file", manifest.model.path},
                   {"sha256", sha256_file(manifest.model.path)},
-                  {"interface", manifest.interface == ModelInterface::packed ? "packed" : "padded"},
+                  {"interface", manifest.interface == ModelInterface::native ? "native" : "traced"},
                   {"torch", manifest.torch_version}};
   out["tokenizer"] = {{"kind", manifest.tokenizer}, {"vocab", manifest.vocab.path}};
   if (manifest.tokenizer == "wordpiece") out["tokenizer"]["lowercase"] = manifest.lowercase;

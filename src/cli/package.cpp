@@ -54,7 +54,7 @@ Manifest find_manifest(const Arguments& arguments) {
   Manifest manifest;
   manifest.name = fs::path(path).stem().string();
   manifest.model.path = path;
-  manifest.interface = ModelInterface::padded;
+  manifest.interface = ModelInterface::traced;
   manifest.vocab.path = arguments.vocab;
   return manifest;
 }

@@ -133,8 +133,8 @@ Waiter::Event InputWaiter::wait(int fd, bool may_block) {
 
 void bound_shape_caches(std::size_t workers) {
   // oneDNN, and ideep before it in each thread, keep what they made for the last 1,024 shapes, a quarter of a megabyte
-  // each, and a module of the padded interface has a new one with every length: memory would grow for the first
-  // gigabyte of reviews. The packed interface runs in blocks of few sizes, to which more would not help either
+  // each, and a traced model has a new one with every length: memory would grow for the first
+  // gigabyte of reviews. A native model runs in blocks of few sizes, to which more would not help either
   // (measured).
   constexpr std::size_t kShapes = 32;
   ::setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", std::to_string(kShapes * workers).c_str(), /*overwrite=*/0);

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "reviewrate/output.h"
+#include "reviewrate/formatter.h"
 #include "reviewrate/pipeline.h"
 #include "summary.h"
 

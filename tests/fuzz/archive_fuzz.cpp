@@ -1,6 +1,6 @@
 // Fuzz target: compressed files and archives, as files and as pipes. The first byte chooses the file's name, the second
-// what becomes of the rest: it is the file as it stands, or the content that is packed here and then, perhaps, damaged.
-// Else next to no input would come past the checksums.
+// what becomes of the rest: it is the file as it stands, or the content that is compressed here and then, perhaps,
+// damaged. Else next to no input would come past the checksums.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -36,16 +36,16 @@ constexpr std::array<Form, 10> kForms = {{
 
 constexpr std::array<const char*, 4> kMembers = {"a.csv", "b/c.txt", "./d.jsonl", "e"};
 
-la_ssize_t append(archive*, void* packed, const void* bytes, std::size_t size) {
-  static_cast<std::string*>(packed)->append(static_cast<const char*>(bytes), size);
+la_ssize_t append(archive*, void* compressed, const void* bytes, std::size_t size) {
+  static_cast<std::string*>(compressed)->append(static_cast<const char*>(bytes), size);
   return static_cast<la_ssize_t>(size);
 }
 
-// Whether no part of `content` looks as if it were packed itself.
+// Whether no part of `content` looks as if it were compressed itself.
 bool is_plain(std::string_view content) {
   for (;;) {
-    const Packing packing = packing_of(content);
-    if (packing != Packing::none && packing != Packing::undecided) return false;
+    const Compression compression = compression_of(content);
+    if (compression != Compression::none && compression != Compression::undecided) return false;
     const std::size_t nul = content.find('\0');
     if (nul == content.npos) return true;
     content.remove_prefix(nul + 1);
@@ -53,14 +53,14 @@ bool is_plain(std::string_view content) {
 }
 
 // Members of an archive are parted by NULs in `content`.
-std::string pack(const Form& form, std::string_view content) {
-  std::string packed;
+std::string make_archive(const Form& form, std::string_view content) {
+  std::string compressed;
   archive* writer = archive_write_new();
   archive_write_set_format(writer, form.format);
   archive_write_add_filter(writer, form.filter);
   archive_write_set_bytes_in_last_block(writer, 1);
   archive_write_set_options(writer, form.filter == ARCHIVE_FILTER_GZIP ? "gzip:!timestamp" : nullptr);
-  check(archive_write_open(writer, &packed, nullptr, append, nullptr) == ARCHIVE_OK, "libarchive can write");
+  check(archive_write_open(writer, &compressed, nullptr, append, nullptr) == ARCHIVE_OK, "libarchive can write");
   const bool many = form.format != ARCHIVE_FORMAT_RAW;
   for (std::size_t i = 0; i < (many ? kMembers.size() : 1); ++i) {
     const std::string_view member = content.substr(0, many ? content.find('\0') : content.npos);
@@ -76,7 +76,7 @@ std::string pack(const Form& form, std::string_view content) {
   }
   archive_write_close(writer);
   archive_write_free(writer);
-  return packed;
+  return compressed;
 }
 
 // Everything is always there, but only every other question is answered so.
@@ -133,7 +133,7 @@ bool has_damage(const std::vector<Review>& reviews) {
                      [](const Review& review) { return review.failure && review.failure->kind == "damaged"; });
 }
 
-// Checks what was read of content that was packed and not damaged.
+// Checks what was read of content that was compressed and not damaged.
 void check_intact(const TempFolder& folder, const Form& form, std::string_view content,
                   const std::vector<Review>& reviews) {
   check(!has_damage(reviews), "an archive that was just made is whole");
@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Form& form = kForms[take_byte(input) % kForms.size()];
   const unsigned treatment = take_byte(input);
   std::string bytes(input);
-  if (treatment != 0) bytes = pack(form, input);
+  if (treatment != 0) bytes = make_archive(form, input);
   if (treatment > 1 && !bytes.empty()) {
     const std::size_t place = bytes.size() * (treatment / 2) / 128;
     if (treatment % 2 == 0) {

@@ -67,7 +67,7 @@ std::string gzip(const std::string& text) {
 using Members = std::vector<std::pair<std::string, std::string>>;
 
 // Writes an archive into memory with libarchive.
-std::string pack(const std::function<void(archive*)>& choose, const Members& members) {
+std::string make_archive(const std::function<void(archive*)>& choose, const Members& members) {
   std::setlocale(LC_CTYPE, "C.UTF-8");  // libarchive writes names in other character sets than ASCII only so
   archive* writer = archive_write_new();
   choose(writer);
@@ -92,32 +92,33 @@ std::string pack(const std::function<void(archive*)>& choose, const Members& mem
   return out;
 }
 
-std::string compress(Packing packing, const std::string& text) {
-  if (packing == Packing::gzip) return gzip(text);
-  return pack(
+std::string compress(Compression compression, const std::string& text) {
+  if (compression == Compression::gzip) return gzip(text);
+  return make_archive(
       [&](archive* writer) {
         archive_write_set_format_raw(writer);
-        if (packing == Packing::zstd) archive_write_add_filter_zstd(writer);
-        if (packing == Packing::xz) archive_write_add_filter_xz(writer);
-        if (packing == Packing::bzip2) archive_write_add_filter_bzip2(writer);
+        if (compression == Compression::zstd) archive_write_add_filter_zstd(writer);
+        if (compression == Compression::xz) archive_write_add_filter_xz(writer);
+        if (compression == Compression::bzip2) archive_write_add_filter_bzip2(writer);
       },
       {{"data", text}});
 }
 
 std::string tar(const Members& members) {
-  return pack([](archive* writer) { archive_write_set_format_pax_restricted(writer); }, members);
+  return make_archive([](archive* writer) { archive_write_set_format_pax_restricted(writer); }, members);
 }
 
 std::string zip(const Members& members) {
-  return pack([](archive* writer) { archive_write_set_format_zip(writer); }, members);
+  return make_archive([](archive* writer) { archive_write_set_format_zip(writer); }, members);
 }
 
 std::uint64_t plenty = std::uint64_t{1} << 40;
 
-std::unique_ptr<ByteStream> open_packed(std::string bytes, Packing packing, std::size_t piece, bool slow = false) {
+std::unique_ptr<ByteStream> open_compressed_bytes(std::string bytes, Compression compression, std::size_t piece,
+                                                  bool slow = false) {
   auto inner = std::make_unique<StringStream>(std::move(bytes), piece, slow);
-  if (packing == Packing::gzip) return open_gzip(std::move(inner), ExpansionLimit(plenty));
-  return open_compressed(std::move(inner), packing, ExpansionLimit(plenty));
+  if (compression == Compression::gzip) return open_gzip(std::move(inner), ExpansionLimit(plenty));
+  return open_compressed(std::move(inner), compression, ExpansionLimit(plenty));
 }
 
 struct Drained {
@@ -171,8 +172,8 @@ Drained drain(ArchiveReader& archive, std::size_t capacity = 1000) {
   return result;
 }
 
-Drained drain_archive(std::string bytes, Packing packing, std::size_t piece = 100000) {
-  ArchiveReader archive(std::make_unique<StringStream>(std::move(bytes), piece), packing, ExpansionLimit(plenty));
+Drained drain_archive(std::string bytes, Compression compression, std::size_t piece = 100000) {
+  ArchiveReader archive(std::make_unique<StringStream>(std::move(bytes), piece), compression, ExpansionLimit(plenty));
   return drain(archive);
 }
 
@@ -185,33 +186,34 @@ std::string sample(std::size_t size) {
   return text;
 }
 
-const std::vector<Packing> kCompressions = {Packing::gzip, Packing::zstd, Packing::xz, Packing::bzip2};
+const std::vector<Compression> kCompressions = {Compression::gzip, Compression::zstd, Compression::xz,
+                                                Compression::bzip2};
 
 }  // namespace
 
-TEST_CASE("packing_of knows each form by its magic, and when it cannot know yet") {
-  for (const Packing packing : kCompressions) {
-    const std::string bytes = compress(packing, "hello");
-    CHECK(packing_of(bytes) == packing);
-    for (std::size_t size = 0; size < 3; ++size) CHECK(packing_of(bytes.substr(0, size)) == Packing::undecided);
+TEST_CASE("compression_of knows each form by its magic, and when it cannot know yet") {
+  for (const Compression compression : kCompressions) {
+    const std::string bytes = compress(compression, "hello");
+    CHECK(compression_of(bytes) == compression);
+    for (std::size_t size = 0; size < 3; ++size) CHECK(compression_of(bytes.substr(0, size)) == Compression::undecided);
   }
-  CHECK(packing_of(compress(Packing::bzip2, "")) == Packing::bzip2);
-  CHECK(packing_of(tar({{"a", "b"}})) == Packing::tar);
-  CHECK(packing_of(zip({{"a", "b"}})) == Packing::zip);
-  CHECK(packing_of("Perfect.\n") == Packing::none);
-  CHECK(packing_of("BZh9 was its name\n") == Packing::none);
-  CHECK(packing_of("BZh9") == Packing::undecided);
-  CHECK(packing_of("P") == Packing::undecided);
+  CHECK(compression_of(compress(Compression::bzip2, "")) == Compression::bzip2);
+  CHECK(compression_of(tar({{"a", "b"}})) == Compression::tar);
+  CHECK(compression_of(zip({{"a", "b"}})) == Compression::zip);
+  CHECK(compression_of("Perfect.\n") == Compression::none);
+  CHECK(compression_of("BZh9 was its name\n") == Compression::none);
+  CHECK(compression_of("BZh9") == Compression::undecided);
+  CHECK(compression_of("P") == Compression::undecided);
 }
 
 TEST_CASE("Compressed streams give their bytes whatever the sizes of reads and blocks") {
-  for (const Packing packing : kCompressions) {
+  for (const Compression compression : kCompressions) {
     for (const std::string& text : {std::string(), std::string("one\ntwo"), sample(70000)}) {
-      const std::string bytes = compress(packing, text);
+      const std::string bytes = compress(compression, text);
       for (const std::size_t piece : {1u, 2u, 3u, 7u, 1000000u}) {
         for (const std::size_t capacity : {1u, 7u, 300000u}) {
           if (text.size() > 100 && capacity == 1 && piece < 7) continue;
-          const Drained result = drain(*open_packed(bytes, packing, piece), capacity);
+          const Drained result = drain(*open_compressed_bytes(bytes, compression, piece), capacity);
           CHECK(result.failure == "");
           CHECK((result.bytes == text));
         }
@@ -221,10 +223,11 @@ TEST_CASE("Compressed streams give their bytes whatever the sizes of reads and b
 }
 
 TEST_CASE("Concatenated compressed streams are one stream") {
-  for (const Packing packing : kCompressions) {
-    const std::string bytes = compress(packing, "one\n") + compress(packing, "") + compress(packing, "two\n");
+  for (const Compression compression : kCompressions) {
+    const std::string bytes =
+        compress(compression, "one\n") + compress(compression, "") + compress(compression, "two\n");
     for (const std::size_t piece : {1u, 5u, 100000u}) {
-      const Drained result = drain(*open_packed(bytes, packing, piece), 100);
+      const Drained result = drain(*open_compressed_bytes(bytes, compression, piece), 100);
       CHECK(result.failure == "");
       CHECK(result.bytes == "one\ntwo\n");
     }
@@ -233,50 +236,53 @@ TEST_CASE("Concatenated compressed streams are one stream") {
 
 TEST_CASE("A compressed stream that is cut anywhere is damaged") {
   const std::string text = sample(3000);
-  for (const Packing packing : kCompressions) {
-    const std::string bytes = compress(packing, text);
+  for (const Compression compression : kCompressions) {
+    const std::string bytes = compress(compression, text);
     for (std::size_t size = 10; size < bytes.size(); size += 1 + size / 50) {
-      INFO("form " << static_cast<int>(packing) << ", " << size << " of " << bytes.size());
-      const Drained result = drain(*open_packed(bytes.substr(0, size), packing, 100000), 500);
+      INFO("form " << static_cast<int>(compression) << ", " << size << " of " << bytes.size());
+      const Drained result = drain(*open_compressed_bytes(bytes.substr(0, size), compression, 100000), 500);
       CHECK(result.failure == "damaged");
       CHECK(text.starts_with(result.bytes));
     }
-    const Drained last = drain(*open_packed(bytes.substr(0, bytes.size() - 1), packing, 100000), 500);
+    const Drained last = drain(*open_compressed_bytes(bytes.substr(0, bytes.size() - 1), compression, 100000), 500);
     CHECK(last.failure == "damaged");
-    if (packing == Packing::gzip) CHECK(last.bytes == text);
+    if (compression == Compression::gzip) CHECK(last.bytes == text);
   }
 }
 
 TEST_CASE("A flipped bit in a compressed stream is never a clean end with other bytes") {
   const std::string text = sample(3000);
   // zstd is not among them: its checksum is optional, and libarchive writes none.
-  for (const Packing packing : {Packing::gzip, Packing::xz, Packing::bzip2}) {
-    const std::string bytes = compress(packing, text);
+  for (const Compression compression : {Compression::gzip, Compression::xz, Compression::bzip2}) {
+    const std::string bytes = compress(compression, text);
     for (std::size_t at = 4; at < bytes.size(); at += 7) {
       std::string flipped = bytes;
       flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
-      const Drained result = drain(*open_packed(flipped, packing, 100000), 500);
-      INFO("form " << static_cast<int>(packing) << ", byte " << at << " of " << bytes.size());
+      const Drained result = drain(*open_compressed_bytes(flipped, compression, 100000), 500);
+      INFO("form " << static_cast<int>(compression) << ", byte " << at << " of " << bytes.size());
       CHECK((result.failure == "damaged" || result.bytes == text));
     }
   }
 }
 
 TEST_CASE("Other data behind a compressed stream is noticed, zeros behind gzip are padding") {
-  for (const Packing packing : kCompressions) {
+  for (const Compression compression : kCompressions) {
     for (const std::size_t piece : {1u, 100000u}) {
-      const Drained result = drain(*open_packed(compress(packing, "one\n") + "garbage", packing, piece), 100);
-      INFO("form " << static_cast<int>(packing) << ", piece " << piece);
+      const Drained result =
+          drain(*open_compressed_bytes(compress(compression, "one\n") + "garbage", compression, piece), 100);
+      INFO("form " << static_cast<int>(compression) << ", piece " << piece);
       CHECK(result.failure == "damaged");
     }
   }
-  CHECK(drain(*open_packed(gzip("one\n") + std::string(999, '\0'), Packing::gzip, 10), 100).failure == "");
-  CHECK(drain(*open_packed(gzip("one\n") + std::string(9, '\0') + "x", Packing::gzip, 10), 100).failure == "damaged");
+  CHECK(drain(*open_compressed_bytes(gzip("one\n") + std::string(999, '\0'), Compression::gzip, 10), 100).failure ==
+        "");
+  CHECK(drain(*open_compressed_bytes(gzip("one\n") + std::string(9, '\0') + "x", Compression::gzip, 10), 100).failure ==
+        "damaged");
 }
 
 TEST_CASE("gzip answers idle anywhere and goes on, without holding anything back") {
   const std::string text = sample(20000);
-  auto stream = open_packed(gzip(text), Packing::gzip, 3, true);
+  auto stream = open_compressed_bytes(gzip(text), Compression::gzip, 3, true);
   const Drained result = drain(*stream, 100, false);
   CHECK(result.failure == "");
   CHECK((result.bytes == text));
@@ -285,8 +291,8 @@ TEST_CASE("gzip answers idle anywhere and goes on, without holding anything back
 
 TEST_CASE("The other forms answer idle between steps") {
   const std::string text = sample(20000);
-  for (const Packing packing : kCompressions) {
-    auto stream = open_packed(compress(packing, text), packing, 50, true);
+  for (const Compression compression : kCompressions) {
+    auto stream = open_compressed_bytes(compress(compression, text), compression, 50, true);
     const Drained result = drain(*stream, 100, false);
     CHECK((result.bytes == text));
     CHECK(result.idles > 0);
@@ -314,44 +320,45 @@ TEST_CASE("Archives give their members in order") {
       {"./pos/1.txt", "good"}, {"neg/2.txt", ""}, {"caf\xC3\xA9.txt", sample(20000)}, {"z", "z\n"}};
   const std::string expected = "[pos/1.txt]good[neg/2.txt][caf\xC3\xA9.txt]" + sample(20000) + "[z]z\n";
   for (const std::size_t piece : {1u, 3u, 511u, 100000u}) {
-    CHECK((drain_archive(tar(members), Packing::tar, piece).bytes == expected));
-    CHECK((drain_archive(zip(members), Packing::zip, piece).bytes == expected));
+    CHECK((drain_archive(tar(members), Compression::tar, piece).bytes == expected));
+    CHECK((drain_archive(zip(members), Compression::zip, piece).bytes == expected));
   }
-  CHECK(drain_archive(tar(members), Packing::tar).failure == "");
-  CHECK(drain_archive(zip(members), Packing::zip).failure == "");
-  CHECK(drain_archive(zip({}), Packing::zip).failure == "");
-  CHECK(drain_archive(tar({}), Packing::tar).failure == "");
-  CHECK(drain_archive(tar({{"a", "1"}}) + tar({{"b", "2"}}), Packing::tar).bytes == "[a]1[b]2");
+  CHECK(drain_archive(tar(members), Compression::tar).failure == "");
+  CHECK(drain_archive(zip(members), Compression::zip).failure == "");
+  CHECK(drain_archive(zip({}), Compression::zip).failure == "");
+  CHECK(drain_archive(tar({}), Compression::tar).failure == "");
+  CHECK(drain_archive(tar({{"a", "1"}}) + tar({{"b", "2"}}), Compression::tar).bytes == "[a]1[b]2");
 }
 
 TEST_CASE("An archive that is cut anywhere is damaged") {
   const Members members = {{"a.txt", sample(1500)}, {"b.txt", "short"}, {"c.txt", sample(700)}};
-  for (const Packing packing : {Packing::tar, Packing::zip}) {
-    const std::string bytes = packing == Packing::tar ? tar(members) : zip(members);
-    const std::string whole = drain_archive(bytes, packing).bytes;
-    const std::size_t end =
-        packing == Packing::tar ? bytes.find_last_not_of('\0') + 1 : bytes.find("PK\x01\x02");  // of the members
+  for (const Compression compression : {Compression::tar, Compression::zip}) {
+    const std::string bytes = compression == Compression::tar ? tar(members) : zip(members);
+    const std::string whole = drain_archive(bytes, compression).bytes;
+    const std::size_t end = compression == Compression::tar ? bytes.find_last_not_of('\0') + 1
+                                                            : bytes.find("PK\x01\x02");  // of the members
     for (std::size_t size = 1; size < end; size += size < 600 ? 37 : 101) {
-      INFO("form " << static_cast<int>(packing) << ", " << size << " of " << bytes.size());
-      const Drained result = drain_archive(bytes.substr(0, size), packing);
+      INFO("form " << static_cast<int>(compression) << ", " << size << " of " << bytes.size());
+      const Drained result = drain_archive(bytes.substr(0, size), compression);
       CHECK(result.failure == "damaged");
       CHECK(whole.starts_with(result.bytes.substr(0, result.bytes.find('!'))));
     }
   }
   const std::string bytes = tar({{"a", "1"}});
-  CHECK(drain_archive(bytes.substr(0, 1024), Packing::tar).failure == "damaged");  // at the end of a member
-  CHECK(drain_archive(bytes + "garbage that is no tar header" + std::string(700, 'x'), Packing::tar).failure ==
+  CHECK(drain_archive(bytes.substr(0, 1024), Compression::tar).failure == "damaged");  // at the end of a member
+  CHECK(drain_archive(bytes + "garbage that is no tar header" + std::string(700, 'x'), Compression::tar).failure ==
         "damaged");
 }
 
 TEST_CASE("A wrong checksum spoils one member of a zip archive, or the gzip below a tar") {
   std::string bytes = zip({{"a", sample(400)}, {"b", "good"}});
   bytes[bytes.find("word") == std::string::npos ? 60 : bytes.find("word")] ^= 1;
-  const Drained result = drain_archive(bytes, Packing::zip);
+  const Drained result = drain_archive(bytes, Compression::zip);
   CHECK(result.failure == "damaged");
-  std::string packed = gzip(tar({{"a", "one"}, {"b", "two"}}));
-  packed[packed.size() - 5] ^= 1;
-  ArchiveReader archive(open_packed(packed, Packing::gzip, 100), Packing::tar, ExpansionLimit(plenty));
+  std::string compressed = gzip(tar({{"a", "one"}, {"b", "two"}}));
+  compressed[compressed.size() - 5] ^= 1;
+  ArchiveReader archive(open_compressed_bytes(compressed, Compression::gzip, 100), Compression::tar,
+                        ExpansionLimit(plenty));
   const Drained checked = drain(archive);
   CHECK(checked.bytes == "[a]one[b]two");
   CHECK(checked.failure == "damaged");

@@ -25,28 +25,28 @@ class ByteTokenizer : public Tokenizer {
   TokenId end_id() const override { return 2; }
 };
 
-/// Logits {0, mean of the window's ids / 100}: they depend on the window alone. Sleeps at random, so that packs
-/// overtake one another, and checks that packs are well formed.
+/// Logits {0, mean of the window's ids / 100}: they depend on the window alone. Sleeps at random, so that batches
+/// overtake one another, and checks that batches are well formed.
 class MeanModel : public Model {
  public:
   std::size_t labels() const override { return 2; }
 
-  std::vector<float> forward(const Pack& pack) const override {
+  std::vector<float> forward(const Batch& batch) const override {
     const std::size_t call = calls_++;
     std::this_thread::sleep_for(std::chrono::microseconds(call * 7919 % 300));
     std::vector<float> logits;
     std::size_t at = 0;
-    for (const std::int64_t length : pack.lengths) {
+    for (const std::int64_t length : batch.lengths) {
       std::int64_t sum = 0;
-      if (pack.ids.at(at) != 1 || pack.ids.at(at + static_cast<std::size_t>(length) - 1) != 2) malformed_ = true;
+      if (batch.ids.at(at) != 1 || batch.ids.at(at + static_cast<std::size_t>(length) - 1) != 2) malformed_ = true;
       for (std::int64_t i = 0; i < length; ++i, ++at) {
-        sum += pack.ids.at(at);
-        if (pack.positions.at(at) != i) malformed_ = true;
+        sum += batch.ids.at(at);
+        if (batch.positions.at(at) != i) malformed_ = true;
       }
       logits.push_back(0);
       logits.push_back(static_cast<float>(sum) / static_cast<float>(length) / 100);
     }
-    if (at != pack.tokens()) malformed_ = true;
+    if (at != batch.tokens()) malformed_ = true;
     return logits;
   }
 

@@ -92,7 +92,7 @@ struct Item {
   bool link = false;
 };
 
-std::string pack(bool zip, const std::vector<Item>& items) {
+std::string make_archive(bool zip, const std::vector<Item>& items) {
   archive* writer = archive_write_new();
   zip ? archive_write_set_format_zip(writer) : archive_write_set_format_pax_restricted(writer);
   std::string out(1 << 20, '\0');
@@ -159,8 +159,8 @@ TEST_CASE("Formats go by name, compression by content") {
   for (const char* name : {"x.jsonl", "x.ndjson", "x.json", "X.JSONL", "x.jsonl.gz", "x.jsonl.xz"}) {
     const std::string plain = scratch.write(name, json);
     CHECK(all({plain}) == Shown{plain + ":1|a"});
-    const std::string packed = scratch.write(name, gzip(json));
-    CHECK(all({packed}) == Shown{packed + ":1|a"});
+    const std::string compressed = scratch.write(name, gzip(json));
+    CHECK(all({compressed}) == Shown{compressed + ":1|a"});
   }
   const std::string csv = scratch.write("x.csv", "text\na\n");
   CHECK(all({csv}) == Shown{csv + ":2|a"});
@@ -191,10 +191,10 @@ TEST_CASE("Damage: the records before it, one bad record, the next file") {
   const Scratch scratch;
   std::string text;
   for (int line = 1; line <= 500; ++line) text += "line " + std::to_string(line * 7919 % 10007) + "\n";
-  const std::string packed = gzip(text);
+  const std::string compressed = gzip(text);
   const std::string next = scratch.write("next.txt", "next");
-  for (std::size_t size = 12; size < packed.size(); size += 97) {
-    const std::string path = scratch.write("x.txt.gz", packed.substr(0, size));
+  for (std::size_t size = 12; size < compressed.size(); size += 97) {
+    const std::string path = scratch.write("x.txt.gz", compressed.substr(0, size));
     const Shown shown = all({path, next});
     REQUIRE(shown.size() >= 2);
     CHECK(shown.back() == next + ":1|next");
@@ -204,7 +204,7 @@ TEST_CASE("Damage: the records before it, one bad record, the next file") {
             path + ":" + std::to_string(line) + "|line " + std::to_string(static_cast<int>(line) * 7919 % 10007));
     }
   }
-  const std::string whole = scratch.write("whole/x.txt.gz", packed.substr(0, packed.size() - 1));
+  const std::string whole = scratch.write("whole/x.txt.gz", compressed.substr(0, compressed.size() - 1));
   CHECK(all({scratch("whole")}) == Shown{"x.txt.gz|!damaged"});
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("A folder of many files leaves no descriptor open") {
 
 TEST_CASE("Archives: members by name, hidden ones left out, links and archives told") {
   const Scratch scratch;
-  const std::string inner = pack(false, {{"i.txt", "inner"}});
+  const std::string inner = make_archive(false, {{"i.txt", "inner"}});
   const std::vector<Item> items = {{"pos/1.txt", "good\n"},
                                    {"./neg/2.txt", ""},
                                    {"r.csv", "id,text\n7,row\n,two\n"},
@@ -262,13 +262,13 @@ TEST_CASE("Archives: members by name, hidden ones left out, links and archives t
                                    {"last", "last"}};
   const Shown expected = {"pos/1.txt|good\n", "neg/2.txt|",     "7|row",           "r.csv:3|two",
                           "../up.txt|up",     "z.jsonl.gz:1|z", "in.tar|!archive", "last|last"};
-  CHECK(all({scratch.write("a.tar", pack(false, items))}) == expected);
-  CHECK(all({scratch.write("a.tgz", gzip(pack(false, items)))}) == expected);
-  CHECK(all({scratch.write("a", gzip(pack(false, items)))}) == expected);
-  CHECK(all({scratch.write("a.zip", pack(true, items))}) == expected);
+  CHECK(all({scratch.write("a.tar", make_archive(false, items))}) == expected);
+  CHECK(all({scratch.write("a.tgz", gzip(make_archive(false, items)))}) == expected);
+  CHECK(all({scratch.write("a", gzip(make_archive(false, items)))}) == expected);
+  CHECK(all({scratch.write("a.zip", make_archive(true, items))}) == expected);
   const std::vector<Item> link = {{"a", "1"}, {"b", "a", true}, {"c", "3"}};
-  CHECK(all({scratch.write("l.tar", pack(false, link))}) == Shown{"a|1", "b|!archive", "c|3"});
-  scratch.write("d/x.tar", pack(false, {{"m.txt", "member"}, {"m.csv", "text\nrow\n"}}));
+  CHECK(all({scratch.write("l.tar", make_archive(false, link))}) == Shown{"a|1", "b|!archive", "c|3"});
+  scratch.write("d/x.tar", make_archive(false, {{"m.txt", "member"}, {"m.csv", "text\nrow\n"}}));
   CHECK(all({scratch("d")}) == Shown{"x.tar/m.txt|member", "x.tar/m.csv:2|row"});
   CHECK(all({scratch.write("e.tar", "")}) == Shown{scratch("e.tar") + "|!damaged"});
   CHECK(all({scratch.write("t.tar", "no tar at all")}) == Shown{scratch("t.tar") + "|!damaged"});
@@ -277,12 +277,13 @@ TEST_CASE("Archives: members by name, hidden ones left out, links and archives t
 TEST_CASE("Damage in an archive: whole members before it, one bad record, the next file") {
   const Scratch scratch;
   const std::string next = scratch.write("next.txt", "next");
-  const std::string tar = pack(false, {{"a", "one"}, {"b", std::string(2000, 'b')}, {"c", "three"}});
+  const std::string tar = make_archive(false, {{"a", "one"}, {"b", std::string(2000, 'b')}, {"c", "three"}});
   const std::string path = scratch.write("a.tar", tar.substr(0, tar.find("bbbb") + 600));
   CHECK(all({path, next}) == Shown{"a|one", "b|!damaged", next + ":1|next"});
-  std::string zip = pack(true, {{"a", std::string(500, 'a')}, {"b.gz", gzip("bee").substr(0, 15)}, {"c", "three"}});
-  const std::string packed = scratch.write("a.zip", zip);
-  CHECK(all({packed, next}) == Shown{"a|" + std::string(500, 'a'), "b.gz|!damaged", "c|three", next + ":1|next"});
+  std::string zip =
+      make_archive(true, {{"a", std::string(500, 'a')}, {"b.gz", gzip("bee").substr(0, 15)}, {"c", "three"}});
+  const std::string compressed = scratch.write("a.zip", zip);
+  CHECK(all({compressed, next}) == Shown{"a|" + std::string(500, 'a'), "b.gz|!damaged", "c|three", next + ":1|next"});
 }
 
 TEST_CASE("A bomb is one bad record") {
@@ -298,7 +299,7 @@ TEST_CASE("--include chooses among paths and members") {
   const std::string a = scratch.write("d/pos/a.txt", "a");
   scratch.write("d/neg/b.txt", "b");
   scratch.write("d/pos/c.md", "c");
-  scratch.write("d/t.tar", pack(false, {{"pos/x.txt", "x"}, {"neg/y.md", "y"}}));
+  scratch.write("d/t.tar", make_archive(false, {{"pos/x.txt", "x"}, {"neg/y.md", "y"}}));
   InputOptions options;
   options.include = {"*.txt"};
   CHECK(all({scratch("d")}, options) == Shown{"neg/b.txt|b", "pos/a.txt|a", "t.tar/pos/x.txt|x"});
@@ -342,8 +343,9 @@ TEST_CASE("stdin: compression and format by content, never csv") {
   CHECK(piped("text\na\n", with_format(InputFormat::csv)) == Shown{"-:2|a"});
   CHECK(piped("a\nb", with_format(InputFormat::whole)) == Shown{"-|a\nb"});
   CHECK(piped(gzip("{\"text\":\"a\"}\n")) == Shown{"-:1|a"});
-  CHECK(piped(gzip(pack(false, {{"a.txt", "x\ny"}}))) == Shown{"a.txt|x\ny"});
-  CHECK(piped(pack(true, {{"a.txt", "x\ny"}, {"b.jsonl", "{\"text\":\"b\"}"}})) == Shown{"a.txt|x\ny", "b.jsonl:1|b"});
+  CHECK(piped(gzip(make_archive(false, {{"a.txt", "x\ny"}}))) == Shown{"a.txt|x\ny"});
+  CHECK(piped(make_archive(true, {{"a.txt", "x\ny"}, {"b.jsonl", "{\"text\":\"b\"}"}})) ==
+        Shown{"a.txt|x\ny", "b.jsonl:1|b"});
   InputOptions options;
   options.include = {"*.txt"};
   CHECK(piped("a\n", options) == Shown{"-:1|a"});
@@ -376,7 +378,7 @@ TEST_CASE("stdin that is a file is read from where it stands") {
 }
 
 TEST_CASE("A slow pipe: idle in the middle of a record, at once when it is whole") {
-  for (const bool packed : {false, true}) {
+  for (const bool compressed : {false, true}) {
     for (const bool json : {false, true}) {
       int fds[2];
       REQUIRE(pipe(fds) == 0);
@@ -385,7 +387,7 @@ TEST_CASE("A slow pipe: idle in the middle of a record, at once when it is whole
       z_stream zlib{};
       deflateInit2(&zlib, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY);
       const auto send = [&](std::string bytes) {
-        if (packed) {  // with a sync flush, as a live logger does
+        if (compressed) {  // with a sync flush, as a live logger does
           std::string out(1000, '\0');
           zlib.next_in = reinterpret_cast<Bytef*>(bytes.data());
           zlib.avail_in = static_cast<uInt>(bytes.size());

@@ -1,5 +1,5 @@
 // Every set of kernels that this CPU can run, beside the same formulas in double.
-#include "../../src/kernels.h"
+#include "../../src/model/kernels.h"
 
 #include <algorithm>
 #include <climits>

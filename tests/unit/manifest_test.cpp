@@ -73,7 +73,7 @@ TEST_CASE("manifest: a valid one is read") {
   const std::string dir = folder.write("manifest.json", text.dump());
   const Manifest m = read_manifest(dir);
   CHECK(m.model.path == dir + "/model.pt");
-  CHECK(m.interface == ModelInterface::packed);
+  CHECK(m.interface == ModelInterface::native);
   CHECK(m.long_text == LongText::head_tail);
   CHECK(m.positive == 1);
   CHECK(m.max_tokens == 512);

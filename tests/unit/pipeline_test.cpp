@@ -26,7 +26,7 @@ struct ListSink : Sink {
 PipelineOptions options(std::size_t workers) {
   PipelineOptions result;
   result.workers = workers;
-  result.pack_tokens = 64;
+  result.batch_tokens = 64;
   result.window = {LongText::windows, 12, 3};
   result.scorer.positive = 1;
   return result;
@@ -38,7 +38,7 @@ std::vector<std::optional<Review>> mixed_reviews(std::size_t count) {
     if (i % 11 == 3) {
       reviews.emplace_back(bad_review(std::to_string(i)));
     } else {
-      const std::size_t length = i % 17 == 0 ? 400 + i : i * 7 % 30;  // some span several packs
+      const std::size_t length = i % 17 == 0 ? 400 + i : i * 7 % 30;  // some span several batches
       reviews.emplace_back(text_review(std::to_string(i), std::string(length, static_cast<char>('a' + i % 26))));
     }
   }
@@ -54,9 +54,9 @@ double expected_positive(const std::string& text, const WindowOptions& window) {
   double sum = 0;
   const auto windows = cut(ids.size(), window);
   for (const Window& w : windows) {
-    Pack pack;
-    pack.add(ids, w, tokenizer);
-    sum += softmax(model.forward(pack))[1];
+    Batch batch;
+    batch.add(ids, w, tokenizer);
+    sum += softmax(model.forward(batch))[1];
   }
   return sum / static_cast<double>(windows.size());
 }
@@ -86,12 +86,12 @@ TEST_CASE("pipeline: one outcome for each review, in order, the same for any num
   }
 }
 
-TEST_CASE("pipeline: packs are full until the end comes near, then they shrink, so that workers end together") {
+TEST_CASE("pipeline: batches are full until the end comes near, then they shrink, so that workers end together") {
   struct SizesModel : MeanModel {
-    std::vector<float> forward(const Pack& pack) const override {
+    std::vector<float> forward(const Batch& batch) const override {
       const std::lock_guard lock(mutex);
-      sizes.push_back(pack.tokens());
-      return MeanModel::forward(pack);
+      sizes.push_back(batch.tokens());
+      return MeanModel::forward(batch);
     }
     mutable std::mutex mutex;
     mutable std::vector<std::size_t> sizes;
@@ -202,7 +202,7 @@ TEST_CASE("pipeline: once stopped it reads no more and writes what it read") {
 
 TEST_CASE("pipeline: errors of model and sink come out") {
   struct BrokenModel : MeanModel {
-    std::vector<float> forward(const Pack&) const override { throw std::runtime_error("model"); }
+    std::vector<float> forward(const Batch&) const override { throw std::runtime_error("model"); }
   };
   struct FullSink : ListSink {
     void flush() override { throw std::runtime_error("sink"); }

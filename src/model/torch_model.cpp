@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "kernels.h"
-#include "packed_distilbert.h"
+#include "native_distilbert.h"
 #include "reviewrate/error.h"
 
 namespace reviewrate {
@@ -52,12 +52,12 @@ class TorchModel : public Model {
  public:
   TorchModel(std::string path, const TorchModelOptions& options) : path_(std::move(path)), options_(options) {
     const RunSettings settings;
-    // Not frozen: it runs no faster (measured on packs of 1,024 tokens), costs 10 ms at the start, and with torch 2.13
-    // an error inside a frozen module is a segmentation fault instead of an exception.
+    // Not frozen: it runs no faster (measured on batches of 1,024 tokens), costs 10 ms at the start, and with
+    // torch 2.13 an error inside a frozen module is a segmentation fault instead of an exception.
     guarded("cannot be loaded", [&] {
       module_ = torch::jit::load(path_, torch::kCPU, /*load_debug_files=*/false);
-      if (options_.interface == ModelInterface::packed) {
-        packed_.emplace(module_, options_.precision);
+      if (options_.interface == ModelInterface::native) {
+        native_.emplace(module_, options_.precision);
         module_ = {};
       } else {
         module_.eval();
@@ -76,17 +76,17 @@ class TorchModel : public Model {
 
   std::size_t labels() const override { return options_.labels; }
 
-  std::vector<float> forward(const Pack& pack) const override {
+  std::vector<float> forward(const Batch& batch) const override {
     const RunSettings settings;
     std::vector<float> logits;
     guarded("cannot be run", [&] {
-      if (options_.interface == ModelInterface::packed) {
-        append_logits(packed_->forward(pack), pack.lengths.size(), logits);
+      if (options_.interface == ModelInterface::native) {
+        append_logits(native_->forward(batch), batch.lengths.size(), logits);
       } else {
         // One window a call: a trace may have the batch size of its example built in, and padding would be waste.
         std::size_t begin = 0;
-        for (const std::int64_t length : pack.lengths) {
-          append_logits(run_plain(pack, begin, length), 1, logits);
+        for (const std::int64_t length : batch.lengths) {
+          append_logits(run_plain(batch, begin, length), 1, logits);
           begin += static_cast<std::size_t>(length);
         }
       }
@@ -115,8 +115,8 @@ class TorchModel : public Model {
     return weights.is_floating_point() ? weights.to(torch::kFloat) : weights;
   }
 
-  torch::Tensor run_plain(const Pack& pack, std::size_t begin, std::int64_t length) const {
-    const torch::Tensor ids = view(pack.ids.data() + begin, length).unsqueeze(0);
+  torch::Tensor run_plain(const Batch& batch, std::size_t begin, std::int64_t length) const {
+    const torch::Tensor ids = view(batch.ids.data() + begin, length).unsqueeze(0);
     std::vector<torch::jit::IValue> inputs;
     inputs.emplace_back(ids);
     if (arguments_ == 2) inputs.emplace_back(torch::ones_like(ids));
@@ -145,17 +145,17 @@ class TorchModel : public Model {
 
   /// Asks the module itself, with a window of one token.
   std::size_t count_labels() const {
-    Pack pack;
-    pack.ids = {0};
-    pack.positions = {0};
-    pack.lengths = {1};
-    return forward(pack).size();
+    Batch batch;
+    batch.ids = {0};
+    batch.positions = {0};
+    batch.lengths = {1};
+    return forward(batch).size();
   }
 
   std::string path_;
   TorchModelOptions options_;
-  torch::jit::Module module_;               ///< padded interface
-  std::optional<PackedDistilBert> packed_;  ///< packed interface
+  torch::jit::Module module_;               ///< of a traced model
+  std::optional<NativeDistilBert> native_;  ///< of a native model
   std::size_t arguments_ = 0;
 };
 

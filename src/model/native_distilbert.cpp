@@ -6,7 +6,7 @@
 //   few sizes: oneDNN, where products are its own, compiles one for each.
 // Products are ours in fp32, where none is faster on AVX2 and weights stay fp16 in memory, and in int8, where what
 // comes before and after them is done on the way. They are oneDNN's in bf16, and where the CPU has AMX in int8, too.
-#include "packed_distilbert.h"
+#include "native_distilbert.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/embedding.h>
@@ -298,7 +298,7 @@ at::Tensor Layer::feed_forward(const at::Tensor& context, at::Tensor x) const {
   return x;
 }
 
-PackedDistilBert::PackedDistilBert(const torch::jit::Module& module, Precision precision)
+NativeDistilBert::NativeDistilBert(const torch::jit::Module& module, Precision precision)
     : type_(tensor_type(precision)),
       words_(parameter(module, "words")),
       places_(parameter(module, "places")),
@@ -311,17 +311,17 @@ PackedDistilBert::PackedDistilBert(const torch::jit::Module& module, Precision p
   layers_.emplace_back(module.attr("last").toModule(), /*last=*/true, precision);
 }
 
-at::Tensor PackedDistilBert::forward(const Pack& pack) const {
+at::Tensor NativeDistilBert::forward(const Batch& batch) const {
   // Rows beyond the windows' are looked up like any token, and never looked at.
   const auto rows = [&](const at::Tensor& table, std::vector<std::int64_t> indices) {
     indices.resize(static_cast<std::size_t>(padded(static_cast<std::int64_t>(indices.size()))));
     return at::embedding(table, at::tensor(indices)).to(at::kFloat);
   };
-  at::Tensor x = rows(words_, pack.ids);
-  norm_(x, rows(places_, pack.positions), x);
+  at::Tensor x = rows(words_, batch.ids);
+  norm_(x, rows(places_, batch.positions), x);
   x = x.to(type_);
-  for (const Layer& layer : layers_) x = layer(x, pack.lengths);
-  return classifier_(pre_classifier_(x.to(at::kFloat))).narrow(0, 0, static_cast<std::int64_t>(pack.lengths.size()));
+  for (const Layer& layer : layers_) x = layer(x, batch.lengths);
+  return classifier_(pre_classifier_(x.to(at::kFloat))).narrow(0, 0, static_cast<std::int64_t>(batch.lengths.size()));
 }
 
 }  // namespace reviewrate

@@ -1,4 +1,4 @@
-// The forward pass of a DistilBERT classifier on packed windows, in fp32, bf16 or int8.
+// The forward pass of a DistilBERT classifier on ragged batches, in fp32, bf16 or int8.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels.h"
-#include "reviewrate/pack.h"
+#include "reviewrate/batch.h"
 #include "reviewrate/precision.h"
 
 namespace reviewrate {
@@ -76,14 +76,14 @@ class Layer {
   Norm norm2_;
 };
 
-/// The classifier, from a module that scripts/packed_distilbert.py made: its weights, fp16, and settings are taken,
+/// The classifier, from a module that scripts/export.py made: its weights, fp16, and settings are taken,
 /// its code is not run.
-class PackedDistilBert {
+class NativeDistilBert {
  public:
-  PackedDistilBert(const torch::jit::Module& module, Precision precision);
+  NativeDistilBert(const torch::jit::Module& module, Precision precision);
 
   /// Logits, fp32 [windows, labels]. From any thread that is in inference mode.
-  at::Tensor forward(const Pack& pack) const;
+  at::Tensor forward(const Batch& batch) const;
 
  private:
   at::ScalarType type_;

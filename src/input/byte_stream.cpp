@@ -23,8 +23,8 @@ namespace {
 
 using Status = ByteStream::Status;
 
-constexpr std::size_t kPeekBlock = 4096;          // most files of a folder of reviews are smaller
-constexpr std::size_t kPackedBlock = 256 * 1024;  // compressed bytes read at a time
+constexpr std::size_t kPeekBlock = 4096;              // most files of a folder of reviews are smaller
+constexpr std::size_t kCompressedBlock = 256 * 1024;  // compressed bytes read at a time
 constexpr std::size_t kTarBlock = 512;
 constexpr std::uint64_t kExpansionAllowed = std::uint64_t{64} << 20;
 constexpr std::uint64_t kExpansionRatio = 200;
@@ -52,12 +52,14 @@ class Utf8Names {
   locale_t before_;
 };
 
-bool is_compression(Packing packing) { return packing != Packing::tar && packing != Packing::zip; }
+bool is_compression(Compression compression) {
+  return compression != Compression::tar && compression != Compression::zip;
+}
 
 class GzipStream final : public ByteStream {
  public:
   GzipStream(std::unique_ptr<ByteStream> inner, ExpansionLimit limit)
-      : inner_(std::move(inner)), limit_(limit), input_(kPackedBlock) {
+      : inner_(std::move(inner)), limit_(limit), input_(kCompressedBlock) {
     if (inflateInit2(&zlib_, 15 + 16) != Z_OK) throw std::bad_alloc();
   }
   ~GzipStream() override { inflateEnd(&zlib_); }
@@ -79,7 +81,7 @@ class GzipStream final : public ByteStream {
         zlib_.avail_in = static_cast<uInt>(got);
       }
       if (between_members_ && !begin_member()) continue;
-      const auto room = static_cast<uInt>(std::min(buffer.size(), kPackedBlock));
+      const auto room = static_cast<uInt>(std::min(buffer.size(), kCompressedBlock));
       zlib_.next_out = reinterpret_cast<Bytef*>(buffer.data());
       zlib_.avail_out = room;
       const int result = inflate(&zlib_, Z_NO_FLUSH);
@@ -137,8 +139,8 @@ class MemberStream final : public ByteStream {
 // The single member of what libarchive calls a raw archive.
 class CompressedStream final : public ByteStream {
  public:
-  CompressedStream(std::unique_ptr<ByteStream> inner, Packing packing, ExpansionLimit limit)
-      : archive_(std::move(inner), packing, limit) {}
+  CompressedStream(std::unique_ptr<ByteStream> inner, Compression compression, ExpansionLimit limit)
+      : archive_(std::move(inner), compression, limit) {}
 
   Status read(std::span<char> buffer, std::size_t& size, bool may_block) override {
     size = 0;
@@ -229,58 +231,59 @@ void ExpansionLimit::add(std::size_t size) {
   }
 }
 
-Packing packing_of(std::string_view beginning) {
+Compression compression_of(std::string_view beginning) {
   using namespace std::string_view_literals;
-  static constexpr std::array<std::pair<std::string_view, Packing>, 7> kMagic = {{
-      {"\x1f\x8b\x08"sv, Packing::gzip},
-      {"\x28\xb5\x2f\xfd"sv, Packing::zstd},
-      {"\xfd\x37\x7a\x58\x5a\x00"sv, Packing::xz},
-      {"BZh9\x31\x41\x59\x26\x53\x59"sv, Packing::bzip2},
-      {"BZh9\x17\x72\x45\x38\x50\x90"sv, Packing::bzip2},  // of nothing
-      {"PK\x03\x04"sv, Packing::zip},
-      {"PK\x05\x06"sv, Packing::zip},  // of nothing
+  static constexpr std::array<std::pair<std::string_view, Compression>, 7> kMagic = {{
+      {"\x1f\x8b\x08"sv, Compression::gzip},
+      {"\x28\xb5\x2f\xfd"sv, Compression::zstd},
+      {"\xfd\x37\x7a\x58\x5a\x00"sv, Compression::xz},
+      {"BZh9\x31\x41\x59\x26\x53\x59"sv, Compression::bzip2},
+      {"BZh9\x17\x72\x45\x38\x50\x90"sv, Compression::bzip2},  // of nothing
+      {"PK\x03\x04"sv, Compression::zip},
+      {"PK\x05\x06"sv, Compression::zip},  // of nothing
   }};
   std::string start(beginning.substr(0, 10));
   if (start.size() > 3 && start[3] >= '1' && start[3] <= '8' && start.starts_with("BZh")) start[3] = '9';
-  for (const auto& [magic, packing] : kMagic) {
-    if (start.starts_with(magic)) return packing;
-    if (magic.starts_with(start)) return Packing::undecided;
+  for (const auto& [magic, compression] : kMagic) {
+    if (start.starts_with(magic)) return compression;
+    if (magic.starts_with(start)) return Compression::undecided;
   }
-  return beginning.size() >= kTarMagicEnd && beginning.substr(257, 5) == "ustar" ? Packing::tar : Packing::none;
+  return beginning.size() >= kTarMagicEnd && beginning.substr(257, 5) == "ustar" ? Compression::tar : Compression::none;
 }
 
 std::unique_ptr<ByteStream> open_gzip(std::unique_ptr<ByteStream> inner, ExpansionLimit limit) {
   return std::make_unique<GzipStream>(std::move(inner), limit);
 }
 
-std::unique_ptr<ByteStream> open_compressed(std::unique_ptr<ByteStream> inner, Packing packing, ExpansionLimit limit) {
-  return std::make_unique<CompressedStream>(std::move(inner), packing, limit);
+std::unique_ptr<ByteStream> open_compressed(std::unique_ptr<ByteStream> inner, Compression compression,
+                                            ExpansionLimit limit) {
+  return std::make_unique<CompressedStream>(std::move(inner), compression, limit);
 }
 
 std::unique_ptr<ByteStream> open_member(ArchiveReader& archive) { return std::make_unique<MemberStream>(archive); }
 
-ArchiveReader::ArchiveReader(std::unique_ptr<ByteStream> inner, Packing packing, ExpansionLimit limit)
+ArchiveReader::ArchiveReader(std::unique_ptr<ByteStream> inner, Compression compression, ExpansionLimit limit)
     : inner_(std::move(inner)),
-      packing_(packing),
+      compression_(compression),
       limit_(limit),
       handle_(archive_read_new()),
-      held_(kPackedBlock),
-      ahead_(kPackedBlock) {
+      held_(kCompressedBlock),
+      ahead_(kCompressedBlock) {
   if (handle_ == nullptr) throw std::bad_alloc();
   // One form each: libarchive's own guessing would wait for more bytes, and might start an external program.
-  if (packing == Packing::tar) {
+  if (compression == Compression::tar) {
     archive_read_support_format_tar(handle_);
     // Else a second archive appended to the first would be passed over in silence.
     archive_read_set_options(handle_, "tar:read_concatenated_archives");
     return;
   }
-  if (packing == Packing::zip) {
+  if (compression == Compression::zip) {
     archive_read_support_format_zip_streamable(handle_);
     return;
   }
-  if (packing == Packing::zstd) archive_read_support_filter_zstd(handle_);
-  if (packing == Packing::xz) archive_read_support_filter_xz(handle_);
-  if (packing == Packing::bzip2) archive_read_support_filter_bzip2(handle_);
+  if (compression == Compression::zstd) archive_read_support_filter_zstd(handle_);
+  if (compression == Compression::xz) archive_read_support_filter_xz(handle_);
+  if (compression == Compression::bzip2) archive_read_support_filter_bzip2(handle_);
   archive_read_support_format_raw(handle_);
   archive_read_support_format_empty(handle_);
 }
@@ -346,7 +349,7 @@ Status ArchiveReader::fail(int code) {
 
 // Once libarchive is content, the rest is read as well: a checksum below may only come then.
 Status ArchiveReader::finish(bool may_block) {
-  if (is_compression(packing_)) {
+  if (is_compression(compression_)) {
     const bool rest =
         pulled_ > static_cast<std::uint64_t>(std::max<std::int64_t>(archive_filter_bytes(handle_, -1), 0));
     if (rest || ahead_size_ > 0) throw_damaged("other data follows the compressed stream");
@@ -356,9 +359,9 @@ Status ArchiveReader::finish(bool may_block) {
     const Status status = fetch(may_block);
     if (status == Status::end) break;
     if (status != Status::data) return status;
-    if (is_compression(packing_)) throw_damaged("other data follows the compressed stream");
+    if (is_compression(compression_)) throw_damaged("other data follows the compressed stream");
   }
-  if (packing_ == Packing::tar && zeros_ < kTarBlock) {
+  if (compression_ == Compression::tar && zeros_ < kTarBlock) {
     throw_damaged("the tar archive ends without its end mark");
   }
   return Status::end;
@@ -384,7 +387,7 @@ Status ArchiveReader::next(Member& member, bool may_block) {
     const int code = archive_read_next_header(handle_, &entry);
     if (code == ARCHIVE_OK || code == ARCHIVE_WARN) {  // the warnings are about names in other character sets
       // What is too short or too damaged for its decoder would be passed on as it is.
-      if (is_compression(packing_) && archive_filter_code(handle_, 0) == ARCHIVE_FILTER_NONE) {
+      if (is_compression(compression_) && archive_filter_code(handle_, 0) == ARCHIVE_FILTER_NONE) {
         broken_ = true;
         throw_damaged("the compressed stream is broken at its very beginning");
       }
@@ -424,7 +427,7 @@ Status ArchiveReader::read(std::span<char> buffer, std::size_t& size, bool may_b
     if (length == 0) continue;
     if (offset != position_) throw InputFailure("archive", "cannot be unpacked: a sparse file");
     position_ += static_cast<std::int64_t>(length);
-    if (packing_ != Packing::tar) {  // a tar expands nothing
+    if (compression_ != Compression::tar) {  // a tar expands nothing
       try {
         limit_.add(length);
       } catch (const InputFailure&) {

@@ -1,5 +1,5 @@
-// Windows and packs; see the header for what each means.
-#include "reviewrate/pack.h"
+// Windows and batches; see the header for what each means.
+#include "reviewrate/batch.h"
 
 #include <algorithm>
 
@@ -27,7 +27,7 @@ std::vector<Window> cut(std::size_t tokens, const WindowOptions& options) {
   }
 }
 
-void Pack::add(std::span<const TokenId> review, const Window& window, const Tokenizer& tokenizer) {
+void Batch::add(std::span<const TokenId> review, const Window& window, const Tokenizer& tokenizer) {
   const std::size_t length = window.tokens();
   ids.push_back(tokenizer.begin_id());
   for (const TokenRange range : {window.first, window.second}) {

@@ -1,4 +1,4 @@
-// Cutting long reviews into windows, and laying windows end to end into packs without padding.
+// Cutting long reviews into windows, and joining windows into ragged batches: one after another, without padding.
 #pragma once
 
 #include <cstddef>
@@ -46,8 +46,8 @@ struct Window {
 /// The windows of a review of `tokens` tokens (without special ones); at least one, also for an empty review.
 std::vector<Window> cut(std::size_t tokens, const WindowOptions& options);
 
-/// Windows laid end to end: what the model's packed interface takes.
-struct Pack {
+/// A ragged batch: windows one after another, without padding.
+struct Batch {
   std::vector<std::int64_t> ids;        ///< token ids [T]
   std::vector<std::int64_t> positions;  ///< place of each token in its window, from 0 [T]
   std::vector<std::int64_t> lengths;    ///< tokens of each window [n]; they add up to T

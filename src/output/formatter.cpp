@@ -1,5 +1,5 @@
 // The four output formats; a record is one call, so that a writer can keep records whole.
-#include "reviewrate/output.h"
+#include "reviewrate/formatter.h"
 
 #include <algorithm>
 #include <array>

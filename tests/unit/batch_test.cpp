@@ -1,5 +1,5 @@
-// Windows at every boundary of the model's length, and packs.
-#include "reviewrate/pack.h"
+// Windows at every boundary of the model's length, and batches.
+#include "reviewrate/batch.h"
 
 #include "catch.h"
 #include "fakes.h"
@@ -39,15 +39,15 @@ TEST_CASE("cut: windows share the stride, cover every token and end where the te
   }
 }
 
-TEST_CASE("Pack: windows lie end to end with their own positions") {
+TEST_CASE("Batch: windows lie end to end with their own positions") {
   const ByteTokenizer tokenizer;
   const std::vector<TokenId> ids = {10, 11, 12, 13};
-  Pack pack;
-  CHECK(pack.empty());
-  pack.add(ids, {{0, 1}, {3, 4}}, tokenizer);
-  pack.add(ids, {{0, 0}, {}}, tokenizer);
-  CHECK(pack.ids == std::vector<std::int64_t>{1, 10, 13, 2, 1, 2});
-  CHECK(pack.positions == std::vector<std::int64_t>{0, 1, 2, 3, 0, 1});
-  CHECK(pack.lengths == std::vector<std::int64_t>{4, 2});
-  CHECK(pack.tokens() == 6);
+  Batch batch;
+  CHECK(batch.empty());
+  batch.add(ids, {{0, 1}, {3, 4}}, tokenizer);
+  batch.add(ids, {{0, 0}, {}}, tokenizer);
+  CHECK(batch.ids == std::vector<std::int64_t>{1, 10, 13, 2, 1, 2});
+  CHECK(batch.positions == std::vector<std::int64_t>{0, 1, 2, 3, 0, 1});
+  CHECK(batch.lengths == std::vector<std::int64_t>{4, 2});
+  CHECK(batch.tokens() == 6);
 }

@@ -24,16 +24,16 @@ struct Item {
   std::size_t windows = 0;  ///< in all batches together
 };
 
-/// A pack with the reviews whose last window it holds (and failed ones between them).
-struct Batch {
+/// A batch with the reviews whose last window it holds (and failed ones between them).
+struct Job {
   std::size_t first_record = 0;  ///< number of the first review that has a window here or ends here
   std::size_t end_record = 0;    ///< one past the last review that has a window here or ends here
-  Pack pack;
+  Batch batch;
   std::vector<Item> items;
   std::vector<float> logits;
 };
 
-/// A review that was read: its tokens, and the windows of them that no pack holds yet.
+/// A review that was read: its tokens, and the windows of them that are in no batch yet.
 struct Tokenized {
   Item item;
   std::vector<TokenId> ids;
@@ -41,34 +41,34 @@ struct Tokenized {
   std::size_t next_window = 0;
 };
 
-/// Reads, tokenizes, cuts and packs, one batch a call.
+/// Reads, tokenizes, cuts and fills batches, one a call.
 class Reader {
  public:
   Reader(Source& source, const Tokenizer& tokenizer, const PipelineOptions& options)
       : source_(source), tokenizer_(tokenizer), options_(options) {}
 
-  /// The next batch, or null at the end.
-  std::unique_ptr<Batch> next() {
-    // A pack for each worker is read ahead, to know when the end comes near. Then each pack takes one worker's share of
-    // what is left, so that the workers end together; a rest of one full pack would keep a single one busy.
-    const std::size_t wanted = options_.workers * options_.pack_tokens;
+  /// The next job, or null at the end.
+  std::unique_ptr<Job> next() {
+    // A batch for each worker is read ahead, to know when the end comes near. Then each batch takes one worker's share
+    // of what is left, so that the workers end together; a rest of one full batch would keep a single one busy.
+    const std::size_t wanted = options_.workers * options_.batch_tokens;
     while (ahead_tokens_ < wanted && ahead_.size() < wanted && take_review()) {
     }
     if (ahead_.empty()) return nullptr;
     const std::size_t share = (ahead_tokens_ + options_.workers - 1) / options_.workers;
-    const std::size_t tokens = std::clamp(share, options_.pack_tokens / kSmallestPart, options_.pack_tokens);
-    auto batch = std::make_unique<Batch>();
-    batch->first_record = record_;
+    const std::size_t tokens = std::clamp(share, options_.batch_tokens / kSmallestPart, options_.batch_tokens);
+    auto job = std::make_unique<Job>();
+    job->first_record = record_;
     // Bad records take no tokens: without a bound a file of nothing else would be held in memory whole.
-    while (!ahead_.empty() && batch->pack.tokens() < tokens && batch->items.size() < options_.pack_tokens) {
-      pack_first(*batch, tokens);
+    while (!ahead_.empty() && job->batch.tokens() < tokens && job->items.size() < options_.batch_tokens) {
+      fill_from_first(*job, tokens);
     }
-    batch->end_record = record_ + (!ahead_.empty() && ahead_.front().next_window > 0 ? 1 : 0);
-    return batch;
+    job->end_record = record_ + (!ahead_.empty() && ahead_.front().next_window > 0 ? 1 : 0);
+    return job;
   }
 
  private:
-  /// The shares do not become smaller than this part of a full pack, below which the model is slower.
+  /// The shares do not become smaller than this part of a full batch, below which the model is slower.
   static constexpr std::size_t kSmallestPart = 8;
 
   /// Reads a review and cuts it; false when there is none, for now or ever.
@@ -98,16 +98,16 @@ class Reader {
     return true;
   }
 
-  /// Moves windows of the first review into the pack, until it has `tokens`; and the review too after its last window.
-  void pack_first(Batch& batch, std::size_t tokens) {
+  /// Moves windows of the first review into the batch, until it has `tokens`; and the review too after its last window.
+  void fill_from_first(Job& job, std::size_t tokens) {
     Tokenized& first = ahead_.front();
     for (; first.next_window < first.windows.size(); ++first.next_window) {
-      if (batch.pack.tokens() >= tokens) return;
+      if (job.batch.tokens() >= tokens) return;
       const Window& window = first.windows[first.next_window];
-      batch.pack.add(first.ids, window, tokenizer_);
+      job.batch.add(first.ids, window, tokenizer_);
       ahead_tokens_ -= window.tokens();
     }
-    batch.items.push_back(std::move(first.item));
+    job.items.push_back(std::move(first.item));
     ahead_.pop_front();
     ++record_;
   }
@@ -115,9 +115,9 @@ class Reader {
   Source& source_;
   const Tokenizer& tokenizer_;
   const PipelineOptions& options_;
-  std::deque<Tokenized> ahead_;   ///< what was read and is not packed
+  std::deque<Tokenized> ahead_;   ///< what was read and is in no batch
   std::size_t ahead_tokens_ = 0;  ///< of its windows
-  std::size_t record_ = 0;        ///< records packed
+  std::size_t record_ = 0;        ///< records given to batches
   bool ended_ = false;
 };
 
@@ -127,10 +127,10 @@ class Writer {
   Writer(Sink& sink, std::size_t labels, const PipelineOptions& options)
       : sink_(sink), options_(options), sum_(labels, 0.0) {}
 
-  void write(Batch& batch) {
-    const std::span<const float> logits(batch.logits);
+  void write(Job& job) {
+    const std::span<const float> logits(job.logits);
     std::size_t row = 0;
-    const std::size_t rows = batch.pack.lengths.size();
+    const std::size_t rows = job.batch.lengths.size();
     const auto add_windows = [&](std::size_t wanted) {
       for (; seen_ < wanted && row < rows; ++seen_, ++row) {
         if (logits.empty()) continue;  // skipped; its windows still have to be counted
@@ -138,7 +138,7 @@ class Writer {
         for (std::size_t i = 0; i < p.size(); ++i) sum_[i] += p[i];
       }
     };
-    for (Item& item : batch.items) {
+    for (Item& item : job.items) {
       add_windows(item.windows);
       if (record_++ >= options_.skip) sink_.write(outcome(item));
       seen_ = 0;
@@ -172,18 +172,18 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
                   const PipelineOptions& options) {
   Reader reader(source, tokenizer, options);
   Writer writer(sink, model.labels(), options);
-  using BatchPtr = std::shared_ptr<Batch>;  // parallel_pipeline copies what passes between its filters
-  const auto read = [&](tbb::flow_control& control) -> BatchPtr {
-    BatchPtr batch = reader.next();
-    if (!batch) control.stop();
-    return batch;
+  using JobPtr = std::shared_ptr<Job>;  // parallel_pipeline copies what passes between its filters
+  const auto read = [&](tbb::flow_control& control) -> JobPtr {
+    JobPtr job = reader.next();
+    if (!job) control.stop();
+    return job;
   };
-  const auto forward = [&](BatchPtr batch) {
-    const bool wanted = batch->end_record > options.skip;
-    if (wanted && !batch->pack.empty()) batch->logits = model.forward(batch->pack);
-    return batch;
+  const auto forward = [&](JobPtr job) {
+    const bool wanted = job->end_record > options.skip;
+    if (wanted && !job->batch.empty()) job->logits = model.forward(job->batch);
+    return job;
   };
-  const auto write = [&](const BatchPtr& batch) { writer.write(*batch); };
+  const auto write = [&](const JobPtr& job) { writer.write(*job); };
 
   // Without this, TBB starts no more threads than there are cores.
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, options.workers);
@@ -191,9 +191,9 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
   tbb::task_arena arena(static_cast<int>(options.workers));
   arena.execute([&] {
     tbb::parallel_pipeline(2 * options.workers,
-                           tbb::make_filter<void, BatchPtr>(tbb::filter_mode::serial_in_order, read) &
-                               tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::parallel, forward) &
-                               tbb::make_filter<BatchPtr, void>(tbb::filter_mode::serial_in_order, write));
+                           tbb::make_filter<void, JobPtr>(tbb::filter_mode::serial_in_order, read) &
+                               tbb::make_filter<JobPtr, JobPtr>(tbb::filter_mode::parallel, forward) &
+                               tbb::make_filter<JobPtr, void>(tbb::filter_mode::serial_in_order, write));
   });
 }
 

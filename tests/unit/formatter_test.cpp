@@ -1,5 +1,5 @@
 // The four formats, with names and texts that need care.
-#include "reviewrate/output.h"
+#include "reviewrate/formatter.h"
 
 #include <nlohmann/json.hpp>
 

@@ -24,7 +24,7 @@ bool has_feature(unsigned subleaf, unsigned reg, unsigned bit) {
 
 }  // namespace
 
-// Each is src/vector_kernels.cpp, compiled for one width of vectors.
+// Each is src/model/vector_kernels.cpp, compiled for one width of vectors.
 namespace portable {
 extern const Kernels kernels;
 }

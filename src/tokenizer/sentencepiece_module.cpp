@@ -1,6 +1,6 @@
 // The module that alone links libsentencepiece. libsentencepiece 0.1.97 and libtorch both export FLAGS_minloglevel, as
 // objects of different size, and a program that links both hangs (https://github.com/google/sentencepiece/issues/944);
-// src/sentencepiece.cpp opens this module in a way that keeps them apart.
+// src/tokenizer/sentencepiece.cpp opens this module in a way that keeps them apart.
 #include "sentencepiece_module.h"
 
 #include <sentencepiece_processor.h>

@@ -1,5 +1,5 @@
 // Opening the SentencePiece module, and reading a model through it. The module is needed only by packages that ask for
-// it, and it must be kept apart from libtorch (src/sentencepiece_module.cpp says why).
+// it, and it must be kept apart from libtorch (src/tokenizer/sentencepiece_module.cpp says why).
 #include "reviewrate/sentencepiece.h"
 
 #include <dlfcn.h>

@@ -1,6 +1,4 @@
 // The way from the command line's texts and FILEs to reviews: which file comes next, what form it has, who reads it.
-#include "reviewrate/input.h"
-
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
@@ -17,6 +15,7 @@
 
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/error.h"
+#include "reviewrate/input.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/utf8.h"
 
@@ -27,8 +26,8 @@ constexpr std::size_t kBlock = 256 * 1024;
 
 // What a name says; its content has the last word.
 struct NameParts {
-  std::string extension;  // in lower case, with the dot, below that of a compression
-  bool packed = false;    // compressed or an archive
+  std::string extension;    // in lower case, with the dot, below that of a compression
+  bool compressed = false;  // compressed or an archive
   bool archive = false;
   bool tar = false;
 };
@@ -42,8 +41,8 @@ NameParts parts_of(const std::string& path) {
   }
   NameParts parts;
   for (const std::string_view suffix : kCompressed) {
-    if (!parts.packed && name.ends_with(suffix)) {
-      parts.packed = true;
+    if (!parts.compressed && name.ends_with(suffix)) {
+      parts.compressed = true;
       name.resize(name.size() - suffix.size());
     }
   }
@@ -51,7 +50,7 @@ NameParts parts_of(const std::string& path) {
   if (dot != std::string::npos) parts.extension = name.substr(dot);
   parts.tar = std::find(kTars.begin(), kTars.end(), parts.extension) != kTars.end();
   parts.archive = parts.tar || parts.extension == ".zip";
-  parts.packed = parts.packed || parts.archive;
+  parts.compressed = parts.compressed || parts.archive;
   return parts;
 }
 
@@ -228,7 +227,7 @@ class InputSource final : public Source {
 
   void set_content(std::unique_ptr<ByteStream> stream) {
     content_ = std::make_unique<PeekStream>(std::move(stream));
-    unpacked_ = false;
+    decompressed_ = false;
   }
 
   Step open_next_member(bool may_block) {
@@ -257,38 +256,39 @@ class InputSource final : public Source {
   // Looks at the first bytes: takes off a compression, opens an archive, or chooses the record format.
   Step open_content(bool may_block) {
     const NameParts name = parts_of(origin_.path);
-    Packing packing = packing_of(content_->seen());
-    const std::size_t far = name.tar && packing == Packing::none ? kTarMagicEnd : 0;
-    const std::size_t wanted = packing == Packing::undecided ? content_->seen().size() + 1 : far;
+    Compression compression = compression_of(content_->seen());
+    const std::size_t far = name.tar && compression == Compression::none ? kTarMagicEnd : 0;
+    const std::size_t wanted = compression == Compression::undecided ? content_->seen().size() + 1 : far;
     if (content_->seen().size() < wanted) {
       const ByteStream::Status status = content_->peek(wanted, may_block);
       if (status == ByteStream::Status::data) return Step::again;
       if (status == ByteStream::Status::idle) return Step::idle;
       if (status == ByteStream::Status::interrupted) return Step::end;
-      if (packing == Packing::undecided && name.packed && !unpacked_) {
+      if (compression == Compression::undecided && name.compressed && !decompressed_) {
         throw InputFailure("damaged", "has the name of a compressed file or archive, but ends before one begins");
       }
     }
-    if (name.tar && (packing == Packing::none || packing == Packing::undecided)) packing = Packing::tar;
-    switch (packing) {
-      case Packing::gzip:
-      case Packing::zstd:
-      case Packing::xz:
-      case Packing::bzip2: {
-        if (unpacked_) throw InputFailure("archive", "is compressed more than once, and not opened");
+    if (name.tar && (compression == Compression::none || compression == Compression::undecided))
+      compression = Compression::tar;
+    switch (compression) {
+      case Compression::gzip:
+      case Compression::zstd:
+      case Compression::xz:
+      case Compression::bzip2: {
+        if (decompressed_) throw InputFailure("archive", "is compressed more than once, and not opened");
         const ExpansionLimit limit(*stored_);
-        set_content(packing == Packing::gzip ? open_gzip(std::move(content_), limit)
-                                             : open_compressed(std::move(content_), packing, limit));
-        unpacked_ = true;
+        set_content(compression == Compression::gzip ? open_gzip(std::move(content_), limit)
+                                                     : open_compressed(std::move(content_), compression, limit));
+        decompressed_ = true;
         return Step::again;
       }
-      case Packing::tar:
-      case Packing::zip:
+      case Compression::tar:
+      case Compression::zip:
         if (archive_) throw InputFailure("archive", "is an archive inside an archive, and not opened");
-        archive_ = std::make_unique<ArchiveReader>(std::move(content_), packing, ExpansionLimit(*stored_));
+        archive_ = std::make_unique<ArchiveReader>(std::move(content_), compression, ExpansionLimit(*stored_));
         return Step::again;
-      case Packing::none:
-      case Packing::undecided:
+      case Compression::none:
+      case Compression::undecided:
         break;
     }
     return choose_format(name, may_block);
@@ -403,7 +403,7 @@ class InputSource final : public Source {
   std::unique_ptr<ArchiveReader> archive_;  // if that is what the file is
   std::unique_ptr<PeekStream> content_;     // of the file or member; refers to archive_
   bool inside_ = false;                     // it was found in a folder or archive
-  bool unpacked_ = false;                   // a compression was taken off
+  bool decompressed_ = false;               // a compression was taken off
   std::unique_ptr<RecordReader> records_;   // once its format is known
   std::string_view pending_;                // in buffer_, not yet taken by records_
   bool ended_ = false;                      // the content is read

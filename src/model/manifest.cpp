@@ -59,7 +59,7 @@ class Reader {
     m.model = file_at(model);
     const std::string interface = string_at(model, "interface");
     if (interface != "packed" && interface != "padded") fail("model.interface", "must be packed or padded");
-    m.interface = interface == "packed" ? ModelInterface::packed : ModelInterface::padded;
+    m.interface = interface == "packed" ? ModelInterface::native : ModelInterface::traced;
     m.torch_version = string_at(model, "torch");
     read_tokenizer(object_at(root, "tokenizer"), m);
     read_labels(root, m);

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +29,16 @@ struct InputOptions {
   bool quoting = true;                                     ///< tsv: quoted as csv is
   std::size_t max_review_bytes = std::size_t{1} << 20;
   std::vector<std::string> skip = {"/dev/stdout"};  ///< passed over in folders: files that are written meanwhile
+  /// Called once for each thing that a person should know as it comes up, such as a guess about a file's format: one
+  /// line without a newline. From the thread that reads.
+  std::function<void(const std::string&)> notify = [](const std::string&) {};
+};
+
+/// What can be said of the inputs only after they were read.
+struct InputFindings {
+  std::map<std::string, std::size_t> skipped;  ///< files that were passed over, by reason
+  std::vector<std::string> problems;           ///< a line each; the run counts as failed (a named field in no record)
+  std::vector<std::string> remarks;            ///< a line each; the run does not (a --where that matched nothing)
 };
 
 /// Waits for a file descriptor on behalf of the reader; the program's own also watches signals and stdout.
@@ -60,6 +72,9 @@ class Source {
 
   /// Bytes of all inputs, 0 where that is not known (a pipe is among them).
   virtual std::uint64_t bytes_total() const = 0;
+
+  /// Complete once next() has answered end.
+  virtual InputFindings findings() const { return {}; }
 };
 
 /// The reviews of `texts` (ids text:1, text:2, ...), then those of `files`; "-" is stdin. Files are opened one by one

@@ -123,6 +123,10 @@ class Evaluation {
   Measures measures_;
 };
 
+/// The value that a `share` (0..1) of `sorted` (ascending, not empty) is not above, linear between neighbours, as
+/// numpy.percentile gives it.
+double percentile(const std::vector<double>& sorted, double share);
+
 /// Exact two-sided McNemar test: the probability of a split at least as uneven as `only_old` to `only_new` if each were
 /// a fair coin (binomial test; McNemar 1947). The two count the reviews that only one of two models got right.
 double mcnemar_exact(std::size_t only_old, std::size_t only_new);

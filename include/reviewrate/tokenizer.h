@@ -1,6 +1,7 @@
 // What the pipeline needs of a tokenizer, whatever its kind.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ class Tokenizer {
 
   /// The token as the vocabulary writes it; `id` must be one that encode() or begin_id()/end_id() gave.
   virtual std::string_view token(TokenId id) const = 0;
+
+  /// How many ids there are: encode() and the two below give 0 to vocab_size() - 1.
+  virtual std::size_t vocab_size() const = 0;
 
   /// The special token that opens every window ([CLS], <s>).
   virtual TokenId begin_id() const = 0;

@@ -15,6 +15,8 @@ struct TorchModelOptions {
   ModelInterface interface = ModelInterface::native;
   Precision precision = Precision::fp32;  ///< other ones: native models only
   std::size_t labels = 0;                 ///< expected width of the logits; 0: whatever the module gives
+  std::size_t vocab_size = 1;             ///< ids from 0 to vocab_size - 1 have to be known to the model
+  std::size_t max_tokens = 1;             ///< so many tokens, special ones included, have to fit into a window
 };
 
 /// Loads a module and makes it ready. Throws Error(model).

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace reviewrate {
 
@@ -45,5 +46,8 @@ Folding fold(char32_t code_point);
 
 /// Whether a Unicode scalar value has the property White_Space.
 bool is_white_space(char32_t code_point);
+
+/// `text`, which must be valid UTF-8, without the White_Space at its end.
+std::string_view trim_end(std::string_view text);
 
 }  // namespace reviewrate

@@ -1,20 +1,32 @@
-// reviewrate bench: times the program itself, room by room, on the reviews of files.
+// reviewrate bench: times the program itself, stage by stage, on the reviews of files.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <iostream>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
-#include "commands.h"
+#include "command.h"
+#include "console.h"
 #include "exit_status.h"
-#include "inference.h"
-#include "package.h"
-#include "record_writer.h"
+#include "options.h"
 #include "reviewrate/error.h"
+#include "reviewrate/metrics.h"
+#include "reviewrate/output_stream.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
+
+struct BenchOptions {
+  ModelChoice model;
+  InputChoice input;
+  std::size_t workers = 0;
+  ScoringChoice scoring;
+  std::size_t rounds = 3;
+  std::string json;
+};
 
 using Clock = std::chrono::steady_clock;
 
@@ -72,6 +84,7 @@ class TimedTokenizer : public Tokenizer {
     tokenizer_.encode(text, ids);
   }
   std::string_view token(TokenId id) const override { return tokenizer_.token(id); }
+  std::size_t vocab_size() const override { return tokenizer_.vocab_size(); }
   TokenId begin_id() const override { return tokenizer_.begin_id(); }
   TokenId end_id() const override { return tokenizer_.end_id(); }
 
@@ -128,107 +141,125 @@ class TimedSink : public Sink {
   std::string buffer_;
 };
 
-/// The value that a share of all are not above (nearest rank); `values` not empty.
-double percentile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  const auto rank = static_cast<std::size_t>(share * static_cast<double>(values.size()));
-  return values[std::min(rank, values.size() - 1)];
-}
+/// What was measured.
+struct BenchReport {
+  std::string model;
+  Precision precision;
+  std::size_t workers = 0;
+  double load_seconds = 0;
+  std::size_t reviews = 0;
+  std::size_t failures = 0;
+  std::size_t tokens = 0;
+  std::vector<double> rounds;                                 ///< seconds of each
+  double seconds = 0;                                         ///< their median
+  std::vector<std::pair<std::string, double>> stages;         ///< median seconds, all workers together
+  std::vector<std::pair<std::string, double>> batch_seconds;  ///< percentiles of a batch's time in the model
+};
 
-template <typename Of>
-double median(const std::vector<Round>& rounds, const Of& of) {
+double median(const std::vector<Round>& rounds, double (*of)(const Round&)) {
   std::vector<double> values;
   for (const Round& round : rounds) values.push_back(of(round));
-  return percentile(std::move(values), 0.5);
+  std::sort(values.begin(), values.end());
+  return percentile(values, 0.5);
 }
 
-nlohmann::ordered_json measures(const std::vector<Round>& rounds) {
-  nlohmann::ordered_json out;
+void measure(const std::vector<Round>& rounds, BenchReport& report) {
   const Round& any = rounds.front();
-  const auto whole = [](const Round& r) { return r.whole; };
-  const double seconds = median(rounds, whole);
-  out["reviews"] = any.reviews;
-  out["failures"] = any.failures;
-  out["tokens"] = any.tokens;
-  out["seconds"] = {{"median", seconds}};
-  for (const Round& round : rounds) out["seconds"]["rounds"].push_back(round.whole);
-  out["reviews_per_second"] = static_cast<double>(any.reviews) / seconds;
-  out["tokens_per_second"] = static_cast<double>(any.tokens) / seconds;
-  out["breakdown"] = {{"read", median(rounds, [](const Round& r) { return r.read; })},
-                      {"tokenize", median(rounds, [](const Round& r) { return r.tokenize; })},
-                      {"model", median(rounds,
-                                       [](const Round& r) {
-                                         double sum = 0;
-                                         for (const double batch : r.batches) sum += batch;
-                                         return sum;
-                                       })},
-                      {"write", median(rounds, [](const Round& r) { return r.write; })}};
+  report.reviews = any.reviews;
+  report.failures = any.failures;
+  report.tokens = any.tokens;
+  for (const Round& round : rounds) report.rounds.push_back(round.whole);
+  report.seconds = median(rounds, [](const Round& r) { return r.whole; });
+  report.stages = {
+      {"read", median(rounds, [](const Round& r) { return r.read; })},
+      {"tokenize", median(rounds, [](const Round& r) { return r.tokenize; })},
+      {"model",
+       median(rounds, [](const Round& r) { return std::accumulate(r.batches.begin(), r.batches.end(), 0.0); })},
+      {"write", median(rounds, [](const Round& r) { return r.write; })}};
   std::vector<double> batches;
   for (const Round& round : rounds) batches.insert(batches.end(), round.batches.begin(), round.batches.end());
-  if (!batches.empty()) {
-    out["batch_seconds"] = {{"p50", percentile(batches, 0.5)},
-                            {"p90", percentile(batches, 0.9)},
-                            {"p99", percentile(batches, 0.99)},
-                            {"max", percentile(batches, 1)}};
-  }
-  return out;
+  if (batches.empty()) return;
+  std::sort(batches.begin(), batches.end());
+  report.batch_seconds = {{"p50", percentile(batches, 0.5)},
+                          {"p90", percentile(batches, 0.9)},
+                          {"p99", percentile(batches, 0.99)},
+                          {"max", batches.back()}};
 }
 
-template <typename... Values>
-std::string line(const char* format, Values... values) {
-  char buffer[200];
-  std::snprintf(buffer, sizeof buffer, format, values...);
-  return buffer;
+std::string report_json(const BenchReport& r) {
+  const auto object = [](const std::vector<std::pair<std::string, double>>& values) {
+    nlohmann::ordered_json out = nlohmann::ordered_json::object();
+    for (const auto& [name, value] : values) out[name] = value;
+    return out;
+  };
+  nlohmann::ordered_json out = {{"model", r.model},
+                                {"precision", precision_name(r.precision)},
+                                {"workers", r.workers},
+                                {"load_seconds", r.load_seconds},
+                                {"reviews", r.reviews},
+                                {"failures", r.failures},
+                                {"tokens", r.tokens},
+                                {"seconds", {{"median", r.seconds}, {"rounds", r.rounds}}},
+                                {"reviews_per_second", static_cast<double>(r.reviews) / r.seconds},
+                                {"tokens_per_second", static_cast<double>(r.tokens) / r.seconds},
+                                {"breakdown", object(r.stages)}};
+  if (!r.batch_seconds.empty()) out["batch_seconds"] = object(r.batch_seconds);
+  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
 }
 
-std::string table(const nlohmann::ordered_json& m) {
-  std::string out = line("%-10s %10.1f\n", "reviews/s", m["reviews_per_second"].get<double>());
-  out += line("%-10s %10.0f\n", "tokens/s", m["tokens_per_second"].get<double>());
-  out += line("%-10s %10.3f s, median of", "whole", m["seconds"]["median"].get<double>());
-  for (const auto& seconds : m["seconds"]["rounds"]) out += line(" %.3f", seconds.get<double>());
-  out += line("\n%-10s %10.3f s, model and tokenizer, once\n\n", "load", m["load_seconds"].get<double>());
+std::string report_text(const BenchReport& r) {
+  const auto row = [](const std::string& name, double value, int digits) {
+    const std::string number = fixed(value, digits);
+    return name + std::string(10 - std::min<std::size_t>(10, name.size()), ' ') +
+           std::string(11 - std::min<std::size_t>(10, number.size()), ' ') + number;
+  };
+  std::string out = r.model + ", " + precision_name(r.precision) + ", " + std::to_string(r.workers) +
+                    " workers: " + std::to_string(r.reviews) + " reviews (" + std::to_string(r.failures) +
+                    " failed), " + std::to_string(r.tokens) + " tokens, " + std::to_string(r.rounds.size()) +
+                    " rounds after one to warm up\n\n";
+  out += row("reviews/s", static_cast<double>(r.reviews) / r.seconds, 1) + '\n';
+  out += row("tokens/s", static_cast<double>(r.tokens) / r.seconds, 0) + '\n';
+  out += row("whole", r.seconds, 3) + " s, median of";
+  for (const double seconds : r.rounds) out += ' ' + fixed(seconds, 3);
+  out += '\n' + row("load", r.load_seconds, 3) + " s, model and tokenizer, once\n\n";
   out += "where the time goes, all workers together\n";
   double sum = 0;
-  for (const auto& seconds : m["breakdown"]) sum += seconds.get<double>();
-  for (const auto& [room, seconds] : m["breakdown"].items()) {
-    out += line("%-10s %10.3f s %6.1f %%\n", room.c_str(), seconds.get<double>(), 100 * seconds.get<double>() / sum);
+  for (const auto& [name, seconds] : r.stages) sum += seconds;
+  for (const auto& [name, seconds] : r.stages) {
+    out += row(name, seconds, 3) + " s" + row("", 100 * seconds / sum, 1).substr(14) + " %\n";
   }
-  if (m.contains("batch_seconds")) {
-    out += "\na batch in the model, ms\n";
-    for (const auto& [name, seconds] : m["batch_seconds"].items()) {
-      out += line("%-10s %10.1f\n", name.c_str(), 1000 * seconds.get<double>());
-    }
-  }
+  if (!r.batch_seconds.empty()) out += "\na batch in the model, ms\n";
+  for (const auto& [name, seconds] : r.batch_seconds) out += row(name, 1000 * seconds, 1) + '\n';
   return out;
 }
 
-}  // namespace
-
-int bench(const Arguments& a, const Interruption& interruption) {
-  const std::vector<std::string> files = input_files(a);
+int bench(BenchOptions a, const Interruption& interruption) {
+  const std::vector<std::string> files = input_files(a.input.files, "");
   if (std::find(files.begin(), files.end(), "-") != files.end()) {
     throw Error(ErrorKind::usage, "bench: stdin cannot be read a second time: name a FILE");
   }
   const auto begin = Clock::now();
-  Manifest manifest = find_manifest(a);
-  const Precision precision = choose_precision(a, manifest);
-  const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest, precision);
-  const double load_seconds = seconds_since(begin);
-  const PipelineOptions options = pipeline_options(a, manifest, interruption);
+  const Package package = open_package_for(a.model, a.workers);
+  BenchReport report;
+  report.load_seconds = seconds_since(begin);
+  report.model = package.manifest.name;
+  report.precision = package.precision;
+  report.workers = a.workers;
+  const PipelineOptions options = pipeline_options(a.workers, a.scoring, package.manifest, interruption);
   OutputOptions output;
   output.format = OutputFormat::jsonl;
-  output.labels = manifest.labels;
+  output.labels = package.manifest.labels;
   const auto formatter = make_formatter(output);
 
   std::vector<Round> rounds;
   for (std::size_t i = 0; i < a.rounds + 1; ++i) {  // one to warm up
     Round round;
     InputWaiter waiter(/*watch_stdout=*/false);
-    const auto source = open_source({}, files, a.input, waiter);
+    a.input.options.notify = i == 0 ? print_notice : [](const std::string&) {};
+    const auto source = open_source({}, files, a.input.options, waiter);
     TimedSource timed_source(*source, round);
-    const TimedTokenizer timed_tokenizer(*tokenizer, round);
-    const TimedModel timed_model(*model, round);
+    const TimedTokenizer timed_tokenizer(*package.tokenizer, round);
+    const TimedModel timed_model(*package.model, round);
     TimedSink sink(*formatter, round);
     const auto start = Clock::now();
     run_pipeline(timed_source, timed_tokenizer, timed_model, sink, options);
@@ -237,23 +268,34 @@ int bench(const Arguments& a, const Interruption& interruption) {
     if (round.reviews == 0) throw Error(ErrorKind::usage, "bench: there are no reviews in what was named");
     if (i > 0) rounds.push_back(std::move(round));
   }
-  nlohmann::ordered_json out = {{"model", manifest.name},
-                                {"precision", precision_name(precision)},
-                                {"workers", options.workers},
-                                {"load_seconds", load_seconds}};
-  out.update(measures(rounds));
+  measure(rounds, report);
   if (!a.json.empty()) {
     OutputStream file(a.json);
-    file.write(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
+    file.write(report_json(report));
     file.close();
   }
-  const auto count = [&](const char* name) { return std::to_string(out[name].get<std::size_t>()); };
   OutputStream stream("");
-  stream.write(manifest.name + ", " + std::string(precision_name(precision)) + ", " + count("workers") +
-               " workers: " + count("reviews") + " reviews (" + count("failures") + " failed), " + count("tokens") +
-               " tokens, " + std::to_string(a.rounds) + " rounds after one to warm up\n\n" + table(out));
+  stream.write(report_text(report));
   stream.close();
-  return rounds.front().failures > 0 ? kRecordsFailed : kOk;
+  return report.failures > 0 ? kRecordsFailed : kOk;
+}
+
+}  // namespace
+
+Run add_bench(CLI::App& app) {
+  const auto a = std::make_shared<BenchOptions>();
+  add_model_options(app, a->model);
+  add_input_options(app, a->input);
+  add_workers_option(app, a->workers);
+  add_precision_option(app, a->model);
+  add_scoring_options(app, a->scoring);
+  app.add_option("--rounds", a->rounds, "Measured runs over the input, after one to warm up")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1000}).description(""))
+      ->type_name("N");
+  app.add_option("--json", a->json, "Write all measures to FILE")->type_name("FILE");
+  add_footer(app, "Example: reviewrate bench reviews.jsonl --precision int8");
+  return [a](const Interruption& interruption) { return bench(*a, interruption); };
 }
 
 }  // namespace reviewrate::cli

@@ -2,22 +2,73 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "commands.h"
+#include "command.h"
+#include "console.h"
 #include "exit_status.h"
-#include "inference.h"
 #include "journal.h"
-#include "package.h"
+#include "options.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
+#include "reviewrate/torch_model.h"
 #include "summary.h"
 
 namespace reviewrate::cli {
 namespace {
+
+using nlohmann::json;
+
+/// What can be typed after `reviewrate [classify]`.
+struct ClassifyOptions {
+  ModelChoice model;
+  std::vector<std::string> texts;
+  InputChoice input;
+  std::size_t workers = 0;
+  ScoringChoice scoring;
+  std::optional<OutputFormat> format;
+  std::string output;
+  bool resume = false;
+  std::string summary;
+  bool fail_fast = false;
+  bool quiet = false;
+};
+
+/// Everything that settles the output's bytes but the inputs: --resume has to meet it again.
+json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat format) {
+  const Manifest& m = package.manifest;
+  const InputOptions& input = a.input.options;
+  return {{"program", REVIEWRATE_VERSION},
+          {"libtorch", torch_version()},
+          {"CPU's instructions", instruction_set()},
+          {"manifest", m.path.empty() ? "" : sha256_file(m.path)},
+          {"model", model_sha256(m)},
+          {"vocabulary", m.vocab.sha256.empty() ? sha256_file(m.vocab.path) : m.vocab.sha256},
+          {"labels", m.labels},
+          {"output format", format_name(format)},
+          {"texts", a.texts},
+          {"--input-format", format_name(input.format)},
+          {"--text-field", input.text_field},
+          {"--id-field", input.id_field},
+          {"--pass", input.pass},
+          {"--include", input.include},
+          {"--where", input.where},
+          {"--no-header", !input.header},
+          {"--no-quoting", !input.quoting},
+          {"--max-review-bytes", input.max_review_bytes},
+          {"--precision", precision_name(package.precision)},
+          {"--long-text", long_text_name(a.scoring.long_text.value_or(m.long_text))},
+          {"--stride", a.scoring.stride},
+          {"--threshold", a.scoring.threshold},
+          {"--rating", a.scoring.fitted_rating},
+          {"--fail-fast", a.fail_fast}};
+}
 
 bool is_regular(const std::string& path) {
   struct stat status = {};
@@ -25,7 +76,7 @@ bool is_regular(const std::string& path) {
 }
 
 /// Refuses to empty, or to append to, a file that is about to be read.
-void check_output_is_no_input(const Arguments& a, const std::vector<std::string>& files) {
+void check_output_is_no_input(const ClassifyOptions& a, const std::vector<std::string>& files) {
   struct stat output = {};
   const int result = a.output.empty() ? ::fstat(STDOUT_FILENO, &output) : ::stat(a.output.c_str(), &output);
   if (result != 0 || !S_ISREG(output.st_mode)) return;
@@ -39,7 +90,7 @@ void check_output_is_no_input(const Arguments& a, const std::vector<std::string>
 }
 
 /// What a run can be resumed from is a file, and what it reads must be there a second time.
-void check_resumable(const Arguments& a, const std::vector<std::string>& files) {
+void check_resumable(const ClassifyOptions& a, const std::vector<std::string>& files) {
   if (!a.resume) return;
   if (a.output.empty() || !is_regular(a.output)) throw Error(ErrorKind::usage, "--resume: needs --output FILE");
   if (a.format == OutputFormat::text)
@@ -49,29 +100,26 @@ void check_resumable(const Arguments& a, const std::vector<std::string>& files) 
   }
 }
 
-}  // namespace
-
-int classify(const Arguments& arguments, const Interruption& interruption) {
-  Arguments a = arguments;
+int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.output == "-") a.output.clear();
-  const std::vector<std::string> files = input_files(a);
+  std::vector<std::string> files = a.input.files;
+  if (a.texts.empty()) files = input_files(files, ", pipe reviews in, or give one with --text");
   check_output_is_no_input(a, files);
   if (a.summary == "-" && a.output.empty()) {
     throw Error(ErrorKind::usage, "--summary -: the records are on stdout: send them to an --output FILE");
   }
   check_resumable(a, files);
-  Manifest manifest = find_manifest(a);
-  const Precision precision = choose_precision(a, manifest);
-  a.precision = precision_name(precision);  // what --resume has to meet again
-  const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest, precision);
-  PipelineOptions options = pipeline_options(a, manifest, interruption);
+  const Package package = open_package_for(a.model, a.workers);
+  const Manifest& manifest = package.manifest;
+  PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
+  options.fail_fast = a.fail_fast;
 
+  InputOptions& input = a.input.options;
   OutputOptions output;
   const bool terminal = a.output.empty() && ::isatty(STDOUT_FILENO) != 0;
   output.format = a.format.value_or(terminal ? OutputFormat::text : OutputFormat::jsonl);
   output.labels = manifest.labels;
-  output.pass = a.input.pass;
+  output.pass = input.pass;
   output.text_width = terminal_width(STDOUT_FILENO);
   const bool columns = output.format == OutputFormat::csv || output.format == OutputFormat::tsv;
   if (columns && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
@@ -80,11 +128,14 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   const auto formatter = make_formatter(output);
 
   const bool resumable = !a.output.empty() && is_regular(a.output);
-  if (resumable) a.input.skip = {a.output, Journal::path(a.output)};
+  if (resumable) input.skip = {a.output, Journal::path(a.output)};
   InputWaiter waiter(a.output.empty());
-  const auto source = open_source(a.texts, files, a.input, waiter);
+  input.notify = print_notice;
+  const auto source = open_source(a.texts, files, input, waiter);
   std::optional<Journal> journal;
-  if (resumable) journal.emplace(a.output, output.format, a, manifest, files);
+  if (resumable) {
+    journal.emplace(a.output, output.format, describe_run(a, package, output.format), files, input.skip);
+  }
   WrittenRecords written;
   if (a.resume) {
     const auto before = journal->resume();
@@ -107,7 +158,7 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   ProgressBar bar(*source, !a.quiet && !terminal);
   RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar);
   const auto begin = std::chrono::steady_clock::now();
-  run_pipeline(*source, *tokenizer, *model, writer, options);
+  run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
   writer.flush();  // of an empty input, the header
   stream.close();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -120,13 +171,42 @@ int classify(const Arguments& arguments, const Interruption& interruption) {
   if (!a.quiet && (summary.records != 1 || summary.failures > 0)) {
     std::cerr << "reviewrate: " << summary.line(seconds) << '\n';
   }
+  const InputFindings findings = source->findings();
+  print_findings(findings);
   if (!a.summary.empty()) {
     OutputStream file(a.summary == "-" ? "" : a.summary);
     file.write(summary.json(seconds, interrupted));
     file.close();
   }
   if (interrupted) return kInterrupted + interruption.signal();
-  return summary.failures > 0 ? kRecordsFailed : kOk;
+  return summary.failures > 0 || !findings.problems.empty() ? kRecordsFailed : kOk;
+}
+
+}  // namespace
+
+Run add_classify(CLI::App& app) {
+  const auto a = std::make_shared<ClassifyOptions>();
+  add_model_options(app, a->model);
+  app.add_option("-t,--text", a->texts, "Classify TEXT; may repeat")->type_name("TEXT")->allow_extra_args(false);
+  add_input_options(app, a->input);
+  add_workers_option(app, a->workers);
+  add_precision_option(app, a->model);
+  add_scoring_options(app, a->scoring);
+  app.add_option("--pass", a->input.options.pass,
+                 "Carry these fields or columns through; * for all others (jsonl, text)")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  add_format_option(app, a->format);
+  app.add_option("-o,--output", a->output, "Write records to FILE instead of stdout")->type_name("FILE");
+  app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
+  app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")->type_name("FILE");
+  app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");
+  app.add_flag("-q,--quiet", a->quiet, "No progress and no closing line on stderr");
+  add_footer(app,
+             "Example: reviewrate -t \"It is very nice film\"\n"
+             "Example: reviewrate reviews.csv --text-field review -f csv -o rated.csv");
+  return [a](const Interruption& interruption) { return classify(*a, interruption); };
 }
 
 }  // namespace reviewrate::cli

@@ -1,23 +1,30 @@
 // reviewrate diff: compares two files of predictions by id.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <deque>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <unordered_map>
 
-#include "commands.h"
+#include "command.h"
+#include "console.h"
 #include "exit_status.h"
-#include "record_writer.h"
+#include "options.h"
 #include "reviewrate/error.h"
 #include "reviewrate/input.h"
+#include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
 
 namespace reviewrate::cli {
 namespace {
+
+struct DiffOptions {
+  std::vector<std::string> files;
+  double tolerance = 1e-6;
+};
 
 constexpr std::size_t kShown = 20;
 constexpr std::size_t kMaxLine = std::size_t{64} << 20;  // a record may carry its review along
@@ -62,8 +69,7 @@ class Predictions {
         }
       } catch (const nlohmann::json::exception&) {
       }
-      if (++broken_ <= kShown)
-        std::cerr << "reviewrate: diff: " << failure_message(review.id.text, "is no prediction record") << '\n';
+      if (++broken_ <= kShown) print_notice("diff: " + failure_message(review.id.text, "is no prediction record"));
     }
     return false;
   }
@@ -167,9 +173,7 @@ class Pairing {
   std::vector<Change> changed_;
 };
 
-}  // namespace
-
-int diff(const Arguments& a, const Interruption& interruption) {
+int diff(const DiffOptions& a, const Interruption& interruption) {
   if (a.files.at(0) == "-" && a.files.at(1) == "-") {
     throw Error(ErrorKind::usage, "diff: stdin cannot be both the old and the new predictions: name a FILE");
   }
@@ -191,9 +195,27 @@ int diff(const Arguments& a, const Interruption& interruption) {
   stream.write(text);
   stream.close();
   const std::size_t broken = before.broken() + after.broken();
-  if (broken > 0) std::cerr << "reviewrate: diff: " << broken << " lines could not be compared\n";
+  if (broken > 0) print_notice("diff: " + std::to_string(broken) + " lines could not be compared");
   if (!same) return kGateFailed;
   return broken > 0 ? kRecordsFailed : kOk;
+}
+
+}  // namespace
+
+Run add_diff(CLI::App& app) {
+  const auto a = std::make_shared<DiffOptions>();
+  app.add_option("FILE", a->files, "The old and the new predictions, compressed or not; - is stdin")
+      ->type_name("OLD NEW")
+      ->expected(2)
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+      ->required();
+  app.add_option("--tolerance", a->tolerance,
+                 "Exit 4 above this change of probability, as for flipped labels, missing and added ids")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("P");
+  add_footer(app, "Example: reviewrate diff yesterday.jsonl today.jsonl --tolerance 1e-4");
+  return [a](const Interruption& interruption) { return diff(*a, interruption); };
 }
 
 }  // namespace reviewrate::cli

@@ -1,11 +1,10 @@
 // An evaluation as one HTML page: tables, and charts as inline SVG. Nothing is loaded from elsewhere.
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <utility>
 
 #include "eval_report.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -25,17 +24,11 @@ constexpr std::string_view kStyle =
     "code{font-size:.85em;overflow-wrap:anywhere}td code{display:inline-block;min-width:9em}"
     "td.text{overflow-wrap:anywhere}";
 
-std::string rounded(double value, int digits) {
-  std::array<char, 64> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
-  return {text.data(), end};
-}
-
 std::string tag(const std::string& name, const std::string& content, const std::string& attributes = "") {
   return "<" + name + (attributes.empty() ? "" : " " + attributes) + ">" + content + "</" + name + ">";
 }
 
-std::string attribute(const std::string& name, double value) { return " " + name + "=\"" + rounded(value, 2) + "\""; }
+std::string attribute(const std::string& name, double value) { return " " + name + "=\"" + fixed(value, 2) + "\""; }
 
 /// A chart with its frame; data go from `low` to `high` on each axis.
 class Chart {
@@ -44,7 +37,7 @@ class Chart {
       : low_(low), high_(high), name_(title) {
     words(kLeft, 18, title, "class=\"title\"");
     words((kLeft + kRight) / 2, kBottom + 36, x_name, "text-anchor=\"middle\"");
-    body_ += "<g transform=\"translate(14," + rounded((kTop + kBottom) / 2, 0) + ") rotate(-90)\">" +
+    body_ += "<g transform=\"translate(14," + fixed((kTop + kBottom) / 2, 0) + ") rotate(-90)\">" +
              tag("text", escaped(y_name), "text-anchor=\"middle\"") + "</g>";
   }
 
@@ -52,11 +45,11 @@ class Chart {
   void ticks(double x_step, double y_step) {
     for (double x = low_.first; x < high_.first + x_step / 2; x += x_step) {
       segment({x, low_.second}, {x, high_.second}, "grid");
-      words(at(x, 0).first, kBottom + 16, rounded(x, 1), "text-anchor=\"middle\"");
+      words(at(x, 0).first, kBottom + 16, fixed(x, 1), "text-anchor=\"middle\"");
     }
     for (double y = low_.second; y < high_.second + y_step / 2; y += y_step) {
       segment({low_.first, y}, {high_.first, y}, "grid");
-      words(kLeft - 6, at(0, y).second + 4, rounded(y, 1), "text-anchor=\"end\"");
+      words(kLeft - 6, at(0, y).second + 4, fixed(y, 1), "text-anchor=\"end\"");
     }
   }
 
@@ -66,7 +59,7 @@ class Chart {
     std::string list;
     for (const Point& p : points) {
       const Point place = at(p.first, p.second);
-      list += rounded(place.first, 1) + "," + rounded(place.second, 1) + " ";
+      list += fixed(place.first, 1) + "," + fixed(place.second, 1) + " ";
     }
     body_ += "<polyline class=\"" + style + "\" points=\"" + list + "\"/>";
   }
@@ -183,9 +176,9 @@ std::string confusion(const EvalReport& r) {
   const Evaluation& e = r.parts.front().evaluation;
   const Confusion c = e.confusion();
   const std::size_t negatives = e.size() - e.positives();
-  Chart chart("Confusion matrix, threshold " + rounded(r.threshold, 3), "called", "label", {0, 0}, {2, 2});
+  Chart chart("Confusion matrix, threshold " + fixed(r.threshold, 3), "called", "label", {0, 0}, {2, 2});
   const auto cell = [&](Point corner, std::size_t count, std::size_t row) {
-    const std::string percent = rounded(100 * share(count, row), 1) + " %";
+    const std::string percent = fixed(100 * share(count, row), 1) + " %";
     chart.cell(corner, share(count, row), {std::to_string(count), percent}, percent + " of the label's reviews");
   };
   cell({0, 2}, c.true_negative, negatives);
@@ -212,12 +205,12 @@ std::string ratings(const Evaluation& e) {
   for (const auto& [stars, counts] : by_stars) {
     std::size_t all = 0;
     for (const std::size_t count : counts) all += count;
-    const std::string name = stars == std::floor(stars) ? rounded(stars, 0) : rounded(stars, 1);
+    const std::string name = stars == std::floor(stars) ? fixed(stars, 0) : fixed(stars, 1);
     if (column++ % every == 0) chart.x_label(x + 0.5, name);
     for (int rating = 1; rating <= 10; ++rating) {
       const std::size_t count = counts[static_cast<std::size_t>(rating)];
       if (count > 0) {
-        const std::string percent = rounded(100 * share(count, all), 0);
+        const std::string percent = fixed(100 * share(count, all), 0);
         const bool room = by_stars.size() <= 11;
         chart.cell({x, rating + 0.5}, share(count, all), {room ? percent : ""},
                    std::to_string(count) + " of " + std::to_string(all) + " reviews of " + name + " stars are rated " +
@@ -275,7 +268,7 @@ std::string mistake_table(const EvalReport& r) {
                                    tag("th", "beginning of the text", "class=\"text\""));
   for (const Mistake& m : r.mistakes) {
     rows += tag("tr", tag("td", tag("code", escaped(m.id))) + tag("td", escaped(r.labels[m.positive ? 1 : 0])) +
-                          tag("td", m.stars ? rounded(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
+                          tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
                           tag("td", decimals(m.p)) + tag("td", std::to_string(m.tokens)) +
                           tag("td", escaped(m.text), "class=\"text\" dir=\"auto\"")) +
             "\n";

@@ -1,9 +1,10 @@
 // An evaluation as a table for the terminal, as JSON and as JUnit's XML.
 #include "eval_report.h"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <string_view>
+
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -72,12 +73,7 @@ std::string padded(std::string text, std::size_t width, bool left = false) {
 
 }  // namespace
 
-std::string decimals(std::optional<double> value) {
-  if (!value) return "-";
-  std::array<char, 400> digits{};  // enough for any double
-  const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), *value, std::chars_format::fixed, 4);
-  return {digits.data(), result.ptr};
-}
+std::string decimals(std::optional<double> value) { return value ? fixed(*value, 4) : "-"; }
 
 std::string escaped(const std::string& text) {
   std::string out;

@@ -47,7 +47,7 @@ struct Change {
 };
 
 /// The comparison with a baseline.
-struct Comparison {
+struct BaselineComparison {
   std::vector<Change> changes;
   std::string verdict;            ///< whether it is more than chance, in words
   std::optional<double> mcnemar;  ///< p of the exact test; empty where the inputs differ
@@ -73,7 +73,7 @@ struct EvalReport {
   std::vector<Mistake> mistakes;  ///< by falling confidence
   std::vector<Part> parts;        ///< the first one is all of them
   std::vector<Gate> gates;
-  std::optional<Comparison> comparison;
+  std::optional<BaselineComparison> comparison;
 };
 
 /// A number for people: four decimals, "-" for none.

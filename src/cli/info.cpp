@@ -1,24 +1,26 @@
 // reviewrate info: the model package and the program, as JSON.
+#include <CLI/CLI.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "commands.h"
+#include "command.h"
 #include "exit_status.h"
-#include "package.h"
-#include "record_writer.h"
+#include "options.h"
+#include "reviewrate/output_stream.h"
 #include "reviewrate/torch_model.h"
 
 namespace reviewrate::cli {
+namespace {
 
-int info(const Arguments& a) {
-  Manifest manifest = find_manifest(a);
-  const Precision precision = choose_precision(a, manifest);
-  const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest, precision);
+int info(const ModelChoice& choice) {
+  std::size_t workers = 0;
+  const Package package = open_package_for(choice, workers);
+  const Manifest& manifest = package.manifest;
   nlohmann::ordered_json out;
   out["name"] = manifest.name;
   out["license"] = manifest.license;
   out["model"] = {{"file", manifest.model.path},
-                  {"sha256", sha256_file(manifest.model.path)},
+                  {"sha256", model_sha256(manifest)},
                   {"interface", manifest.interface == ModelInterface::native ? "native" : "traced"},
                   {"torch", manifest.torch_version}};
   out["tokenizer"] = {{"kind", manifest.tokenizer}, {"vocab", manifest.vocab.path}};
@@ -29,15 +31,25 @@ int info(const Arguments& a) {
   out["long_text"] = long_text_name(manifest.long_text);
   out["rating"] = manifest.rating_thresholds ? "linear, fitted" : "linear";
   out["precisions"] = manifest.precisions;
-  out["precision"] = precision_name(precision);
+  out["precision"] = precision_name(package.precision);
   out["program"] = {{"version", REVIEWRATE_VERSION},
                     {"libtorch", torch_version()},
                     {"instructions", instruction_set()},
-                    {"workers", available_cpus()}};
+                    {"workers", workers}};
   OutputStream stream("");
   stream.write(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
   stream.close();
   return kOk;
+}
+
+}  // namespace
+
+Run add_info(CLI::App& app) {
+  const auto choice = std::make_shared<ModelChoice>();
+  add_model_options(app, *choice);
+  add_precision_option(app, *choice);
+  add_footer(app, "Example: reviewrate info -m models/imdb-small");
+  return [choice](const Interruption&) { return info(*choice); };
 }
 
 }  // namespace reviewrate::cli

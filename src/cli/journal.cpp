@@ -14,9 +14,8 @@
 #include <sstream>
 #include <utility>
 
-#include "record_writer.h"
 #include "reviewrate/error.h"
-#include "reviewrate/torch_model.h"
+#include "reviewrate/output_stream.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -48,36 +47,6 @@ json input_size(const std::string& path, const std::vector<std::string>& skip) {
     bytes += static_cast<std::uintmax_t>(info.st_size);
   }
   return {{"files", files}, {"bytes", bytes}};
-}
-
-json describe_run(OutputFormat format, const Arguments& a, const Manifest& m, const std::vector<std::string>& files) {
-  json inputs = json::array();
-  for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file, a.input.skip)}});
-  return {{"program", REVIEWRATE_VERSION},
-          {"libtorch", torch_version()},
-          {"CPU's instructions", instruction_set()},
-          {"manifest", m.path.empty() ? "" : sha256_file(m.path)},
-          {"model", m.model.sha256.empty() ? sha256_file(m.model.path) : m.model.sha256},
-          {"vocabulary", m.vocab.sha256.empty() ? sha256_file(m.vocab.path) : m.vocab.sha256},
-          {"labels", m.labels},
-          {"output format", format_name(format)},
-          {"texts", a.texts},
-          {"inputs", inputs},
-          {"--input-format", format_name(a.input.format)},
-          {"--text-field", a.input.text_field},
-          {"--id-field", a.input.id_field},
-          {"--pass", a.input.pass},
-          {"--include", a.input.include},
-          {"--where", a.input.where},
-          {"--no-header", !a.input.header},
-          {"--no-quoting", !a.input.quoting},
-          {"--max-review-bytes", a.input.max_review_bytes},
-          {"--precision", a.precision},
-          {"--long-text", long_text_name(a.long_text.value_or(m.long_text))},
-          {"--stride", a.stride},
-          {"--threshold", a.threshold},
-          {"--rating", a.fitted_rating},
-          {"--fail-fast", a.fail_fast}};
 }
 
 }  // namespace
@@ -132,12 +101,13 @@ WrittenRecords count_written(const std::string& path, OutputFormat format) {
   return written;
 }
 
-Journal::Journal(const std::string& output, OutputFormat format, const Arguments& arguments, const Manifest& manifest,
-                 const std::vector<std::string>& files)
-    : output_(output),
-      path_(path(output)),
-      format_(format),
-      run_(describe_run(format, arguments, manifest, files).dump(-1, ' ', false, json::error_handler_t::replace)) {}
+Journal::Journal(const std::string& output, OutputFormat format, json run, const std::vector<std::string>& files,
+                 const std::vector<std::string>& skip)
+    : output_(output), path_(path(output)), format_(format) {
+  json& inputs = run["inputs"] = json::array();
+  for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file, skip)}});
+  run_ = run.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 void Journal::write(const char* state) {
   const std::string next = path_ + ".new";

@@ -3,12 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "arguments.h"
-#include "reviewrate/manifest.h"
+#include "reviewrate/formatter.h"
 
 namespace reviewrate::cli {
 
@@ -26,9 +26,10 @@ WrittenRecords count_written(const std::string& path, OutputFormat format);
 /// is complete, and a note without a whole file says how the file came to be.
 class Journal {
  public:
-  /// `output` is the file; the rest settles what its bytes will be: model, options, inputs and their sizes.
-  Journal(const std::string& output, OutputFormat format, const Arguments& arguments, const Manifest& manifest,
-          const std::vector<std::string>& files);
+  /// `output` is the file. The rest settles what its bytes will be: `run` has model and options, `files` are the inputs
+  /// (of folders all but what is to `skip`).
+  Journal(const std::string& output, OutputFormat format, nlohmann::json run, const std::vector<std::string>& files,
+          const std::vector<std::string>& skip);
 
   /// The note of an output file.
   static std::string path(const std::string& output) { return output + ".resume"; }

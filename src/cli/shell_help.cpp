@@ -1,18 +1,25 @@
 // Completions for bash, zsh and fish, and a man page, from a CLI11 App.
-#include "shell_help.h"
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <sstream>
 #include <string_view>
 #include <vector>
 
+#include "command.h"
+#include "exit_status.h"
+#include "reviewrate/output_stream.h"
+
 namespace reviewrate::cli {
 namespace {
 
-std::vector<const CLI::App*> commands(const CLI::App& app) {
-  // An empty group hides a command from the help, and so from here.
-  return app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
+using Parsers = std::vector<CommandParser>;
+
+/// The parsers of the commands that are listed.
+Parsers listed_parsers() {
+  Parsers parsers = command_parsers();
+  std::erase_if(parsers, [](const CommandParser& parser) { return *parser.command->help == '\0'; });
+  return parsers;
 }
 
 std::vector<const CLI::Option*> options(const CLI::App& app) {
@@ -52,9 +59,9 @@ std::string join(const std::vector<std::string>& words, const char* separator) {
   return out;
 }
 
-std::string command_names(const CLI::App& app, const char* separator) {
+std::string command_names(const Parsers& parsers, const char* separator) {
   std::vector<std::string> out;
-  for (const CLI::App* command : commands(app)) out.push_back(command->get_name());
+  for (const CommandParser& parser : parsers) out.emplace_back(parser.command->name);
   return join(out, separator);
 }
 
@@ -68,28 +75,28 @@ std::string escaped(const std::string& text, std::string_view special) {
   return out;
 }
 
-std::string bash(const CLI::App& app) {
+std::string bash(const Parsers& parsers) {
   std::ostringstream values;
   std::ostringstream flags;
-  for (const CLI::App* command : commands(app)) {
+  for (const CommandParser& parser : parsers) {
+    const Command* command = parser.command;
     std::vector<std::string> all;
-    for (const CLI::Option* option : options(*command)) {
+    for (const CLI::Option* option : options(*parser.app)) {
       const std::vector<std::string> own = names(*option);
       all.insert(all.end(), own.begin(), own.end());
       if (choices(*option).empty()) continue;
       for (const std::string& name : own) {
-        values << "    " << command->get_name() << ':' << name << ") COMPREPLY=($(compgen -W '" << choices(*option)
+        values << "    " << command->name << ':' << name << ") COMPREPLY=($(compgen -W '" << choices(*option)
                << "' -- \"$word\")); return ;;\n";
       }
     }
-    flags << "      " << command->get_name() << ") COMPREPLY=($(compgen -W '" << join(all, " ")
-          << "' -- \"$word\")) ;;\n";
+    flags << "      " << command->name << ") COMPREPLY=($(compgen -W '" << join(all, " ") << "' -- \"$word\")) ;;\n";
   }
   return "# bash completion for reviewrate\n"
          "_reviewrate() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=classify\n"
          "  case ${COMP_WORDS[1]} in " +
-         command_names(app, "|") +
+         command_names(parsers, "|") +
          ") command=${COMP_WORDS[1]} ;; esac\n"
          "  case $command:$before in\n" +
          values.str() +
@@ -101,7 +108,7 @@ std::string bash(const CLI::App& app) {
          "  else\n"
          "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
          "    ((COMP_CWORD == 1)) && COMPREPLY+=($(compgen -W '" +
-         command_names(app, " ") +
+         command_names(parsers, " ") +
          "' -- \"$word\"))\n"
          "  fi\n"
          "}\n"
@@ -115,13 +122,14 @@ std::string zsh_text(const std::string& text) {
   return out;
 }
 
-std::string zsh(const CLI::App& app) {
+std::string zsh(const Parsers& parsers) {
   std::ostringstream out;
   out << "#compdef reviewrate\n_reviewrate() {\n  local command=classify\n  case $words[2] in "
-      << command_names(app, "|") << ") command=$words[2] ;; esac\n  case $command in\n";
-  for (const CLI::App* command : commands(app)) {
-    out << "    " << command->get_name() << ")\n      _arguments -s";
-    for (const CLI::Option* option : options(*command)) {
+      << command_names(parsers, "|") << ") command=$words[2] ;; esac\n  case $command in\n";
+  for (const CommandParser& parser : parsers) {
+    const Command* command = parser.command;
+    out << "    " << command->name << ")\n      _arguments -s";
+    for (const CLI::Option* option : options(*parser.app)) {
       for (const std::string& name : names(*option)) {
         out << " \\\n        '*" << name << "[" << zsh_text(option->get_description()) << "]";
         if (!choices(*option).empty()) {
@@ -134,23 +142,24 @@ std::string zsh(const CLI::App& app) {
     }
     out << " \\\n        '*:file:_files' ;;\n";
   }
-  out << "  esac\n  ((CURRENT == 2)) && compadd " << command_names(app, " ") << "\n}\n_reviewrate \"$@\"\n";
+  out << "  esac\n  ((CURRENT == 2)) && compadd " << command_names(parsers, " ") << "\n}\n_reviewrate \"$@\"\n";
   return out.str();
 }
 
-std::string fish(const CLI::App& app) {
+std::string fish(const Parsers& parsers) {
   std::ostringstream out;
   out << "# fish completion for reviewrate\n";
-  const std::string all = command_names(app, " ");
-  for (const CLI::App* command : commands(app)) {
-    out << "complete -c reviewrate -n __fish_use_subcommand -a " << command->get_name() << " -d '"
-        << escaped(command->get_description(), "'\\") << "'\n";
+  const std::string all = command_names(parsers, " ");
+  for (const CommandParser& parser : parsers) {
+    const Command* command = parser.command;
+    out << "complete -c reviewrate -n __fish_use_subcommand -a " << command->name << " -d '"
+        << escaped(command->help, "'\\") << "'\n";
     // classify need not be named.
     const std::string condition =
-        command->get_name() == "classify"
+        &parser == &parsers.front()
             ? "not __fish_seen_subcommand_from " + all + "; or __fish_seen_subcommand_from classify"
-            : "__fish_seen_subcommand_from " + command->get_name();
-    for (const CLI::Option* option : options(*command)) {
+            : std::string("__fish_seen_subcommand_from ") + command->name;
+    for (const CLI::Option* option : options(*parser.app)) {
       out << "complete -c reviewrate -n '" << condition << "'";
       for (const std::string& name : option->get_snames()) out << " -s " << name;
       for (const std::string& name : option->get_lnames()) out << " -l " << name;
@@ -183,32 +192,43 @@ std::string roff(const std::string& text) {
   return out;
 }
 
-std::string man(const CLI::App& app) {
+std::string man(const Parsers& parsers) {
   std::ostringstream out;
   out << ".TH REVIEWRATE 1 \"\" \"reviewrate " REVIEWRATE_VERSION "\"\n.SH NAME\nreviewrate \\- "
-      << roff(app.get_description())
+      << "rate reviews: a label, its probability and a 1\\-10 rating for each"
       << "\n.SH SYNOPSIS\n.B reviewrate\n[\\fICOMMAND\\fR] [\\fIOPTIONS\\fR] [\\fIFILE\\fR...]\n"
       << ".SH COMMANDS\n";
-  for (const CLI::App* command : commands(app)) {
-    out << ".SS " << command->get_name() << "\n" << roff(command->get_description()) << ".\n";
-    for (const CLI::Option* option : options(*command)) {
+  for (const CommandParser& parser : parsers) {
+    const Command* command = parser.command;
+    out << ".SS " << command->name << "\n" << roff(command->help) << ".\n";
+    for (const CLI::Option* option : options(*parser.app)) {
       std::string type = option->get_type_name();
       out << ".TP\n\\fB" << roff(join(names(*option), ", ")) << "\\fR";
       if (takes_value(*option)) out << " \\fI" << roff(type.substr(0, type.find(':'))) << "\\fR";
       out << "\n" << roff(option->get_description()) << "\n";
     }
   }
-  out << ".SH NOTES\n.nf\n" << roff(app.get_footer()) << "\n.fi\n";
+  out << ".SH NOTES\n.nf\n" << roff(parsers.front().app->get_footer()) << "\n.fi\n";
   return out.str();
 }
 
 }  // namespace
 
-std::string shell_help(const CLI::App& app, const std::string& kind) {
-  if (kind == "bash") return bash(app);
-  if (kind == "zsh") return zsh(app);
-  if (kind == "fish") return fish(app);
-  return man(app);
+Run add_shell_help(CLI::App& app) {
+  const auto kind = std::make_shared<std::string>();
+  app.add_option("KIND", *kind, "bash, zsh or fish for a completion script, man for a page in roff")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish", "man"}));
+  return [kind](const Interruption&) {
+    const Parsers parsers = listed_parsers();
+    OutputStream stream("");
+    stream.write(*kind == "bash"   ? bash(parsers)
+                 : *kind == "zsh"  ? zsh(parsers)
+                 : *kind == "fish" ? fish(parsers)
+                                   : man(parsers));
+    stream.close();
+    return kOk;
+  };
 }
 
 }  // namespace reviewrate::cli

@@ -11,16 +11,10 @@
 #include <string_view>
 
 #include "process.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
-
-/// `value` with `digits` decimals and a point, whatever the locale.
-std::string fixed(double value, int digits) {
-  std::array<char, 64> buffer{};
-  const int length = std::snprintf(buffer.data(), buffer.size(), "%.*f", digits, value);
-  return {buffer.data(), static_cast<std::size_t>(std::clamp(length, 0, 63))};
-}
 
 double per_second(std::size_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
 

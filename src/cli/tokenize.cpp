@@ -1,17 +1,25 @@
 // reviewrate tokenize: what the model would see of each review.
-#include <unistd.h>
-
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "commands.h"
+#include "command.h"
+#include "console.h"
 #include "exit_status.h"
-#include "package.h"
-#include "record_writer.h"
+#include "options.h"
 #include "reviewrate/error.h"
+#include "reviewrate/output_stream.h"
 
 namespace reviewrate::cli {
 namespace {
+
+struct TokenizeOptions {
+  ModelChoice model;
+  InputChoice input;
+  std::optional<std::size_t> max_tokens;  ///< 0: no limit; empty: the model's
+};
 
 std::string record(const Review& review, const std::vector<TokenId>& ids, bool truncated, const Tokenizer& tokenizer) {
   std::string id_list;
@@ -26,17 +34,10 @@ std::string record(const Review& review, const std::vector<TokenId>& ids, bool t
          (review.repaired > 0 ? ", \"repaired\": " + std::to_string(review.repaired) : "");
 }
 
-}  // namespace
-
-int tokenize(const Arguments& a, const Interruption& interruption) {
-  std::vector<std::string> files = a.files;
-  if (files.empty()) {
-    if (::isatty(STDIN_FILENO) != 0)
-      throw Error(ErrorKind::usage, "tokenize: nothing to read: name a FILE or pipe reviews in");
-    files = {"-"};
-  }
-  const Manifest manifest = find_manifest(a);
-  const auto tokenizer = load_tokenizer(manifest);
+int tokenize(TokenizeOptions a, const Interruption& interruption) {
+  const std::vector<std::string> files = input_files(a.input.files, " or pipe reviews in");
+  const Manifest manifest = find_manifest(a.model);
+  const auto tokenizer = open_tokenizer(manifest);
   const std::size_t max_tokens = a.max_tokens.value_or(manifest.max_tokens);
   if (max_tokens == 1 || max_tokens == 2) {
     throw Error(ErrorKind::usage,
@@ -44,7 +45,8 @@ int tokenize(const Arguments& a, const Interruption& interruption) {
   }
 
   InputWaiter waiter(true);
-  const auto source = open_source({}, files, a.input, waiter);
+  a.input.options.notify = print_notice;
+  const auto source = open_source({}, files, a.input.options, waiter);
   OutputStream stream("");
   std::string out;
   std::vector<TokenId> ids;
@@ -77,8 +79,23 @@ int tokenize(const Arguments& a, const Interruption& interruption) {
   }
   stream.write(out);
   stream.close();
+  const InputFindings findings = source->findings();
+  print_findings(findings);
   if (interruption.signal() != 0) return kInterrupted + interruption.signal();
-  return failed ? kRecordsFailed : kOk;
+  return failed || !findings.problems.empty() ? kRecordsFailed : kOk;
+}
+
+}  // namespace
+
+Run add_tokenize(CLI::App& app) {
+  const auto a = std::make_shared<TokenizeOptions>();
+  add_model_options(app, a->model);
+  add_input_options(app, a->input);
+  app.add_option("--max-tokens", a->max_tokens,
+                 "Cut after N tokens, special ones included; 0: never (default: the model's)")
+      ->type_name("N");
+  add_footer(app, "Example: echo \"It is very nice film\" | reviewrate tokenize");
+  return [a](const Interruption& interruption) { return tokenize(*a, interruption); };
 }
 
 }  // namespace reviewrate::cli

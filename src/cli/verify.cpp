@@ -1,15 +1,19 @@
 // reviewrate verify: does the model still give the probabilities that transformers gave when it was exported?
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
-#include "commands.h"
+#include "command.h"
+#include "console.h"
 #include "exit_status.h"
-#include "inference.h"
-#include "package.h"
-#include "record_writer.h"
+#include "options.h"
 #include "reviewrate/error.h"
+#include "reviewrate/output_stream.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -17,11 +21,15 @@ namespace {
 constexpr double kTolerance = 1e-5;       // fp32: another order of additions
 constexpr double kRoughTolerance = 0.05;  // bf16 and int8, which round every step
 
+struct VerifyOptions {
+  ModelChoice model;
+  std::size_t workers = 0;
+};
+
 /// Compares each prediction with the probabilities and the token count that came along with its text.
-class Comparison : public Sink {
+class ReferenceCheck : public Sink {
  public:
-  Comparison(std::string path, std::size_t positive, double tolerance)
-      : path_(std::move(path)), positive_(positive), tolerance_(tolerance) {}
+  ReferenceCheck(std::string path, double tolerance) : path_(std::move(path)), tolerance_(tolerance) {}
 
   void write(const Outcome& outcome) override {
     const std::string where = path_ + ": " + outcome.review.id.text;
@@ -33,20 +41,15 @@ class Comparison : public Sink {
       return nlohmann::json::parse(found->value.text);
     };
     ++texts_;
+    std::vector<double> expected;
+    std::size_t tokens = 0;
     try {
-      const double expected = passed("p").at(positive_).get<double>();
-      const auto tokens = passed("tokens").get<std::size_t>();
-      const Prediction& p = *outcome.prediction;
-      const double difference = std::abs(expected - *p.positive);
-      largest_ = std::max(largest_, difference);
-      if (!(difference <= tolerance_) || tokens != p.tokens) {
-        ++mismatches_;
-        std::cerr << "reviewrate: verify: " << where << ": p " << *p.positive << " for " << expected << ", tokens "
-                  << p.tokens << " for " << tokens << '\n';
-      }
+      expected = passed("p").get<std::vector<double>>();
+      tokens = passed("tokens").get<std::size_t>();
     } catch (const nlohmann::json::exception& e) {
       throw Error(ErrorKind::model, where + ": " + e.what());
     }
+    compare(where, expected, tokens, *outcome.prediction);
   }
 
   void flush() override {}
@@ -56,46 +59,74 @@ class Comparison : public Sink {
   double largest() const { return largest_; }
 
  private:
+  void compare(const std::string& where, const std::vector<double>& expected, std::size_t tokens,
+               const Prediction& prediction) {
+    const std::vector<double>& found = prediction.probabilities;
+    if (expected.size() != found.size()) {
+      throw Error(ErrorKind::model, where + ": has probabilities of " + std::to_string(expected.size()) +
+                                        " labels, the model of " + std::to_string(found.size()));
+    }
+    std::string differences;
+    for (std::size_t label = 0; label < found.size(); ++label) {
+      const double difference = std::abs(expected[label] - found[label]);
+      largest_ = std::max(largest_, difference);
+      if (!(difference <= tolerance_)) {
+        differences += ", p of label " + std::to_string(label) + " " + shortest(found[label]) + " for " +
+                       shortest(expected[label]);
+      }
+    }
+    if (tokens != prediction.tokens) {
+      differences += ", tokens " + std::to_string(prediction.tokens) + " for " + std::to_string(tokens);
+    }
+    if (differences.empty()) return;
+    ++mismatches_;
+    print_notice("verify: " + where + ": " + differences.substr(2));
+  }
+
   std::string path_;
-  std::size_t positive_;
   double tolerance_;
   std::size_t texts_ = 0;
   std::size_t mismatches_ = 0;
   double largest_ = 0;
 };
 
-}  // namespace
-
-int verify(const Arguments& a, const Interruption& interruption) {
-  Manifest manifest = find_manifest(a);
-  if (!manifest.reference)
+int verify(VerifyOptions a, const Interruption& interruption) {
+  const Package package = open_package_for(a.model, a.workers);
+  const Manifest& manifest = package.manifest;
+  if (!manifest.reference) {
     throw Error(ErrorKind::model, "model " + manifest.name + ": brings no reference to verify against");
+  }
   check_sha256(*manifest.reference);
-  const Precision precision = choose_precision(a, manifest);
-  const double tolerance = precision == Precision::fp32 ? kTolerance : kRoughTolerance;
-  const auto tokenizer = load_tokenizer(manifest);
-  const auto model = load_model(manifest, precision);
+  const double tolerance = package.precision == Precision::fp32 ? kTolerance : kRoughTolerance;
 
   InputOptions input;
   input.format = InputFormat::jsonl;
   input.pass = {"p", "tokens"};
   InputWaiter waiter(false);
   const auto source = open_source({}, {manifest.reference->path}, input, waiter);
-
-  // One label's probability tells; every other one's would cost a run of its own.
-  PipelineOptions options = pipeline_options(a, manifest, interruption);
-  options.scorer.positive = manifest.positive.value_or(0);
-  Comparison comparison(manifest.reference->path, *options.scorer.positive, tolerance);
-  run_pipeline(*source, *tokenizer, *model, comparison, options);
+  const PipelineOptions options = pipeline_options(a.workers, {}, manifest, interruption);
+  ReferenceCheck check(manifest.reference->path, tolerance);
+  run_pipeline(*source, *package.tokenizer, *package.model, check, options);
   if (interruption.signal() != 0) return kInterrupted + interruption.signal();
-  if (comparison.texts() == 0) throw Error(ErrorKind::model, manifest.reference->path + ": holds no texts");
+  if (check.texts() == 0) throw Error(ErrorKind::model, manifest.reference->path + ": holds no texts");
 
-  const bool ok = comparison.mismatches() == 0;
-  std::cout << manifest.name << ": " << comparison.texts() << " texts, " << comparison.mismatches()
-            << " differ, largest difference " << comparison.largest() << " (tolerance " << tolerance << ")"
-            << std::endl;
-  if (!std::cout) throw Error(ErrorKind::output, "stdout: cannot be written");
-  return ok ? kOk : kGateFailed;
+  OutputStream stream("");
+  stream.write(manifest.name + ": " + std::to_string(check.texts()) + " texts, " + std::to_string(check.mismatches()) +
+               " differ, largest difference " + shortest(check.largest()) + " (tolerance " + shortest(tolerance) +
+               ")\n");
+  stream.close();
+  return check.mismatches() == 0 ? kOk : kGateFailed;
+}
+
+}  // namespace
+
+Run add_verify(CLI::App& app) {
+  const auto a = std::make_shared<VerifyOptions>();
+  add_model_options(app, a->model);
+  add_workers_option(app, a->workers);
+  add_precision_option(app, a->model);
+  add_footer(app, "Example: reviewrate verify -m models/imdb-small");
+  return [a](const Interruption& interruption) { return verify(*a, interruption); };
 }
 
 }  // namespace reviewrate::cli

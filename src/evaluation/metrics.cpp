@@ -44,14 +44,6 @@ std::size_t calibration_bin(double confidence) {
 
 bool right_by_half(const Observation& o) { return (o.p >= 0.5) == o.positive; }
 
-/// numpy.percentile of sorted values, linear between them.
-double percentile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(place);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (sorted[above] - sorted[below]) * (place - static_cast<double>(below));
-}
-
 /// Mean ranks, from 1, of values that come in groups of equal ones: what each group's members get.
 std::vector<double> mean_ranks(const std::vector<double>& group_sizes) {
   std::vector<double> ranks;
@@ -271,6 +263,13 @@ std::array<std::optional<Interval>, kMeasureCount> Evaluation::intervals(std::si
     out[m] = Interval{percentile(values[m], 0.025), percentile(values[m], 0.975)};
   }
   return out;
+}
+
+double percentile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (sorted[above] - sorted[below]) * (place - static_cast<double>(below));
 }
 
 double mcnemar_exact(std::size_t only_old, std::size_t only_new) {

@@ -46,6 +46,7 @@ Prediction Scorer::operator()(std::span<const double> probabilities) const {
     if (probabilities.size() == 2) result.label = p >= threshold ? *positive : 1 - *positive;
   }
   result.score = probabilities[result.label];
+  result.probabilities.assign(probabilities.begin(), probabilities.end());
   return result;
 }
 

@@ -71,7 +71,7 @@ class TorchModel : public Model {
         }
       }
     });
-    if (options_.labels == 0) options_.labels = count_labels();
+    check_limits();
   }
 
   std::size_t labels() const override { return options_.labels; }
@@ -143,13 +143,30 @@ class TorchModel : public Model {
     logits.insert(logits.end(), values, end);
   }
 
-  /// Asks the module itself, with a window of one token.
-  std::size_t count_labels() const {
-    Batch batch;
-    batch.ids = {0};
-    batch.positions = {0};
-    batch.lengths = {1};
-    return forward(batch).size();
+  /// Finds out now, and not at the first unlucky review, whether the model takes every token and the longest window.
+  /// A trace tells only by being run; so it does how many labels it has.
+  void check_limits() {
+    if (options_.interface == ModelInterface::native) {
+      const auto check = [&](const char* what, std::size_t wanted, std::size_t rows) {
+        if (wanted <= rows) return;
+        throw Error(ErrorKind::model, path_ + ": does not fit its package: " + what + ' ' + std::to_string(wanted) +
+                                          ", the model has embeddings for " + std::to_string(rows));
+      };
+      check("the vocabulary's tokens are", options_.vocab_size, native_->vocab_size());
+      check("max_tokens is", options_.max_tokens, native_->max_tokens());
+      return;
+    }
+    Batch longest;
+    longest.ids.assign(options_.max_tokens, static_cast<std::int64_t>(options_.vocab_size) - 1);
+    for (std::size_t i = 0; i < options_.max_tokens; ++i) longest.positions.push_back(static_cast<std::int64_t>(i));
+    longest.lengths = {static_cast<std::int64_t>(options_.max_tokens)};
+    try {
+      options_.labels = forward(longest).size();
+    } catch (const Error& error) {
+      throw Error(ErrorKind::model, std::string(error.what()) + " (tried with " + std::to_string(options_.max_tokens) +
+                                        " times the last token of the vocabulary, " +
+                                        std::to_string(options_.vocab_size - 1) + ")");
+    }
   }
 
   std::string path_;

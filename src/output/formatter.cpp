@@ -3,19 +3,18 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <string_view>
+
+#include "reviewrate/text.h"
 
 namespace reviewrate {
 namespace {
 
-/// The shortest decimal number that reads back as `value`, whatever the locale.
+/// The shortest number that reads back as `value`, never without a point: "1" would be an integer to a JSON reader that
+/// tells the two apart.
 std::string number(double value) {
-  std::array<char, 32> buffer{};
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  std::string text(buffer.data(), error == std::errc() ? end : buffer.data());
-  // "1" would be an integer to a JSON reader that tells the two apart.
+  std::string text = shortest(value);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }
@@ -170,16 +169,13 @@ class TextFormatter : public Formatter {
     std::string line;
     if (outcome.prediction) {
       const Prediction& p = *outcome.prediction;
-      std::array<char, 32> score{};
-      const auto [end, error] =
-          std::to_chars(score.data(), score.data() + score.size(), p.score, std::chars_format::fixed, 4);
       std::string label = options_.labels[p.label];
       label.resize(std::max(label_width_, label.size()), ' ');
       if (p.rating) {
         if (*p.rating < 10) line += ' ';
         line += std::to_string(*p.rating) + "/10  ";
       }
-      line += label + "  " + std::string(score.data(), error == std::errc() ? end : score.data());
+      line += label + "  " + fixed(p.score, 4);
     } else if (review.failure) {
       // The message names the record already.
       out += "ERROR " + review.failure->kind + ": " + excerpt(review.failure->message, review.failure->message.size()) +

@@ -6,6 +6,8 @@
 // of the run. A code point that folds to nothing has one number of class dropped.
 #include "reviewrate/unicode.h"
 
+#include "reviewrate/utf8.h"
+
 namespace reviewrate {
 
 namespace {
@@ -59,6 +61,16 @@ bool is_white_space(char32_t code_point) {
   // The normalizer takes these three for control characters.
   const bool is_dropped_space = code_point == U'\v' || code_point == U'\f' || code_point == U'\x85';
   return is_dropped_space || char_class(code_point) == CharClass::space;
+}
+
+std::string_view trim_end(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t last = text.size() - 1;
+    while (last > 0 && (static_cast<unsigned char>(text[last]) & 0xC0U) == 0x80U) --last;
+    if (!is_white_space(decode_code_point(text.substr(last)).code_point)) break;
+    text = text.substr(0, last);
+  }
+  return text;
 }
 
 }  // namespace reviewrate

@@ -5,15 +5,13 @@
 #include <dlfcn.h>
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 #include <utility>
 
 #include "reviewrate/error.h"
+#include "reviewrate/file.h"
 #include "sentencepiece_module.h"
 
 namespace reviewrate {
@@ -54,25 +52,9 @@ ReviewrateReadSentencePiece open_module() {
   return reinterpret_cast<ReviewrateReadSentencePiece>(function);
 }
 
-std::string read_file(const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-  if (!file) throw Error(ErrorKind::model, path + ": cannot be opened: " + std::strerror(errno));
-  std::string bytes;
-  std::array<char, 1 << 16> buffer;
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
-    bytes.append(buffer.data(), count);
-    if (bytes.size() > kMaxFileSize) throw Error(ErrorKind::model, path + ": cannot be used: it is larger than 64 MiB");
-  }
-  if (std::ferror(file.get()) != 0) throw Error(ErrorKind::model, path + ": cannot be read: " + std::strerror(errno));
-  return bytes;
-}
-
 UnigramVocab read_model(const std::string& path) {
   static const ReviewrateReadSentencePiece read = open_module();
-  const std::string bytes = read_file(path);
+  const std::string bytes = read_file(path, kMaxFileSize, ErrorKind::model);
   UnigramVocab vocab;
   const auto add = [](void* target, const char* text, std::size_t size, float score, int in_text) {
     static_cast<UnigramVocab*>(target)->pieces.push_back({std::string(text, size), score, in_text != 0});
@@ -87,9 +69,10 @@ UnigramVocab read_model(const std::string& path) {
 
 std::unique_ptr<UnigramTokenizer> load_sentencepiece(const std::string& model, const std::string& charsmap,
                                                      UnigramOptions options) {
-  return std::make_unique<UnigramTokenizer>(read_model(model),
-                                            charsmap.empty() ? Charsmap() : Charsmap(read_file(charsmap), charsmap),
-                                            std::move(options), model);
+  return std::make_unique<UnigramTokenizer>(
+      read_model(model),
+      charsmap.empty() ? Charsmap() : Charsmap(read_file(charsmap, kMaxFileSize, ErrorKind::model), charsmap),
+      std::move(options), model);
 }
 
 }  // namespace reviewrate

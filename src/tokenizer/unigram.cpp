@@ -34,16 +34,6 @@ TokenId required(const UnigramVocab& vocab, const std::string& text, const std::
   return static_cast<TokenId>(found - vocab.pieces.begin());
 }
 
-std::size_t without_spaces_at_end(std::string_view text) {
-  while (!text.empty()) {
-    std::size_t last = text.size() - 1;
-    while (last > 0 && (static_cast<unsigned char>(text[last]) & 0xC0U) == 0x80) --last;
-    if (!is_white_space(decode_code_point(text.substr(last)).code_point)) break;
-    text = text.substr(0, last);
-  }
-  return text.size();
-}
-
 }  // namespace
 
 UnigramTokenizer::UnigramTokenizer(UnigramVocab vocab, Charsmap charsmap, UnigramOptions options,
@@ -104,7 +94,7 @@ void UnigramTokenizer::split(std::string_view text, bool normalized, std::vector
       continue;
     }
     std::string_view before = text.substr(begin, at - begin);
-    if (special->strip_left) before = before.substr(0, without_spaces_at_end(before));
+    if (special->strip_left) before = trim_end(before);
     if (!before.empty()) segment(before);
     ids.push_back(special->id);
     at += special->text.size();

@@ -102,17 +102,6 @@ std::string replace_spaces(std::string_view text, std::string_view replacement) 
   return out;
 }
 
-std::string strip_right(std::string text) {
-  std::size_t end = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const DecodedChar decoded = decode_code_point(std::string_view(text).substr(at));
-    at += decoded.length;
-    if (!is_white_space(decoded.code_point)) end = at;
-  }
-  text.resize(end);
-  return text;
-}
-
 bool in(std::span<const char32_t> ranges, char32_t c) {
   // Firsts stand at even places and lasts at odd ones.
   const auto bound = std::lower_bound(ranges.begin(), ranges.end(), c);
@@ -239,7 +228,7 @@ std::string normalize(std::string_view text, const std::vector<NormalizerStep>& 
         out = charsmap.apply(out);
         break;
       case NormalizerStep::strip_right:
-        out = strip_right(std::move(out));
+        out.resize(trim_end(out).size());
         break;
       case NormalizerStep::merge_spaces:
         out = replace_spaces(out, " ");

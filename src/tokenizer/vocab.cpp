@@ -6,13 +6,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <utility>
 
 #include "reviewrate/error.h"
+#include "reviewrate/file.h"
 #include "reviewrate/unicode.h"
 #include "reviewrate/utf8.h"
 
@@ -40,37 +37,11 @@ constexpr std::uint64_t kContinuationHash = extend(kEmptyHash, Vocab::kContinuat
   throw Error(ErrorKind::model, "vocabulary " + name + ": " + why);
 }
 
-std::string read_file(const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-  if (!file) fail(path, std::string("cannot be opened: ") + std::strerror(errno));
-
-  std::string text;
-  char buffer[1 << 16];
-  while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
-    text.append(buffer, count);
-    if (text.size() > kMaxFileSize) fail(path, "cannot be used: it is larger than 64 MiB");
-  }
-  if (std::ferror(file.get()) != 0) fail(path, std::string("cannot be read: ") + std::strerror(errno));
-  return text;
-}
-
-/// `text`, which is valid UTF-8, without the white space at its end.
-std::string_view trim_end(std::string_view text) {
-  while (!text.empty()) {
-    std::size_t last = text.size() - 1;
-    while ((static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
-    if (!is_white_space(decode_code_point(text.substr(last)).code_point)) break;
-    text = text.substr(0, last);
-  }
-  return text;
-}
-
 }  // namespace
 
-Vocab Vocab::load(const std::filesystem::path& path) { return Vocab(read_file(path.string()), path.string()); }
+Vocab Vocab::load(const std::filesystem::path& path) {
+  return Vocab(read_file(path.string(), kMaxFileSize, ErrorKind::model), path.string());
+}
 
 Vocab::Vocab(std::string text, std::string name) : text_(std::move(text)), name_(std::move(name)) {
   if (text_.size() > kMaxFileSize) fail(name_, "cannot be used: it is larger than 64 MiB");

@@ -21,6 +21,7 @@ class ByteTokenizer : public Tokenizer {
     for (const char c : text) ids.push_back(static_cast<unsigned char>(c) + 3);
   }
   std::string_view token(TokenId) const override { return "?"; }
+  std::size_t vocab_size() const override { return 259; }
   TokenId begin_id() const override { return 1; }
   TokenId end_id() const override { return 2; }
 };

@@ -1,5 +1,5 @@
 // Writing with every error noticed.
-#include "record_writer.h"
+#include "reviewrate/output_stream.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 
 #include "reviewrate/error.h"
 
-namespace reviewrate::cli {
+namespace reviewrate {
 
 OutputStream::OutputStream(const std::string& path, bool keep)
     : name_(path.empty() ? "stdout" : path), fd_(STDOUT_FILENO) {
@@ -53,15 +53,4 @@ void OutputStream::close() {
   if (::close(fd) != 0 && errno != EINTR) fail("cannot be closed");
 }
 
-void RecordWriter::write(const Outcome& outcome) {
-  formatter_.append(outcome, buffer_);
-  summary_.add(outcome);
-}
-
-void RecordWriter::flush() {
-  if (!buffer_.empty()) stream_.write(buffer_);
-  buffer_.clear();
-  bar_.update(summary_.records);
-}
-
-}  // namespace reviewrate::cli
+}  // namespace reviewrate

@@ -1,0 +1,43 @@
+// From the name of a model to everything that classifying needs: its manifest, a tokenizer and a model, checked.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "reviewrate/manifest.h"
+#include "reviewrate/model.h"
+#include "reviewrate/precision.h"
+#include "reviewrate/tokenizer.h"
+
+namespace reviewrate {
+
+/// Which model, as the command line names it.
+struct ModelChoice {
+  std::string model;               ///< a package folder or a TorchScript file; empty: the default package
+  std::string vocab;               ///< of a bare TorchScript file
+  std::string precision = "fp32";  ///< or bf16, int8, auto
+};
+
+/// A model that is ready to use. Every checksum that the manifest states was found to hold.
+struct Package {
+  Manifest manifest;
+  Precision precision = Precision::fp32;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Model> model;
+};
+
+/// Finds the manifest of `choice`, or makes one up for a bare TorchScript file. The default package is what the
+/// environment variable REVIEWRATE_MODEL names, else models/imdb-small beside the program. Throws Error(usage, model).
+Manifest find_manifest(const ModelChoice& choice);
+
+/// The tokenizer of the package. Throws Error(model).
+std::unique_ptr<Tokenizer> open_tokenizer(const Manifest& manifest);
+
+/// Opens the package of `choice`. Throws Error(usage) where model or CPU are not made for the precision that is asked
+/// for, Error(model) where a file is missing, damaged or does not fit the others.
+Package open_package(const ModelChoice& choice);
+
+/// The model file's SHA-256: what the manifest states, or that of a bare file. Throws Error(model).
+std::string model_sha256(const Manifest& manifest);
+
+}  // namespace reviewrate

@@ -1,0 +1,21 @@
+// Numbers as text and small questions about text, the same everywhere in the program and whatever the locale.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace reviewrate {
+
+/// The shortest decimal number that reads back as `value`, as std::to_chars gives it: 1 for 1.0, 1e+100, inf, nan.
+std::string shortest(double value);
+
+/// `value` with exactly `digits` decimals, rounded half to even on its exact value.
+std::string fixed(double value, int digits);
+
+/// Whether there is nothing but ASCII white space in `text`.
+bool is_blank(std::string_view text);
+
+/// `text` with A-Z as a-z.
+std::string ascii_lower(std::string text);
+
+}  // namespace reviewrate

@@ -1,0 +1,144 @@
+// The table of commands, and the way from the words of a command line to one of them.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string_view>
+
+#include "command.h"
+#include "reviewrate/error.h"
+#include "reviewrate/torch_model.h"
+
+namespace reviewrate::cli {
+
+// Each in the file of its name.
+Run add_classify(CLI::App& app);
+Run add_eval(CLI::App& app);
+Run add_diff(CLI::App& app);
+Run add_tokenize(CLI::App& app);
+Run add_verify(CLI::App& app);
+Run add_bench(CLI::App& app);
+Run add_info(CLI::App& app);
+Run add_shell_help(CLI::App& app);
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {
+      {"classify", "Rate reviews: a label, its probability and a 1-10 rating for each (the default command)",
+       add_classify},
+      {"eval", "Measure the model on labelled reviews, and hold gates", add_eval},
+      {"diff", "Compare two jsonl files of predictions by id", add_diff},
+      {"tokenize", "Print the token ids of reviews as jsonl", add_tokenize},
+      {"verify", "Run the model package's reference texts and compare", add_verify},
+      {"bench", "Time the program on these reviews, stage by stage", add_bench},
+      {"info", "Describe the model package and this program as JSON", add_info},
+      {"shell-help", "", add_shell_help},
+  };
+  return table;
+}
+
+std::vector<CommandParser> command_parsers() {
+  std::vector<CommandParser> parsers;
+  for (const Command& command : commands()) {
+    const bool is_default = parsers.empty();
+    auto app =
+        std::make_unique<CLI::App>(command.help, is_default ? "reviewrate" : std::string("reviewrate ") + command.name);
+    // Of an option given twice the last one counts, so that what an alias or script sets can be changed behind it;
+    // options of lists are collected all the same.
+    app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    app->set_version_flag("-V,--version", "reviewrate " REVIEWRATE_VERSION " (libtorch " + torch_version() + ")");
+    Run run = command.add(*app);
+    parsers.push_back({&command, std::move(app), std::move(run)});
+  }
+  return parsers;
+}
+
+namespace {
+
+/// Whether the next word is the value of `word`, an option of any command.
+bool takes_next_word(const std::vector<CommandParser>& parsers, const std::string& word) {
+  const bool is_long = word.starts_with("--");
+  if (is_long && word.find('=') != std::string::npos) return false;
+  const auto takes_value = [&](const std::string& name) {
+    return std::any_of(parsers.begin(), parsers.end(), [&](const CommandParser& parser) {
+      const CLI::Option* option = parser.app->get_option_no_throw(name);
+      return option != nullptr && option->get_items_expected_max() > 0;
+    });
+  };
+  if (is_long) return takes_value(word);
+  // Short options may stand together; the first that takes a value takes what is left of the word, if there is any.
+  for (std::size_t i = 1; i < word.size(); ++i) {
+    if (takes_value(std::string("-") + word[i])) return i + 1 == word.size();
+  }
+  return false;
+}
+
+/// The command is the first word that is neither an option nor an option's value; it is taken out of `words`. Where
+/// that is no command's name the default command is meant.
+CommandParser& find_command(std::vector<CommandParser>& parsers, std::vector<std::string>& words) {
+  for (auto word = words.begin(); word != words.end() && *word != "--"; ++word) {
+    if (word->size() > 1 && word->front() == '-') {
+      if (takes_next_word(parsers, *word) && ++word == words.end()) break;
+      continue;
+    }
+    const auto named = std::find_if(parsers.begin(), parsers.end(),
+                                    [&](const CommandParser& parser) { return *word == parser.command->name; });
+    if (named == parsers.end()) break;
+    words.erase(word);
+    return *named;
+  }
+  return parsers.front();
+}
+
+/// Rewrites what CLI11 2.1 would take for something else: --option= with nothing behind it (it would take the next word
+/// for the value), and a FILE called [a, b] (it would take that for a list of two).
+void shield_words(const std::vector<CommandParser>& parsers, std::vector<std::string>& words) {
+  bool only_files = false;
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    const bool is_file = only_files || word->size() < 2 || word->front() != '-';
+    if (is_file) {
+      if (word->starts_with('[')) word->insert(0, 1, kShield);
+    } else if (*word == "--") {
+      only_files = true;
+    } else if (takes_next_word(parsers, *word)) {
+      if (++word == words.end()) break;
+    } else if (word->starts_with("--") && word->find('=') == word->size() - 1) {
+      word->pop_back();
+      word = words.insert(word + 1, "");
+    }
+  }
+}
+
+std::string help_of(const std::vector<CommandParser>& parsers, const CommandParser& chosen) {
+  if (&chosen != &parsers.front()) return chosen.app->help();
+  std::string list = "\nCommands (reviewrate COMMAND --help tells more; without one it is classify):\n";
+  for (const CommandParser& parser : parsers) {
+    if (*parser.command->help == '\0') continue;
+    std::string name = parser.command->name;
+    name.resize(12, ' ');
+    list += "  " + name + parser.command->help + "\n";
+  }
+  return chosen.app->help() + list;
+}
+
+}  // namespace
+
+Invocation parse_command_line(std::vector<std::string> words) {
+  std::vector<CommandParser> parsers = command_parsers();
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  const CommandParser& chosen = find_command(parsers, words);
+  shield_words(parsers, words);
+  std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
+  try {
+    chosen.app->parse(words);
+  } catch (const CLI::CallForVersion&) {
+    return {chosen.app->version() + '\n', {}};
+  } catch (const CLI::Success&) {
+    return {help_of(parsers, chosen), {}};
+  } catch (const CLI::ParseError& e) {
+    throw Error(ErrorKind::usage, std::string(e.what()) + " (see reviewrate --help)");
+  }
+  return {"", chosen.run};
+}
+
+}  // namespace reviewrate::cli

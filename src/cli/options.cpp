@@ -1,0 +1,185 @@
+// The shared options, on CLI11.
+#include "options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+
+#include "command.h"
+#include "reviewrate/error.h"
+
+namespace reviewrate::cli {
+namespace {
+
+const std::map<std::string, InputFormat> kInputFormats = {
+    {"auto", InputFormat::automatic}, {"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl},
+    {"csv", InputFormat::csv},        {"tsv", InputFormat::tsv},     {"whole", InputFormat::whole}};
+const std::map<std::string, OutputFormat> kOutputFormats = {{"text", OutputFormat::text},
+                                                            {"jsonl", OutputFormat::jsonl},
+                                                            {"csv", OutputFormat::csv},
+                                                            {"tsv", OutputFormat::tsv}};
+const std::map<std::string, bool> kRatings = {{"fitted", true}, {"linear", false}};
+const std::map<std::string, LongText> kLongTexts = {
+    {"head", LongText::head}, {"head-tail", LongText::head_tail}, {"windows", LongText::windows}};
+
+template <typename T>
+std::string names(const std::map<std::string, T>& choices) {
+  std::string out;
+  for (const auto& [name, value] : choices) out += (out.empty() ? "" : "|") + name;
+  return out;
+}
+
+template <typename T>
+std::string name_of(const std::map<std::string, T>& choices, T value) {
+  return std::find_if(choices.begin(), choices.end(), [&](const auto& choice) { return choice.second == value; })
+      ->first;
+}
+
+/// An option whose value is one of the names of `choices`.
+template <typename T, typename Target>
+CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
+                        const std::map<std::string, T>& choices, const std::string& help) {
+  const auto take = [&target, &choices](const std::string& name) { target = choices.at(name); };
+  return app.add_option_function<std::string>(flags, take, help)
+      ->check(CLI::IsMember(choices).description(""))
+      ->type_name(names(choices));
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& app, ModelChoice& choice) {
+  app.add_option("-m,--model", choice.model,
+                 "Model package folder, or a bare TorchScript file (default: REVIEWRATE_MODEL, else imdb-small)")
+      ->type_name("DIR|FILE.pt");
+  app.add_option("--vocab", choice.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
+}
+
+void add_precision_option(CLI::App& app, ModelChoice& choice) {
+  app.add_option("--precision", choice.precision,
+                 "Arithmetic of the model; auto: the fastest that this CPU has and the model allows")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}).description(""))
+      ->type_name("fp32|bf16|int8|auto");
+}
+
+void add_workers_option(CLI::App& app, std::size_t& workers) {
+  app.add_option("-j,--workers", workers, "Batches in the model at once (default: the CPUs of this process)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}).description(""))
+      ->type_name("N");
+}
+
+void add_input_options(CLI::App& app, InputChoice& choice) {
+  InputOptions& options = choice.options;
+  app.add_option_function<std::vector<std::string>>(
+         "FILE",
+         [&choice](const std::vector<std::string>& files) {
+           for (const std::string& file : files) choice.files.push_back(file.substr(file.starts_with(kShield) ? 1 : 0));
+         },
+         "Files or folders to read; - is stdin (the default in a pipe)")
+      ->type_name("");
+  add_choice(app, "--input-format", options.format, kInputFormats, "How records are told apart (default: by name)");
+  app.add_option("--text-field", options.text_field, "Field or column that holds the review")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--id-field", options.id_field, "Field or column that holds the id")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_flag_callback(
+      "--no-header", [&options] { options.header = false; },
+      "csv, tsv: the first row is data; columns are named 1, 2, ...");
+  app.add_flag_callback(
+      "--no-quoting", [&options] { options.quoting = false; }, "tsv: quotes are ordinary characters");
+  app.add_option("--include", options.include, "Read only members and paths that match GLOB; may repeat")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  app.add_option_function<std::vector<std::string>>(
+         "--where",
+         [&options](const std::vector<std::string>& conditions) {
+           for (const std::string& condition : conditions)
+             options.where.push_back(split_condition(condition, "--where", "FIELD=VALUE"));
+         },
+         "Read only records whose FIELD is VALUE; may repeat, all must hold")
+      ->type_name("FIELD=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--max-review-bytes", options.max_review_bytes, "A longer review is a bad record")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30).description(""))
+      ->type_name("N");
+}
+
+void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
+  add_choice(app, "--long-text", choice.long_text, kLongTexts,
+             "What to do with reviews longer than the model takes (default: as the model package says)");
+  app.add_option("--stride", choice.stride, "Tokens that neighbouring windows share")
+      ->capture_default_str()
+      ->type_name("N");
+  app.add_option("--threshold", choice.threshold, "Two labels: the positive one from this probability on")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("P");
+  add_choice(app, "--rating", choice.fitted_rating, kRatings,
+             "Rating from p directly, or by the package's thresholds (default: linear)");
+}
+
+void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
+  add_choice(app, "-f,--format", format, kOutputFormats, "Output format (default: text on a terminal, else jsonl)");
+}
+
+void add_footer(CLI::App& app, const std::string& example) {
+  app.footer(
+      example +
+      "\n\n"
+      "Exit codes: 0 all well; 1 some records failed (their error records say why); 2 usage;\n"
+      "3 model, environment or output failed; 4 a gate did not hold (eval, diff, verify); 130, 143 interrupted.");
+}
+
+std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,
+                                                    const std::string& form) {
+  const std::size_t equals = condition.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    throw CLI::ValidationError(option, "\"" + condition + "\" must be " + form);
+  }
+  return {condition.substr(0, equals), condition.substr(equals + 1)};
+}
+
+std::string format_name(InputFormat format) { return name_of(kInputFormats, format); }
+
+std::string format_name(OutputFormat format) { return name_of(kOutputFormats, format); }
+
+std::vector<std::string> input_files(const std::vector<std::string>& files, std::string_view ways) {
+  if (!files.empty()) return files;
+  if (::isatty(STDIN_FILENO) != 0) {
+    throw Error(ErrorKind::usage, "nothing to read: name a FILE" + std::string(ways) + " (see reviewrate --help)");
+  }
+  return {"-"};
+}
+
+Package open_package_for(const ModelChoice& choice, std::size_t& workers) {
+  if (workers == 0) workers = available_cpus();
+  bound_shape_caches(workers);
+  return open_package(choice);
+}
+
+PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scoring, const Manifest& manifest,
+                                 const Interruption& interruption) {
+  PipelineOptions options;
+  options.workers = workers;
+  options.window = {scoring.long_text.value_or(manifest.long_text), manifest.max_tokens, scoring.stride};
+  if (options.window.policy == LongText::windows && scoring.stride >= manifest.max_tokens - 2) {
+    throw Error(ErrorKind::usage, "--stride " + std::to_string(scoring.stride) + ": must be less than the " +
+                                      std::to_string(manifest.max_tokens - 2) + " tokens of a window");
+  }
+  options.scorer = {manifest.positive, scoring.threshold, std::nullopt};
+  if (scoring.fitted_rating) {
+    if (!manifest.rating_thresholds) {
+      throw Error(ErrorKind::usage, "--rating fitted: model " + manifest.name + " brings no thresholds for it");
+    }
+    options.scorer.thresholds = manifest.rating_thresholds;
+  }
+  options.stopped = &interruption.flag();
+  return options;
+}
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,70 @@
+// Groups of options that several commands have, and what they come to.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "process.h"
+#include "reviewrate/batch.h"
+#include "reviewrate/formatter.h"
+#include "reviewrate/input.h"
+#include "reviewrate/manifest.h"
+#include "reviewrate/package.h"
+#include "reviewrate/pipeline.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace reviewrate::cli {
+
+/// FILEs and how they are read.
+struct InputChoice {
+  std::vector<std::string> files;
+  InputOptions options;
+};
+
+/// How reviews become predictions.
+struct ScoringChoice {
+  std::optional<LongText> long_text;  ///< empty: as the model package says
+  std::size_t stride = 128;
+  double threshold = 0.5;
+  bool fitted_rating = false;
+};
+
+void add_model_options(CLI::App& app, ModelChoice& choice);
+void add_precision_option(CLI::App& app, ModelChoice& choice);
+void add_workers_option(CLI::App& app, std::size_t& workers);
+void add_input_options(CLI::App& app, InputChoice& choice);
+void add_scoring_options(CLI::App& app, ScoringChoice& choice);
+
+/// The paragraph on exit codes that ends every command's help, after `example` ("Example: ...").
+void add_footer(CLI::App& app, const std::string& example);
+
+/// FIELD=VALUE in two. Throws CLI::ValidationError, which names `option` and the `form` that it must have.
+std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,
+                                                    const std::string& form);
+
+/// The names that the command line uses.
+std::string format_name(InputFormat format);
+std::string format_name(OutputFormat format);
+
+/// An option -f, --format.
+void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
+
+/// The files to read: those named, or stdin where that is no terminal. Throws Error(usage), which says what else can be
+/// done: `ways`, such as ", pipe reviews in, or give one with --text".
+std::vector<std::string> input_files(const std::vector<std::string>& files, std::string_view ways);
+
+/// Opens the model for `workers` (0: as many as there are CPUs for this process). Before anything else of libtorch.
+Package open_package_for(const ModelChoice& choice, std::size_t& workers);
+
+/// The pipeline that command line and model package ask for together. Throws Error(usage).
+PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scoring, const Manifest& manifest,
+                                 const Interruption& interruption);
+
+}  // namespace reviewrate::cli

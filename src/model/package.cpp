@@ -1,0 +1,136 @@
+// Finding and opening model packages.
+#include "reviewrate/package.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <system_error>
+
+#include "reviewrate/error.h"
+#include "reviewrate/sentencepiece.h"
+#include "reviewrate/torch_model.h"
+#include "reviewrate/vocab.h"
+#include "reviewrate/wordpiece.h"
+
+namespace reviewrate {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDefaultModel = "models/imdb-small";
+
+/// What REVIEWRATE_MODEL names, else the default package beside the program, installed or in its build folder.
+std::string default_model() {
+  if (const char* named = std::getenv("REVIEWRATE_MODEL"); named != nullptr && *named != '\0') return named;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const char* way : {"../share/reviewrate", ".."}) {
+    fs::path candidate = (program / way / kDefaultModel).lexically_normal();
+    if (fs::exists(candidate / "manifest.json", error)) return candidate.string();
+  }
+  throw Error(ErrorKind::model, "default model: not found beside " + program.string() + ": name one with --model");
+}
+
+Precision choose_precision(const std::string& name, const Manifest& manifest) {
+  const auto allowed = [&](Precision precision) {
+    const auto& names = manifest.precisions;
+    return std::find(names.begin(), names.end(), precision_name(precision)) != names.end();
+  };
+  if (const auto precision = parse_precision(name)) {
+    const std::string option = "--precision " + name + ": ";
+    if (!allowed(*precision)) {
+      throw Error(ErrorKind::usage, option + "model " + manifest.name + " was not made for it (its manifest.json)");
+    }
+    if (!is_fast(*precision)) {
+      throw Error(ErrorKind::usage, option + "this CPU lacks the instructions for it; it would be slower than fp32");
+    }
+    return *precision;
+  }
+  for (const Precision precision : {Precision::int8, Precision::bf16}) {
+    if (allowed(precision) && is_fast(precision)) return precision;
+  }
+  return Precision::fp32;
+}
+
+std::unique_ptr<Model> open_model(const Manifest& manifest, const TorchModelOptions& options) {
+  // Beside loading, on another core: what a damaged file leads to in the loader is put right below.
+  std::future<void> checksum = std::async(std::launch::async, [file = manifest.model] { check_sha256(file); });
+  std::unique_ptr<Model> model;
+  try {
+    model = load_torch_model(manifest.model.path, options);
+  } catch (const Error&) {
+    checksum.get();  // a wrong checksum explains more than where the loader stumbled over it
+    throw;
+  }
+  checksum.get();
+  return model;
+}
+
+/// Names the labels of a bare model, whose file tells only how many there are.
+void name_labels(std::size_t labels, Manifest& manifest) {
+  if (labels == 2) {
+    manifest.labels = {"NEGATIVE", "POSITIVE"};
+    manifest.positive = 1;
+    return;
+  }
+  for (std::size_t i = 0; i < labels; ++i) manifest.labels.push_back("LABEL_" + std::to_string(i));  // as transformers
+}
+
+}  // namespace
+
+Manifest find_manifest(const ModelChoice& choice) {
+  const std::string path = choice.model.empty() ? default_model() : choice.model;
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    throw Error(ErrorKind::model,
+                "model " + path + ": cannot be opened: " + (error ? error.message() : "No such file or folder"));
+  }
+  if (fs::is_directory(path, error)) {
+    if (!choice.vocab.empty()) {
+      throw Error(ErrorKind::usage, "--vocab: " + path + " is a model package, which brings its own vocabulary");
+    }
+    return read_manifest(path);
+  }
+  if (choice.vocab.empty()) {
+    throw Error(ErrorKind::usage,
+                "--model " + path + ": a bare TorchScript file needs its vocabulary: --vocab vocab.txt");
+  }
+  Manifest manifest;
+  manifest.name = fs::path(path).stem().string();
+  manifest.model.path = path;
+  manifest.interface = ModelInterface::traced;
+  manifest.vocab.path = choice.vocab;
+  return manifest;
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const Manifest& manifest) {
+  check_sha256(manifest.vocab);
+  if (manifest.tokenizer == "sentencepiece") {
+    if (manifest.charsmap) check_sha256(*manifest.charsmap);
+    return load_sentencepiece(manifest.vocab.path, manifest.charsmap ? manifest.charsmap->path : "", manifest.unigram);
+  }
+  return std::make_unique<WordPieceTokenizer>(Vocab::load(manifest.vocab.path),
+                                              WordPieceOptions{.lowercase = manifest.lowercase});
+}
+
+Package open_package(const ModelChoice& choice) {
+  Package package;
+  package.manifest = find_manifest(choice);
+  Manifest& manifest = package.manifest;
+  package.precision = choose_precision(choice.precision, manifest);
+  package.tokenizer = open_tokenizer(manifest);
+  package.model = open_model(manifest, {.interface = manifest.interface,
+                                        .precision = package.precision,
+                                        .labels = manifest.labels.size(),
+                                        .vocab_size = package.tokenizer->vocab_size(),
+                                        .max_tokens = manifest.path.empty() ? 1 : manifest.max_tokens});
+  if (manifest.labels.empty()) name_labels(package.model->labels(), manifest);
+  return package;
+}
+
+std::string model_sha256(const Manifest& manifest) {
+  return manifest.model.sha256.empty() ? sha256_file(manifest.model.path) : manifest.model.sha256;
+}
+
+}  // namespace reviewrate

@@ -42,9 +42,9 @@ struct Tokenized {
 };
 
 /// Reads, tokenizes, cuts and fills batches, one a call.
-class Reader {
+class BatchFiller {
  public:
-  Reader(Source& source, const Tokenizer& tokenizer, const PipelineOptions& options)
+  BatchFiller(Source& source, const Tokenizer& tokenizer, const PipelineOptions& options)
       : source_(source), tokenizer_(tokenizer), options_(options) {}
 
   /// The next job, or null at the end.
@@ -122,9 +122,9 @@ class Reader {
 };
 
 /// Turns logits into outcomes: averages the windows of a review, then scores it.
-class Writer {
+class OutcomeWriter {
  public:
-  Writer(Sink& sink, std::size_t labels, const PipelineOptions& options)
+  OutcomeWriter(Sink& sink, std::size_t labels, const PipelineOptions& options)
       : sink_(sink), options_(options), sum_(labels, 0.0) {}
 
   void write(Job& job) {
@@ -170,11 +170,11 @@ class Writer {
 
 void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model, Sink& sink,
                   const PipelineOptions& options) {
-  Reader reader(source, tokenizer, options);
-  Writer writer(sink, model.labels(), options);
+  BatchFiller filler(source, tokenizer, options);
+  OutcomeWriter writer(sink, model.labels(), options);
   using JobPtr = std::shared_ptr<Job>;  // parallel_pipeline copies what passes between its filters
   const auto read = [&](tbb::flow_control& control) -> JobPtr {
-    JobPtr job = reader.next();
+    JobPtr job = filler.next();
     if (!job) control.stop();
     return job;
   };

@@ -41,9 +41,9 @@ std::size_t read_some(const File& file, const std::string& path, char* buffer, s
 }
 
 /// One manifest being read; every complaint names the file and the key.
-class Reader {
+class ManifestReader {
  public:
-  explicit Reader(const std::string& dir) : dir_(dir), path_(dir + "/manifest.json") {}
+  explicit ManifestReader(const std::string& dir) : dir_(dir), path_(dir + "/manifest.json") {}
 
   Manifest read() {
     const json root = parse();
@@ -220,7 +220,7 @@ class Reader {
 
 }  // namespace
 
-Manifest read_manifest(const std::string& dir) { return Reader(dir).read(); }
+Manifest read_manifest(const std::string& dir) { return ManifestReader(dir).read(); }
 
 std::string sha256_file(const std::string& path) {
   const File file = open_file(path);

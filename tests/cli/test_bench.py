@@ -18,7 +18,7 @@ def test_counts_and_parts(run: Run, tmp_path: Path) -> None:
     assert len(bench["seconds"]["rounds"]) == 2
     assert set(bench["breakdown"]) == {"read", "tokenize", "model", "write"}
     assert all(seconds > 0 for seconds in bench["breakdown"].values())
-    assert bench["pack_seconds"]["p50"] <= bench["pack_seconds"]["p99"] <= bench["pack_seconds"]["max"]
+    assert bench["batch_seconds"]["p50"] <= bench["batch_seconds"]["p99"] <= bench["batch_seconds"]["max"]
 
 
 def test_bad_records_are_counted(run: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What happens when something goes wrong: damaged packages, full disks, closed pipes, signals, slow streams."""
 
 import contextlib
+import hashlib
 import json
 import os
 import select
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,10 +93,7 @@ def test_verify_passes_and_notices_other_probabilities(run: Run, package: Path) 
     lines[3]["p"] = [p + 2e-5 * sign for p, sign in zip(lines[3]["p"], (1, -1), strict=True)]
     lines[5]["tokens"] += 1
     reference.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    import hashlib
-
-    digest = hashlib.sha256(reference.read_bytes()).hexdigest()
-    edit_manifest(package, lambda manifest: manifest["reference"].update(sha256=digest))
+    restate_checksum(package, "reference.jsonl", "reference")
     result = run("verify", model=package)
     assert result.returncode == 4
     assert b"2 differ" in result.stdout
@@ -294,3 +293,37 @@ def test_memory_does_not_grow_with_the_input() -> None:
     command = [sys.executable, TOP / "tests/compare_memory.py", BINARY, "--model", TINY, "--megabytes", "2", "40"]
     result = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def restate_checksum(package: Path, file: str, *keys: str) -> None:
+    """Makes the manifest's checksum of `file`, which stands under `keys`, that of the file as it is."""
+
+    def restate(manifest: dict[str, Any]) -> None:
+        entry: Any = manifest
+        for key in keys:
+            entry = entry[key]
+        entry["sha256"] = hashlib.sha256((package / file).read_bytes()).hexdigest()
+
+    edit_manifest(package, restate)
+
+
+def test_verify_compares_every_label(run: Run, package: Path) -> None:
+    lines = [json.loads(line) for line in (package / "reference.jsonl").read_text().split("\n") if line]
+    lines[0]["p"][0] += 0.25  # the label that is not the positive one
+    (package / "reference.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    restate_checksum(package, "reference.jsonl", "reference")
+    result = run("verify", model=package)
+    assert result.returncode == 4
+    assert b"p of label 0" in result.stderr and b"1 differ" in result.stdout
+
+
+def test_a_package_whose_parts_do_not_fit_is_refused_when_it_is_loaded(run: Run, package: Path) -> None:
+    edit_manifest(package, lambda manifest: manifest.update(max_tokens=4096))
+    result = run("-t", "short", model=package)
+    assert (result.returncode, result.stdout) == (3, b"") and "max_tokens is 4096" in error_line(result)
+    edit_manifest(package, lambda manifest: manifest.update(max_tokens=16))
+    with (package / "vocab.txt").open("a") as vocab:
+        vocab.write("onetokentoomany\n")
+    restate_checksum(package, "vocab.txt", "tokenizer", "files", "vocab")
+    result = run("-t", "short", model=package)
+    assert (result.returncode, result.stdout) == (3, b"") and "vocabulary" in error_line(result)

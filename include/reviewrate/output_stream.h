@@ -6,10 +6,25 @@
 
 namespace reviewrate {
 
+/// While one lives, a regular file is being written: a signal handler that ends the program waits for it, so that the
+/// file holds whole records or a whole report.
+class WriteInProgress {
+ public:
+  WriteInProgress();
+  ~WriteInProgress();
+  WriteInProgress(const WriteInProgress&) = delete;
+  WriteInProgress& operator=(const WriteInProgress&) = delete;
+
+  /// For the signal handler: no other write begins from now on. Whether none is going on.
+  static bool end_all();
+};
+
 /// Where results go: stdout or a file.
 class OutputStream {
  public:
-  /// Opens `path`, emptying it unless `keep`; an empty path is stdout. Throws Error(output).
+  /// Opens `path`, emptying it unless `keep`; stdout is an empty path or "-", and /dev/stdout, /dev/fd/N and their kin
+  /// are the descriptors that the program was started with, neither emptied nor moved. A regular file is locked:
+  /// another run that has it open is an error. Throws Error(output).
   explicit OutputStream(const std::string& path, bool keep = false);
   ~OutputStream();
   OutputStream(const OutputStream&) = delete;
@@ -21,6 +36,9 @@ class OutputStream {
   /// Writes all of `bytes`. Throws Error(output).
   void write(const std::string& bytes);
 
+  /// Waits until all is on the disk. Throws Error(output).
+  void sync();
+
   /// Closes it; some file systems report a full disk only here. Throws Error(output).
   void close();
 
@@ -29,6 +47,7 @@ class OutputStream {
 
   std::string name_;
   int fd_ = -1;
+  bool regular_ = false;
 };
 
 }  // namespace reviewrate

@@ -1,4 +1,6 @@
 // reviewrate bench: times the program itself, stage by stage, on the reviews of files.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -11,8 +13,10 @@
 #include "console.h"
 #include "exit_status.h"
 #include "options.h"
+#include "output_plan.h"
 #include "reviewrate/error.h"
 #include "reviewrate/metrics.h"
+#include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/text.h"
 
@@ -238,6 +242,14 @@ int bench(BenchOptions a, const Interruption& interruption) {
   if (std::find(files.begin(), files.end(), "-") != files.end()) {
     throw Error(ErrorKind::usage, "bench: stdin cannot be read a second time: name a FILE");
   }
+  const bool json_on_stdout = named_descriptor(a.json) == STDOUT_FILENO;
+  OutputPlan plan;
+  plan.writes("--json", a.json);
+  if (!json_on_stdout) plan.writes("the table", "-");
+  plan.reads_inputs(files);
+  plan.reads_model(find_manifest(a.model));
+  plan.check();
+  a.input.options.skip = plan.skip();
   const auto begin = Clock::now();
   const Package package = open_package_for(a.model, a.workers);
   BenchReport report;
@@ -269,14 +281,12 @@ int bench(BenchOptions a, const Interruption& interruption) {
     if (i > 0) rounds.push_back(std::move(round));
   }
   measure(rounds, report);
-  if (!a.json.empty()) {
-    OutputStream file(a.json);
-    file.write(report_json(report));
-    file.close();
+  if (!a.json.empty()) write_whole(a.json, report_json(report));
+  if (!json_on_stdout) {
+    OutputStream stream("");
+    print_lines(stream, report_text(report));
+    stream.close();
   }
-  OutputStream stream("");
-  stream.write(report_text(report));
-  stream.close();
   return report.failures > 0 ? kRecordsFailed : kOk;
 }
 
@@ -293,7 +303,7 @@ Run add_bench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1000}).description(""))
       ->type_name("N");
-  app.add_option("--json", a->json, "Write all measures to FILE")->type_name("FILE");
+  app.add_option("--json", a->json, "Write all measures to FILE; - is stdout, in place of the table")->type_name("FILE");
   add_footer(app, "Example: reviewrate bench reviews.jsonl --precision int8");
   return [a](const Interruption& interruption) { return bench(*a, interruption); };
 }

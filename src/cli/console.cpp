@@ -1,21 +1,60 @@
-// The one place that writes messages to stderr.
+// The one place that writes to stderr.
 #include "console.h"
 
-#include <iostream>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+#include <string_view>
+
+#include "reviewrate/printable.h"
 
 namespace reviewrate::cli {
+namespace {
+
+constexpr std::string_view kClearLine = "\r\x1b[K";
+
+std::mutex g_mutex;                       // of stderr: the reader tells what it finds while the writer shows the status
+std::atomic<bool> g_status_shown{false};  // a signal handler looks at it
+
+/// Writes what it can: there is nobody to tell that stderr is gone.
+void write_stderr(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    if (written <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
 
 void print_notice(const std::string& message) {
-  std::string line = "reviewrate: " + message;
-  for (char& c : line) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  std::cerr << line + '\n';
+  const std::string line = "reviewrate: " + printable(message) + '\n';
+  const std::lock_guard<std::mutex> lock(g_mutex);
+  if (g_status_shown.exchange(false)) write_stderr(kClearLine);
+  write_stderr(line);
 }
 
 void print_findings(const InputFindings& findings) {
   for (const std::string& problem : findings.problems) print_notice(problem);
   for (const std::string& remark : findings.remarks) print_notice(remark);
+}
+
+void print_lines(OutputStream& stream, const std::string& lines) { stream.write(printable_lines(lines)); }
+
+void show_status(const std::string& text) {
+  const std::lock_guard<std::mutex> lock(g_mutex);
+  g_status_shown = true;
+  write_stderr("\r" + printable(text) + "\x1b[K");
+}
+
+void clear_status() {
+  const std::lock_guard<std::mutex> lock(g_mutex);
+  if (g_status_shown.exchange(false)) write_stderr(kClearLine);
+}
+
+void abandon_status() {
+  if (g_status_shown.exchange(false)) write_stderr(kClearLine);
 }
 
 }  // namespace reviewrate::cli

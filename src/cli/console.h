@@ -1,9 +1,11 @@
-// Lines for people on stderr.
+// Text for people: messages on stderr, the status line above which they appear, and tables on stdout. What is written
+// here is cleaned of everything that a terminal would obey (reviewrate/printable.h), wherever it comes from.
 #pragma once
 
 #include <string>
 
 #include "reviewrate/input.h"
+#include "reviewrate/output_stream.h"
 
 namespace reviewrate::cli {
 
@@ -12,5 +14,17 @@ void print_notice(const std::string& message);
 
 /// Writes what is to be told of the inputs after they were read.
 void print_findings(const InputFindings& findings);
+
+/// Writes lines such as a table's to `stream`. Throws Error(output).
+void print_lines(OutputStream& stream, const std::string& lines);
+
+/// Shows `text` as stderr's last line, in place of what stood there, until anything else is written.
+void show_status(const std::string& text);
+
+/// Takes the status off the screen.
+void clear_status();
+
+/// The same from a signal handler that is about to end the program.
+void abandon_status();
 
 }  // namespace reviewrate::cli

@@ -9,6 +9,7 @@
 #include "console.h"
 #include "exit_status.h"
 #include "options.h"
+#include "output_plan.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_stream.h"
 
@@ -37,6 +38,12 @@ std::string record(const Review& review, const std::vector<TokenId>& ids, bool t
 int tokenize(TokenizeOptions a, const Interruption& interruption) {
   const std::vector<std::string> files = input_files(a.input.files, " or pipe reviews in");
   const Manifest manifest = find_manifest(a.model);
+  OutputPlan plan;
+  plan.writes("the records", "-");
+  plan.reads_inputs(files);
+  plan.reads_model(manifest);
+  plan.check();
+  a.input.options.skip = plan.skip();
   const auto tokenizer = open_tokenizer(manifest);
   const std::size_t max_tokens = a.max_tokens.value_or(manifest.max_tokens);
   if (max_tokens == 1 || max_tokens == 2) {

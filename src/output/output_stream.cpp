@@ -3,21 +3,71 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
 
 #include "reviewrate/error.h"
+#include "reviewrate/output_file.h"
 
 namespace reviewrate {
+namespace {
+
+std::atomic<int> g_writes{0};
+std::atomic<bool> g_no_more_writes{false};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+
+/// Whether the descriptor came with the program and can be written to. One that the program has opened itself under the
+/// number that was named is closed on exec.
+bool is_inherited_output(int fd) {
+  const int mode = ::fcntl(fd, F_GETFL);
+  const int flags = ::fcntl(fd, F_GETFD);
+  return mode >= 0 && (mode & O_ACCMODE) != O_RDONLY && (flags & FD_CLOEXEC) == 0;
+}
+
+}  // namespace
+
+WriteInProgress::WriteInProgress() {
+  ++g_writes;
+  if (!g_no_more_writes) return;
+  --g_writes;
+  while (true) ::pause();  // the program is about to end
+}
+
+WriteInProgress::~WriteInProgress() { --g_writes; }
+
+bool WriteInProgress::end_all() {
+  g_no_more_writes = true;
+  return g_writes == 0;
+}
 
 OutputStream::OutputStream(const std::string& path, bool keep)
-    : name_(path.empty() ? "stdout" : path), fd_(STDOUT_FILENO) {
-  if (path.empty()) return;
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (keep ? 0 : O_TRUNC), 0666);
-  if (fd_ < 0) fail("cannot be opened for writing");
+    : name_(path.empty() || path == "-" ? "stdout" : path), fd_(STDOUT_FILENO) {
+  const std::optional<int> inherited = path.empty() ? STDOUT_FILENO : named_descriptor(path);
+  if (inherited) {
+    fd_ = *inherited;
+    errno = EBADF;
+    if (fd_ > STDERR_FILENO && !is_inherited_output(fd_)) fail("cannot be opened for writing");
+  } else {
+    // With O_CREAT, Linux refuses somebody else's file in a folder that everybody may write to.
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd_ < 0 && errno == ENOENT) fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd_ < 0) fail("cannot be opened for writing");
+  }
+  struct stat info = {};
+  regular_ = ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
+  if (inherited || !regular_) return;
+  // File systems that know no locks give other errors, and then there is none.
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(fd_);
+    throw Error(ErrorKind::output, name_ + ": is being written by another run");
+  }
+  if (!keep) truncate(0);
 }
 
 OutputStream::~OutputStream() {
@@ -33,6 +83,8 @@ void OutputStream::truncate(std::uint64_t size) {
 }
 
 void OutputStream::write(const std::string& bytes) {
+  std::optional<WriteInProgress> write_in_progress;
+  if (regular_) write_in_progress.emplace();
   std::string_view rest = bytes;
   while (!rest.empty()) {
     const ssize_t written = ::write(fd_, rest.data(), rest.size());
@@ -45,6 +97,10 @@ void OutputStream::write(const std::string& bytes) {
       fail("cannot be written");
     }
   }
+}
+
+void OutputStream::sync() {
+  if (::fsync(fd_) != 0 && errno != EINVAL && errno != ENOTSUP) fail("cannot be written");
 }
 
 void OutputStream::close() {

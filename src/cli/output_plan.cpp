@@ -1,0 +1,192 @@
+// Comparing what is written with what is read.
+#include "output_plan.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "reviewrate/error.h"
+#include "reviewrate/output_file.h"
+#include "reviewrate/text.h"
+
+namespace reviewrate::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kInput = "an input";
+
+/// The first bytes of a file.
+std::string beginning_of(const std::string& path) {
+  constexpr std::size_t kBeginning = 4096;
+  std::string bytes(kBeginning, '\0');
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  const ssize_t got = fd < 0 ? 0 : ::read(fd, bytes.data(), bytes.size());
+  if (fd >= 0) ::close(fd);
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
+/// Whether the file, which a walk finds, holds reviews, as far as its beginning tells; what this program writes does
+/// not. An earlier run's output in a walked folder is passed over and replaced, but nobody's reviews are.
+bool holds_reviews(const std::string& path) {
+  const std::string bytes = beginning_of(path);
+  if (is_blank(bytes)) return false;
+  const std::string line = bytes.substr(0, bytes.find('\n'));
+  const std::string extension = ascii_lower(fs::path(path).extension().string());
+  if (extension == ".html" || extension == ".xml") return false;
+  if (extension == ".csv" || extension == ".tsv") {
+    const bool own = line.starts_with("id,label,score,") || line.starts_with("id\tlabel\tscore\t");
+    return !own && bytes.size() > line.size() + 1;
+  }
+  // Records begin with their id; the figures of a run name none of the fields that reviews have.
+  const bool own_record = line.starts_with("{\"id\": ") && (line.find(", \"score\": ") != std::string::npos ||
+                                                            line.find(", \"error\": {\"kind\"") != std::string::npos ||
+                                                            line.find(", \"ids\": [") != std::string::npos);
+  const bool own_figures = line.starts_with("{\"records\":") || line == "{";
+  if (own_record || own_figures) return false;
+  if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json")
+    return line.starts_with("{") || line.starts_with("[");
+  // Lines for people.
+  const std::string_view text = std::string_view(line).substr(line.starts_with(' ') ? 1 : 0);
+  return !(text.find("/10  ") < 3) && !line.starts_with("ERROR ");
+}
+
+}  // namespace
+
+std::string OutputPlan::Place::words() const {
+  if (path == "-") return name + " (stdout)";
+  return name + " " + path;
+}
+
+OutputPlan::Place OutputPlan::place(const std::string& name, const std::string& path, std::optional<int> fd) {
+  Place found{name, path, fd, "", false, {}};
+  if (fd) {
+    found.exists = ::fstat(*fd, &found.info) == 0;
+    return found;
+  }
+  found.target = follow_links(path);
+  found.exists = ::stat(found.target.c_str(), &found.info) == 0;
+  if (!found.exists) {
+    const std::string folder = fs::path(found.target).parent_path().string();
+    if (::stat(folder.empty() ? "." : folder.c_str(), &found.info) != 0) found.info = {};
+  }
+  return found;
+}
+
+OutputPlan::OutputPlan() { reads("the program", "/proc/self/exe"); }
+
+void OutputPlan::writes(const std::string& option, const std::string& path) {
+  if (!path.empty()) written_.push_back(place(option, path, named_descriptor(path)));
+}
+
+void OutputPlan::reads(const std::string& what, const std::string& path) {
+  if (path.empty()) return;
+  read_.push_back(place(what, path, path == "-" ? std::optional<int>(STDIN_FILENO) : std::nullopt));
+}
+
+void OutputPlan::reads_inputs(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    reads(kInput, file);
+    if (S_ISDIR(read_.back().info.st_mode) && read_.back().exists) folders_.push_back(file);
+  }
+}
+
+void OutputPlan::reads_model(const Manifest& manifest) {
+  const std::string what = "a file of the model";
+  reads(what, manifest.model.path);
+  reads(what, manifest.vocab.path);
+  if (manifest.charsmap) reads(what, manifest.charsmap->path);
+  if (manifest.reference) reads(what, manifest.reference->path);
+  if (manifest.path.empty()) return;
+  reads(what, manifest.path);
+  std::error_code error;
+  fs::directory_iterator entry(fs::path(manifest.path).parent_path(), error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) reads(what, entry->path().string());
+}
+
+bool OutputPlan::same(const Place& a, const Place& b) {
+  if (a.exists != b.exists || a.info.st_dev != b.info.st_dev || a.info.st_ino != b.info.st_ino) return false;
+  if (!a.exists) return a.info.st_ino != 0 && fs::path(a.target).filename() == fs::path(b.target).filename();
+  // A terminal or a socket is often both stdin and stdout, and /dev/null keeps nothing.
+  return S_ISREG(a.info.st_mode) || S_ISFIFO(a.info.st_mode) || S_ISBLK(a.info.st_mode);
+}
+
+void OutputPlan::check_can_be_written(const Place& output) {
+  const auto fail = [&](int error) {
+    throw Error(ErrorKind::output,
+                output.path + ": cannot be opened for writing: " + std::generic_category().message(error));
+  };
+  if (output.fd) return;
+  if (output.exists && S_ISDIR(output.info.st_mode)) fail(EISDIR);
+  if (output.target.ends_with('/')) fail(ENOTDIR);
+  const std::string folder = fs::path(output.target).parent_path().string();
+  const std::string asked = output.exists ? output.target : folder.empty() ? "." : folder;
+  if (::faccessat(AT_FDCWD, asked.c_str(), output.exists ? W_OK : W_OK | X_OK, AT_EACCESS) != 0) fail(errno);
+  if (!output.exists && !S_ISDIR(output.info.st_mode)) fail(ENOTDIR);
+}
+
+void OutputPlan::check_folders(const Place& output) const {
+  if (!output.exists || !S_ISREG(output.info.st_mode) || output.info.st_size == 0) return;
+  std::set<std::pair<dev_t, ino_t>> seen;  // folders, as links may go round
+  for (const std::string& folder : folders_) {
+    std::error_code error;
+    const auto options =
+        fs::directory_options::follow_directory_symlink | fs::directory_options::skip_permission_denied;
+    for (fs::recursive_directory_iterator it(folder, options, error), end; !error && it != end; it.increment(error)) {
+      struct stat info = {};
+      if (::stat(it->path().c_str(), &info) != 0) continue;
+      if (S_ISDIR(info.st_mode) && !seen.emplace(info.st_dev, info.st_ino).second) it.disable_recursion_pending();
+      if (info.st_dev != output.info.st_dev || info.st_ino != output.info.st_ino) continue;
+      const std::string found = it->path().string();
+      std::error_code unknown;
+      const bool other_name = fs::canonical(found, unknown) != fs::canonical(output.target, unknown) ||
+                              fs::is_symlink(fs::symlink_status(found, unknown));
+      if (other_name && !output.fd) {
+        throw Error(ErrorKind::usage, output.words() + ": is also an input, as " + found);
+      }
+      if (holds_reviews(found)) {
+        throw Error(ErrorKind::usage, output.words() + ": is also an input: it holds reviews, and lies in " + folder);
+      }
+    }
+  }
+}
+
+void OutputPlan::check() const {
+  for (auto output = written_.begin(); output != written_.end(); ++output) {
+    for (auto other = written_.begin(); other != output; ++other) {
+      const bool one_descriptor = output->fd && other->fd && *output->fd == *other->fd;
+      if (one_descriptor || same(*output, *other)) {
+        throw Error(ErrorKind::usage, output->words() + ": is also where " + other->words() + " goes");
+      }
+    }
+    for (const Place& input : read_) {
+      if (same(*output, input)) {
+        throw Error(ErrorKind::usage, (output->fd == STDOUT_FILENO ? "stdout" : output->words()) + ": is also " +
+                                          input.name + (input.name == kInput ? "" : ", " + input.path));
+      }
+    }
+  }
+  for (const Place& output : written_) {
+    check_folders(output);
+    check_can_be_written(output);
+  }
+}
+
+std::vector<std::string> OutputPlan::skip() const {
+  std::vector<std::string> paths = {"/dev/stdout", "/dev/stderr"};
+  for (const Place& output : written_) {
+    if (!output.fd) paths.push_back(output.target);
+  }
+  return paths;
+}
+
+}  // namespace reviewrate::cli

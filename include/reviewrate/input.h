@@ -26,7 +26,11 @@ struct InputOptions {
   std::vector<std::string> include;                        ///< globs for members and paths; empty: all
   std::vector<std::pair<std::string, std::string>> where;  ///< FIELD=VALUE, all must hold
   bool header = true;                                      ///< csv, tsv: the first row names the columns
-  bool quoting = true;                                     ///< tsv: quoted as csv is
+  bool quoting = true;                                     ///< csv, tsv: quotes around a cell are no part of it
+  /// csv, tsv: the byte between cells, or "auto": the usual one that fits the first line best. Empty: the format's own,
+  /// or another usual one where only so there is a column text_field.
+  std::string delimiter;
+  std::string escape;  ///< csv, tsv: a byte that makes the next one an ordinary one; empty: none
   std::size_t max_review_bytes = std::size_t{1} << 20;
   std::vector<std::string> skip = {"/dev/stdout"};  ///< passed over in folders: files that are written meanwhile
   /// Called once for each thing that a person should know as it comes up, such as a guess about a file's format: one

@@ -145,6 +145,7 @@ class FieldsReader : public Reader {
 std::unique_ptr<RecordReader> open_lines(Origin origin, const InputOptions& options);
 std::unique_ptr<RecordReader> open_whole(Origin origin, const InputOptions& options);
 std::unique_ptr<RecordReader> open_json(Origin origin, const InputOptions& options);
-std::unique_ptr<RecordReader> open_table(Origin origin, const InputOptions& options, char delimiter, bool quoting);
+// `usual_delimiter` is the format's own; InputOptions::delimiter or the first line may say another.
+std::unique_ptr<RecordReader> open_table(Origin origin, const InputOptions& options, char usual_delimiter);
 
 }  // namespace reviewrate

@@ -33,9 +33,9 @@ std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, co
     case InputFormat::jsonl:
       return open_json(std::move(origin), options);
     case InputFormat::csv:
-      return open_table(std::move(origin), options, ',', /*quoting=*/true);
+      return open_table(std::move(origin), options, ',');
     case InputFormat::tsv:
-      return open_table(std::move(origin), options, '\t', options.quoting);
+      return open_table(std::move(origin), options, '\t');
     case InputFormat::whole:
       return open_whole(std::move(origin), options);
     case InputFormat::lines:

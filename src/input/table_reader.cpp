@@ -1,238 +1,384 @@
-// CSV and TSV: quoted ones by libcsv, unquoted ones by splitting lines.
-#include <csv.h>
-
-#include <new>
+// CSV and TSV: what the first lines say of the table, and reviews out of its rows.
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
-#include "line_splitter.h"
 #include "readers.h"
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/utf8.h"
+#include "row_splitter.h"
 
 namespace reviewrate {
 namespace {
 
+struct UsualDelimiter {
+  char delimiter;
+  const char* name;  // as --delimiter takes it
+};
+
+constexpr std::array<UsualDelimiter, 4> kUsualDelimiters = {
+    {{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}, {'|', "bar"}}};
+
+using Names = std::vector<std::string>;
+
+std::string delimiter_name(char delimiter) {
+  for (const UsualDelimiter& usual : kUsualDelimiters) {
+    if (usual.delimiter == delimiter) return usual.name;
+  }
+  return {delimiter};
+}
+
+std::string_view trimmed(std::string_view name) {
+  const std::size_t begin = name.find_first_not_of(kSpaces);
+  if (begin == std::string_view::npos) return {};
+  return name.substr(begin, name.find_last_not_of(kSpaces) + 1 - begin);
+}
+
+// The only column of that very name, else the only one that has it between blanks.
+std::optional<std::size_t> find_column(const Names& names, const std::string& wanted) {
+  std::optional<std::size_t> found;
+  for (const bool exact : {true, false}) {
+    for (std::size_t column = 0; column < names.size(); ++column) {
+      if (exact ? names[column] != wanted : trimmed(names[column]) != trimmed(wanted)) continue;
+      if (found) return std::nullopt;
+      found = column;
+    }
+    if (found) break;
+  }
+  return found;
+}
+
+std::string quoted(const std::string& name) { return '"' + name + '"'; }
+
+// The names, quoted so that blanks show, and not too many of them.
+std::string list(const Names& names) {
+  std::string listed;
+  for (const std::string& name : names) {
+    if (listed.size() >= kOtherFields / 256) return listed + ", ...";
+    listed += (listed.empty() ? "" : ", ") + quoted(name);
+  }
+  return listed;
+}
+
+std::string count(std::size_t number, const std::string& what) {
+  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
+// "lines 2 to 4".
+std::string lines(std::size_t first, std::size_t last) {
+  return "lines " + std::to_string(first) + " to " + std::to_string(last);
+}
+
+// What Excel and others write in front of a table: "sep=;".
+std::optional<char> named_delimiter(std::string_view line) {
+  if (line.size() == 7 && line.front() == '"' && line.back() == '"') line = line.substr(1, 5);
+  if (line.size() != 5 || line[3] != '=') return std::nullopt;
+  for (std::size_t at = 0; at < 3; ++at) {
+    if ((line[at] | 0x20) != "sep"[at]) return std::nullopt;
+  }
+  const auto delimiter = static_cast<unsigned char>(line[4]);
+  if (delimiter >= 0x80 || delimiter == '"' || std::isalnum(delimiter) != 0) return std::nullopt;
+  return line[4];
+}
+
+// Whether each line of a row that spans several would be a row of its own if quotes were ordinary characters.
+bool looks_like_rows(std::string_view row, char delimiter, std::size_t columns) {
+  std::size_t cells = 1;
+  for (std::size_t at = 0; at < row.size(); ++at) {
+    if (row[at] == delimiter) ++cells;
+    if (row[at] != '\n' && row[at] != '\r') continue;
+    if (cells != columns) return false;
+    cells = 1;
+    if (row.substr(at, 2) == "\r\n") ++at;
+  }
+  return cells == columns;
+}
+
 // Rows of cells below a header.
-class TableReader : public FieldsReader {
+class TableReader final : public FieldsReader {
  public:
+  TableReader(Origin origin, const InputOptions& options, char usual_delimiter)
+      : FieldsReader(std::move(origin), options),
+        bound_(2 * options.max_review_bytes + kOtherFields),  // each quote may stand for two
+        dialect_{usual_delimiter, options.quoting, {}},
+        rows_(dialect_, bound_) {
+    if (!options.escape.empty()) dialect_.escape = options.escape.front();
+  }
+
   bool next(std::string_view& input, bool last, Review& review) override {
-    while (next_row(input, last)) {
-      const bool made = make_review(review);
-      cells_.clear();
-      surplus_ = false;
-      trouble_.reset();
-      if (made) return true;
-      review = Review();
-    }
-    return false;
-  }
-
- protected:
-  TableReader(Origin origin, const InputOptions& options)
-      : FieldsReader(std::move(origin), options), bound_(2 * options.max_review_bytes + kOtherFields) {}
-
-  // Puts the next row into cells_, or into trouble_ what is wrong with it. As RecordReader::next.
-  virtual bool next_row(std::string_view& input, bool last) = 0;
-
-  void add_cell(std::string_view cell) {
-    if (columns_.empty() || cells_.size() < columns_.size()) {
-      cells_.emplace_back(cell);
-    } else {
-      surplus_ = true;
+    for (;;) {
+      switch (next_row(last && input.empty())) {
+        case RowSplitter::Status::row:
+          if (make_review(review)) return true;
+          review = Review();
+          break;
+        case RowSplitter::Status::bad:
+          explain_trouble(review);
+          return true;
+        case RowSplitter::Status::more:
+          if (input.empty()) {
+            if (last) tell_merged_rows();
+            return false;
+          }
+          rows_.push(std::exchange(input, {}));
+      }
     }
   }
-
-  const std::size_t bound_;         // of a row as written, where each quote may stand for two
-  std::size_t row_line_ = 0;        // where the row begins
-  std::optional<Failure> trouble_;  // its message is only the reason
 
  private:
+  RowSplitter::Status next_row(bool last) {
+    if (!opened_ && !open(last)) return RowSplitter::Status::more;
+    return rows_.next(last);
+  }
+
+  // Decides what is between cells, by the first lines. False: not all of them are there.
+  bool open(bool last) {
+    std::optional<std::string_view> line;
+    std::optional<char> named;
+    while (!opened_ && (line = rows_.peek_line(last))) {
+      const bool blank = options_.header && line->find_first_not_of(" \t") == std::string_view::npos;
+      const std::optional<char> separator = named_delimiter(*line);
+      if (separator) named_ = separator;
+      if (blank || separator) {
+        rows_.drop_line();
+        continue;
+      }
+      choose_delimiter(*line);
+      rows_.set_dialect(dialect_);
+      opened_ = true;
+    }
+    return opened_;
+  }
+
+  void choose_delimiter(std::string_view first_line) {
+    const bool automatic = options_.delimiter == "auto";
+    if (!options_.delimiter.empty() && !automatic) {
+      dialect_.delimiter = options_.delimiter.front();
+    } else if (named_) {
+      dialect_.delimiter = *named_;
+    } else if (options_.header || automatic) {
+      const char chosen = best_delimiter(first_line);
+      const bool better = automatic || find_column(cells_of(first_line, chosen), options_.text_field).has_value();
+      if (chosen == dialect_.delimiter || !better) return;
+      tell("by its first line, a " + delimiter_name(chosen) + " separates the cells, and not a " +
+           delimiter_name(dialect_.delimiter) + "; --delimiter says otherwise");
+      dialect_.delimiter = chosen;
+    }
+  }
+
+  // The usual delimiter by which a first line has the text field and most cells. Of equals the present one.
+  char best_delimiter(std::string_view first_line) const {
+    const auto merit = [&](char delimiter) {
+      const Names cells = cells_of(first_line, delimiter);
+      return std::pair(find_column(cells, options_.text_field).has_value(), cells.size());
+    };
+    char best = dialect_.delimiter;
+    auto best_merit = merit(best);
+    if (best_merit.first && options_.delimiter.empty()) return best;
+    for (const UsualDelimiter& usual : kUsualDelimiters) {
+      const auto usual_merit = merit(usual.delimiter);
+      if (usual_merit <= best_merit) continue;
+      best = usual.delimiter;
+      best_merit = usual_merit;
+    }
+    return best;
+  }
+
+  // None if the line is no whole row.
+  Names cells_of(std::string_view line, char delimiter) const {
+    Dialect dialect = dialect_;
+    dialect.delimiter = delimiter;
+    RowSplitter rows(dialect, bound_);
+    rows.push(line);
+    if (rows.next(true) != RowSplitter::Status::row) return {};
+    for (std::string& cell : rows.cells()) repair(cell);
+    return rows.cells();
+  }
+
+  // Makes a review of the row; false if it is none.
   bool make_review(Review& review) {
-    if (trouble_) return bad_row(review, trouble_->kind, trouble_->message);
-    for (std::string& cell : cells_) review.repaired += repair(cell);
+    Names& cells = rows_.cells();
+    for (std::string& cell : cells) review.repaired += repair(cell);
     if (columns_.empty()) {
-      name_columns();
+      take_header(cells);
       if (options_.header) return false;
     }
-    fields_.clear_values();
-    for (std::size_t column = 0; column < cells_.size(); ++column) {
-      fields_.set(columns_[column], {std::move(cells_[column]), false});
+    if (rows_.cell_count() != columns_.size()) {
+      if (rows_.cell_count() == 1 && cells[0].find_first_not_of(" \t") == std::string::npos) return false;
+      if (is_separator_line(cells)) return false;
+      return bad_row(review, "columns", columns_reason());
     }
-    const std::string counts = "than the " + std::to_string(columns_.size()) + " columns of the first row";
-    if (surplus_) return bad_row(review, "columns", "the row has more cells " + counts);
-    if (fields_.find(options_.text_field) == nullptr)
-      return bad_row(review, "columns", "the row has fewer cells " + counts);
-    return assemble(fields_, row_line_, review);
+    if (is_separator_line(cells) || is_header(cells)) return false;
+    if (rows_.last_line() > rows_.line()) watch_merged_rows();
+    fields_.clear_values();
+    for (std::size_t column = 0; column < cells.size(); ++column) {
+      fields_.set(columns_[column], {std::move(cells[column]), false});
+    }
+    return assemble(fields_, rows_.line(), review);
+  }
+
+  std::string columns_reason() const {
+    std::string reason = "the row";
+    if (rows_.last_line() > rows_.line()) reason += ", " + lines(rows_.line(), rows_.last_line()) + ",";
+    return reason + " has " + count(rows_.cell_count(), "cell") + ", but there " +
+           (columns_.size() == 1 ? "is " : "are ") + count(columns_.size(), "column");
+  }
+
+  void explain_trouble(Review& review) const {
+    using Kind = RowSplitter::Trouble::Kind;
+    const RowSplitter::Trouble& trouble = rows_.trouble();
+    const std::string open = "the quote in line " + std::to_string(trouble.open_line);
+    const std::string close = std::to_string(trouble.close_line);
+    std::string reason;
+    if (trouble.kind == Kind::size) {
+      reason = "the row is " + too_large(options_);
+      if (trouble.goes_on) reason += "; " + open + " does not close up to line " + close;
+    } else if (trouble.kind == Kind::open_quote) {
+      reason = open + " never closes";
+    } else if (trouble.goes_on) {
+      reason = open + " closes in line " + close + ", where text follows it";
+    } else {
+      reason = "text follows the closing quote of a cell; quotes in a quoted cell are written twice";
+    }
+    if (trouble.goes_on) reason += "; reading goes on in line " + std::to_string(trouble.open_line + 1);
+    if (trouble.quoted) reason += " (--no-quoting: quotes are ordinary characters)";
+    const std::string kind = trouble.kind == Kind::size ? "size" : "quote";
+    if (columns_.empty() && options_.header) throw InputFailure(kind, "there is no header: " + reason);
+    bad_row(review, kind, reason);
   }
 
   bool bad_row(Review& review, const std::string& kind, const std::string& reason) const {
-    set_id(review, row_line_);
-    fail(review, row_line_, kind, reason);
+    set_id(review, rows_.line());
+    fail(review, rows_.line(), kind, reason);
     return true;
   }
 
-  void name_columns() {
-    std::string names;
-    for (std::size_t column = 0; column < cells_.size(); ++column) {
-      std::string name = options_.header ? cells_[column] : std::to_string(column + 1);
-      if (names.size() < kOtherFields / 256) names += (column == 0 ? "" : ", ") + name;
-      columns_.push_back(fields_.add(std::move(name)));
+  void take_header(const Names& cells) {
+    Names names = cells;
+    if (options_.header) {
+      header_ = cells;
+      tell_twice_named(names);
+    } else {
+      for (std::size_t column = 0; column < names.size(); ++column) names[column] = std::to_string(column + 1);
     }
-    if (!fields_.named(options_.text_field)) {
-      throw InputFailure("field", "there is no column \"" + options_.text_field + "\"; the columns are: " + names);
+    give_wanted_name(names, options_.text_field);
+    give_wanted_name(names, options_.id_field);
+    for (const std::string& name : options_.pass) give_wanted_name(names, name);
+    for (const auto& condition : options_.where) give_wanted_name(names, condition.first);
+    for (const std::string& name : names) columns_.push_back(fields_.add(name));
+    rows_.set_max_cells(columns_.size());
+    if (!fields_.named(options_.text_field)) refuse_header(names);
+  }
+
+  // Where columns have the same name, the first keeps it, and the others get a number. So that the first can be asked
+  // for, too, it is called NAME_1 where that is the text field.
+  void tell_twice_named(Names& names) const {
+    std::unordered_map<std::string, std::size_t> times;
+    for (const std::string& name : names) ++times[name];
+    std::map<std::string, Names> given;
+    for (std::string& name : names) {
+      if (times[name] == 1) continue;
+      Names& numbered = given[name];
+      std::size_t number = numbered.size();
+      std::string fresh;
+      do fresh = name + "_" + std::to_string(++number);
+      while (!times.try_emplace(fresh, 1).second);
+      numbered.push_back(fresh);
+      if (numbered.size() > 1 || fresh == options_.text_field) name = fresh;
+    }
+    for (const auto& [name, numbered] : given) {
+      if (name.empty()) continue;  // nobody asks for those
+      const std::string comes = "the column " + quoted(name) + " comes " +
+                                (numbered.size() == 2 ? "twice" : std::to_string(numbered.size()) + " times");
+      if (name == options_.text_field) {
+        throw InputFailure("field", comes + ": name one of them with --text-field, in their order: " + list(numbered));
+      }
+      tell(comes + "; the first keeps the name, and then come: " + list({numbered.begin() + 1, numbered.end()}));
     }
   }
+
+  // If the column that `wanted` means has blanks around its name, takes them off.
+  static void give_wanted_name(Names& names, const std::string& wanted) {
+    if (const std::optional<std::size_t> column = find_column(names, wanted)) names[*column] = wanted;
+  }
+
+  [[noreturn]] void refuse_header(const Names& names) const {
+    std::string reason = "there is no column " + quoted(options_.text_field) + "; ";
+    const char best = names.size() == 1 ? best_delimiter(rows_.bytes()) : dialect_.delimiter;
+    if (best == dialect_.delimiter) {
+      throw InputFailure("field", reason + "the columns are: " + list(names) + " (--text-field names one)");
+    }
+    throw InputFailure("field", reason + "the only column is " + quoted(names[0]) + ", but --delimiter " +
+                                    delimiter_name(best) + " would make it: " + list(cells_of(rows_.bytes(), best)) +
+                                    " (--text-field names one)");
+  }
+
+  // Whether the row is the header of another table, appended to the first. Throws InputFailure if what follows could be
+  // taken for what it is not.
+  bool is_header(const Names& cells) {
+    if (std::find(header_.begin(), header_.end(), cells[0]) == header_.end()) return false;
+    if (cells != header_) {
+      Names here = cells;
+      Names above = header_;
+      std::sort(here.begin(), here.end());
+      std::sort(above.begin(), above.end());
+      if (here != above) return false;
+      throw InputFailure("columns", "the header comes again in line " + std::to_string(rows_.line()) +
+                                        ", with its columns in another order; not read any further");
+    }
+    if (!std::exchange(header_again_, true)) {
+      tell("the header comes again in line " + std::to_string(rows_.line()) + "; such rows are passed over");
+    }
+    return true;
+  }
+
+  // "sep=;" as it is read where ; is the delimiter: the first line of another table.
+  bool is_separator_line(const Names& cells) const {
+    return named_ && rows_.cell_count() == 2 && named_delimiter(rows_.bytes()).has_value() && cells.size() <= 2;
+  }
+
+  // A stray quote that happens to close at the end of a cell makes one row of several, and so may a text of several
+  // lines look. It is told if most rows that span lines look so.
+  void watch_merged_rows() {
+    ++rows_over_lines_;
+    if (!looks_like_rows(rows_.bytes(), dialect_.delimiter, columns_.size())) return;
+    if (merged_rows_++ == 0) first_merged_ = lines(rows_.line(), rows_.last_line());
+  }
+
+  void tell_merged_rows() {
+    if (2 * merged_rows_ > rows_over_lines_) {
+      tell(count(merged_rows_, "row") + " made of several lines by quotes, each of which could be a row (the first: " +
+           first_merged_ + "); --no-quoting reads them so");
+    }
+    merged_rows_ = 0;
+  }
+
+  void tell(const std::string& what) const { options_.notify(failure_message(origin_.path, what)); }
 
   bool has_id(const Value& id) const override { return !id.text.empty(); }
 
-  std::vector<std::string> cells_;
-  bool surplus_ = false;              // the row has more cells than there are columns
+  const std::size_t bound_;  // of a row as written
+  Dialect dialect_;
+  RowSplitter rows_;
+  bool opened_ = false;               // the delimiter is known
+  std::optional<char> named_;         // by a line in front of the header
+  Names header_;                      // as written
+  bool header_again_ = false;         // that was told
   std::vector<std::size_t> columns_;  // each one's place in fields_
   Fields fields_;
-};
-
-// RFC 4180 with a delimiter of choice; records of one or more lines. libcsv says nothing of lines, so it is fed line by
-// line.
-class CsvReader final : public TableReader {
- public:
-  CsvReader(Origin origin, const InputOptions& options, char delimiter)
-      : TableReader(std::move(origin), options), delimiter_(delimiter) {
-    start_parser();
-  }
-  ~CsvReader() override { csv_free(&parser_); }
-  CsvReader(const CsvReader&) = delete;
-  CsvReader& operator=(const CsvReader&) = delete;
-
- private:
-  bool next_row(std::string_view& input, bool last) override {
-    if (!skip_bom(input, last)) return false;
-    while (!input.empty()) {
-      const std::size_t end = input.find_first_of("\r\n");
-      const std::string_view piece = input.substr(0, end == std::string_view::npos ? end : end + 1);
-      input.remove_prefix(piece.size());
-      // \n, \r\n and a \r alone end a line.
-      if (ends_line(last_byte_) && !(last_byte_ == '\r' && piece == "\n")) ++line_;
-      last_byte_ = piece.back();
-      if (take(piece)) return true;
-    }
-    return last && in_row_ && finish();
-  }
-
-  static bool ends_line(char c) { return c == '\n' || c == '\r'; }
-
-  // Whether a row is whole with this piece, which is a line or a part of one.
-  bool take(std::string_view piece) {
-    if (skipping_) {
-      skipping_ = !ends_line(piece.back());
-      return false;
-    }
-    if (!in_row_) {
-      if (piece == "\n" || piece == "\r") return false;
-      in_row_ = true;
-      row_line_ = line_;
-      row_bytes_ = 0;
-    }
-    row_bytes_ += piece.size();
-    if (row_bytes_ > bound_) {
-      trouble_ = Failure{"size", "the row that begins here is " + too_large(options_) +
-                                     "; a quote in it may be unterminated; reading goes on in line " +
-                                     std::to_string(line_ + 1)};
-      skipping_ = !ends_line(piece.back());
-      in_row_ = false;
-      csv_free(&parser_);
-      start_parser();
-      return true;
-    }
-    feed(piece);
-    return !in_row_;
-  }
-
-  bool finish() {
-    csv_set_opts(&parser_, CSV_STRICT | CSV_STRICT_FINI);  // else an open quote at the end would be closed in silence
-    if (csv_fini(&parser_, on_cell, on_row, this) != 0) {
-      trouble_ = Failure{
-          "quote", "a quote in the row that begins here is unterminated, so that the row goes on to the end, line " +
-                       std::to_string(line_)};
-    }
-    in_row_ = false;
-    return true;
-  }
-
-  void feed(std::string_view bytes) {
-    if (csv_parse(&parser_, bytes.data(), bytes.size(), on_cell, on_row, this) != bytes.size()) throw std::bad_alloc();
-  }
-
-  // False: not enough bytes yet to tell.
-  bool skip_bom(std::string_view& input, bool last) {
-    if (bom_done_) return true;
-    while (bom_ < kBom.size() && !input.empty() && input.front() == kBom[bom_]) {
-      ++bom_;
-      input.remove_prefix(1);
-    }
-    if (bom_ < kBom.size() && input.empty() && !last) return false;
-    bom_done_ = true;
-    if (bom_ > 0 && bom_ < kBom.size()) take(kBom.substr(0, bom_));
-    return true;
-  }
-
-  void start_parser() {
-    if (csv_init(&parser_, 0) != 0) throw std::bad_alloc();
-    csv_set_delim(&parser_, static_cast<unsigned char>(delimiter_));
-    csv_set_space_func(&parser_, [](unsigned char) { return 0; });  // blanks around a cell are part of it (RFC 4180)
-    csv_set_blk_size(&parser_, 16 * 1024);
-  }
-
-  static void on_cell(void* cell, std::size_t size, void* self) {
-    static_cast<CsvReader*>(self)->add_cell({static_cast<const char*>(cell), size});
-  }
-  static void on_row(int, void* self) { static_cast<CsvReader*>(self)->in_row_ = false; }
-
-  const char delimiter_;
-  csv_parser parser_;
-  std::size_t line_ = 1;
-  char last_byte_ = 0;
-  bool in_row_ = false;    // the parser is in the middle of one
-  bool skipping_ = false;  // up to a line end, after too large a row
-  std::size_t row_bytes_ = 0;
-  std::size_t bom_ = 0;  // how many bytes of it were seen
-  bool bom_done_ = false;
-};
-
-// Tab-separated cells in which a quote is a character like any other.
-class RawTsvReader final : public TableReader {
- public:
-  RawTsvReader(Origin origin, const InputOptions& options) : TableReader(std::move(origin), options), lines_(bound_) {}
-
- private:
-  bool next_row(std::string_view& input, bool last) override {
-    while (lines_.next(input, last)) {
-      row_line_ = lines_.number();
-      std::string_view rest = lines_.line();
-      if (lines_.too_long()) {
-        trouble_ = Failure{"size", "the row is " + too_large(options_)};
-      } else if (rest.empty()) {
-        continue;
-      } else {
-        for (std::size_t tab = rest.find('\t'); tab != std::string_view::npos; tab = rest.find('\t')) {
-          add_cell(rest.substr(0, tab));
-          rest.remove_prefix(tab + 1);
-        }
-        add_cell(rest);
-      }
-      return true;
-    }
-    return false;
-  }
-
-  LineSplitter lines_;
+  std::size_t rows_over_lines_ = 0;
+  std::size_t merged_rows_ = 0;  // of those: the ones that look like several rows
+  std::string first_merged_;
 };
 
 }  // namespace
 
-std::unique_ptr<RecordReader> open_table(Origin origin, const InputOptions& options, char delimiter, bool quoting) {
-  if (quoting) return std::make_unique<CsvReader>(std::move(origin), options, delimiter);
-  return std::make_unique<RawTsvReader>(std::move(origin), options);
+std::unique_ptr<RecordReader> open_table(Origin origin, const InputOptions& options, char usual_delimiter) {
+  return std::make_unique<TableReader>(std::move(origin), options, usual_delimiter);
 }
 
 }  // namespace reviewrate

@@ -2,71 +2,9 @@
 #include "reviewrate/record_reader.h"
 
 #include "catch.h"
-#include "reviewrate/byte_stream.h"
+#include "read_pieces.h"
 
 namespace reviewrate {
-
-namespace {
-
-// The reviews in one readable string each: id|text, with passed columns, repairs and failures behind.
-std::string show(const Review& review) {
-  std::string shown = (review.id.json ? "#" : "") + review.id.text + "|";
-  shown += review.failure ? "!" + review.failure->kind : review.text;
-  for (const Field& field : review.passed) {
-    shown += "|" + field.name + (field.value.json ? "#" : "=") + field.value.text;
-  }
-  if (review.repaired > 0) shown += "|~" + std::to_string(review.repaired);
-  return shown;
-}
-
-struct Result {
-  std::vector<std::string> shown;
-  std::vector<std::string> messages;
-};
-
-Result read_in_pieces(InputFormat format, const std::string& bytes, const InputOptions& options, std::size_t piece) {
-  Result result;
-  const auto reader = open_records(format, {"f", "dir/f"}, options);
-  try {
-    for (std::size_t at = 0;; at += piece) {
-      const bool last = at >= bytes.size();
-      // A copy of its own, so that the sanitizer sees reads beyond the piece.
-      const std::vector<char> copy(bytes.begin() + static_cast<std::ptrdiff_t>(std::min(at, bytes.size())),
-                                   bytes.begin() + static_cast<std::ptrdiff_t>(std::min(at + piece, bytes.size())));
-      std::string_view input(copy.data(), copy.size());
-      for (;;) {
-        Review review;
-        if (!reader->next(input, last, review)) break;
-        result.shown.push_back(show(review));
-        if (review.failure) result.messages.push_back(review.failure->message);
-      }
-      REQUIRE(input.empty());
-      if (last) break;
-    }
-  } catch (const InputFailure& failure) {
-    result.shown.push_back("!!" + failure.kind());
-    result.messages.push_back(failure.what());
-  }
-  return result;
-}
-
-Result read_all(InputFormat format, const std::string& bytes, const InputOptions& options = {}) {
-  const Result whole = read_in_pieces(format, bytes, options, 1 << 20);
-  for (const std::size_t piece : {1u, 2u, 3u, 7u}) {
-    const Result pieces = read_in_pieces(format, bytes, options, piece);
-    CHECK(pieces.shown == whole.shown);
-    CHECK(pieces.messages == whole.messages);
-  }
-  return whole;
-}
-
-using Shown = std::vector<std::string>;
-
-Shown records(InputFormat format, const std::string& bytes, const InputOptions& options = {}) {
-  return read_all(format, bytes, options).shown;
-}
-
-}  // namespace
 
 TEST_CASE("Lines: line ends, empty lines, the last line, the byte order mark") {
   const auto lines = [](const std::string& bytes) { return records(InputFormat::lines, bytes); };
@@ -200,84 +138,6 @@ TEST_CASE("Fields of other names, and --where") {
         Shown{"1|a", "f:3|b"});
   CHECK(records(InputFormat::lines, "a\nb\n", options).empty());
   CHECK(records(InputFormat::whole, "a\nb\n", options).empty());
-}
-
-TEST_CASE("CSV: quotes, line ends, blanks and the byte order mark") {
-  const auto csv = [](const std::string& bytes) { return records(InputFormat::csv, bytes); };
-  CHECK(csv("").empty());
-  CHECK(csv("id,text\n").empty());
-  CHECK(csv("id,text") == Shown{});
-  CHECK(csv("text\na\nb") == Shown{"f:2|a", "f:3|b"});
-  CHECK(csv("id,text\r\n1,\"a, \"\"b\"\"\"\r\n2, c \r\n\r\n\"3\",\"d\r\ne\nf\rg\"\r\n4,\"\"\r\n,h\r\n") ==
-        Shown{"1|a, \"b\"", "2| c ", "3|d\r\ne\nf\rg", "4|", "f:10|h"});
-  CHECK(csv("text,x\n\"a\nb\",1\n\nc,2\n") == Shown{"f:2|a\nb", "f:5|c"});
-  CHECK(csv("text,x\ra,1\rb,2\r") == Shown{"f:2|a", "f:3|b"});
-  CHECK(csv("\xEF\xBB\xBF\"text\",x\na,1\n") == Shown{"f:2|a"});
-  CHECK(csv("\xEF\xBBtext\na\n") == Shown{"!!field"});
-  CHECK(csv("text\n\"a\"") == Shown{"f:2|a"});
-  CHECK(csv("text\n\"\"\n") == Shown{"f:2|"});
-  CHECK(csv("text\na\"b\"c\n") == Shown{"f:2|a\"b\"c"});
-  CHECK(csv("text,x\na\xFF,\xFE\nb,c\n") == Shown{"f:2|a\xEF\xBF\xBD|~2", "f:3|b"});
-  CHECK(csv(std::string("text\na\0b\n", 9)) == Shown{std::string("f:2|a\0b", 7)});
-}
-
-TEST_CASE("CSV: rows that do not fit, and columns that are missing") {
-  const Result rows = read_all(InputFormat::csv, "id,text,x\n1,a\n2\n3,b,c,d\n4,e,f\n");
-  CHECK(rows.shown == Shown{"1|a", "f:3|!columns", "f:4|!columns", "4|e"});
-  CHECK(rows.messages[0] == "dir/f:3: the row has fewer cells than the 3 columns of the first row");
-  const Result missing = read_all(InputFormat::csv, "id,body\n1,a\n2,b\n");
-  CHECK(missing.shown == Shown{"!!field"});
-  CHECK(missing.messages[0] == "there is no column \"text\"; the columns are: id, body");
-}
-
-TEST_CASE("CSV: passed columns, twice-named ones, no header") {
-  InputOptions options;
-  options.pass = {"*"};
-  CHECK(records(InputFormat::csv, "x,id,text,y\n1,2,3,4\n1,2,3\n", options) == Shown{"2|3|x=1|y=4", "2|3|x=1"});
-  CHECK(records(InputFormat::csv, "x,text,x\n1,a,2\n", options) == Shown{"f:2|a|x=2"});
-  options.header = false;
-  options.text_field = "2";
-  CHECK(records(InputFormat::csv, "a,b\nc,d\ne\n", options) == Shown{"f:1|b|1=a", "f:2|d|1=c", "f:3|!columns"});
-  options.text_field = "text";
-  CHECK(records(InputFormat::csv, "a,b\nc,d\n", options) == Shown{"!!field"});
-}
-
-TEST_CASE("CSV: an unterminated quote is told and bounded") {
-  const Result end = read_all(InputFormat::csv, "id,text\n1,\"a\n2,b\n3,c\n");
-  CHECK(end.shown == Shown{"f:2|!quote"});
-  CHECK(end.messages[0] ==
-        "dir/f:2: a quote in the row that begins here is unterminated, so that the row goes on to the end, line 4");
-
-  InputOptions options;
-  options.max_review_bytes = 100;
-  std::string bytes = "id,text\n1,a\n2,\"open\n";
-  int line = 3;
-  while (bytes.size() < 70000) {
-    bytes += std::to_string(++line) + ",row\n";
-  }
-  const Result bounded = read_all(InputFormat::csv, bytes, options);
-  REQUIRE(bounded.shown.size() > 10);
-  CHECK(bounded.shown[0] == "1|a");
-  CHECK(bounded.shown[1] == "f:3|!size");
-  CHECK(bounded.messages[0].starts_with("dir/f:3: the row that begins here is larger than 100 bytes"));
-  CHECK(bounded.shown.back() == std::to_string(line) + "|row");
-  // No line is lost between the row that was given up and the next one.
-  const std::string next = bounded.shown[2].substr(0, bounded.shown[2].find('|'));
-  CHECK(bounded.messages[0].ends_with("in line " + next));
-
-  CHECK(records(InputFormat::csv, "id,text\n1," + std::string(101, 'x') + "\n2," + std::string(100, 'y') + "\n",
-                options) == Shown{"1|!size", "2|" + std::string(100, 'y')});
-}
-
-TEST_CASE("TSV: quoted as CSV, or raw") {
-  InputOptions options;
-  CHECK(records(InputFormat::tsv, "id\ttext\n1\t\"a\tb\"\"\n\"\n2\tc,d\n", options) == Shown{"1|a\tb\"\n", "2|c,d"});
-  options.quoting = false;
-  CHECK(records(InputFormat::tsv, "\xEF\xBB\xBFid\ttext\r\n1\t\"a\n\n2\t\"b\"\n3\tc\td\n4\n5\t", options) ==
-        Shown{"1|\"a", "2|\"b\"", "f:5|!columns", "f:6|!columns", "5|"});
-  options.max_review_bytes = 3;
-  CHECK(records(InputFormat::tsv, "text\nabcd\nabc\n" + std::string(80000, 'x') + "\nz", options) ==
-        Shown{"f:2|!size", "f:3|abc", "f:4|!size", "f:5|z"});
 }
 
 TEST_CASE("is_json_object") {

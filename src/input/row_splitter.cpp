@@ -2,6 +2,9 @@
 #include "row_splitter.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
 
 #include "line_splitter.h"
 
@@ -19,21 +22,31 @@ std::size_t find_line_end(std::string_view bytes, std::size_t from) {
 }  // namespace
 
 std::size_t line_ends(std::string_view bytes) {
-  auto count = static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+  std::size_t count = 0;
+  for (std::size_t at = bytes.find('\n'); at != std::string_view::npos; at = bytes.find('\n', at + 1)) ++count;
   for (std::size_t at = bytes.find('\r'); at != std::string_view::npos; at = bytes.find('\r', at + 1)) {
     count += at + 1 == bytes.size() || bytes[at + 1] != '\n' ? 1 : 0;
   }
   return count;
 }
 
-RowSplitter::RowSplitter(const Dialect& dialect, std::size_t bound) : bound_(bound) { set_dialect(dialect); }
-
-void RowSplitter::set_dialect(const Dialect& dialect) {
-  dialect_ = dialect;
-  special_ = {};
-  for (const char c : {'\n', '\r', dialect.delimiter, dialect.escape.value_or('\n')}) {
-    special_[static_cast<unsigned char>(c)] = true;
+// Where in an unquoted cell the next byte is that ends it or escapes another, else the end of `row`.
+std::size_t RowSplitter::find_special(std::string_view row, std::size_t at) const {
+  const std::array<char, 4> special = {'\n', '\r', dialect_.delimiter, dialect_.escape.value_or('\n')};
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  std::uint64_t eight_bytes = 0;
+  for (; at + sizeof eight_bytes <= row.size(); at += sizeof eight_bytes) {
+    std::memcpy(&eight_bytes, row.data() + at, sizeof eight_bytes);
+    std::uint64_t found = 0;
+    for (const char c : special) {
+      // The lowest byte that is 0 in `difference` has its high bit set in the end; and none has if none is 0.
+      const std::uint64_t difference = eight_bytes ^ (kOnes * static_cast<unsigned char>(c));
+      found |= (difference - kOnes) & ~difference & (kOnes << 7);
+    }
+    if (found != 0) break;
   }
+  while (at < row.size() && std::find(special.begin(), special.end(), row[at]) == special.end()) ++at;
+  return at;
 }
 
 void RowSplitter::push(std::string_view bytes) {
@@ -124,7 +137,7 @@ std::optional<RowSplitter::Status> RowSplitter::step(std::string_view row) {
       state_ = State::unquoted;
       [[fallthrough]];
     case State::unquoted:
-      while (at_ < row.size() && !special_[static_cast<unsigned char>(row[at_])]) ++at_;
+      at_ = find_special(row, at_);
       if (at_ == row.size()) break;
       if (row[at_] != dialect_.escape) return close_cell(begin_, at_);
       state_ = State::escaped;
@@ -238,9 +251,8 @@ std::string RowSplitter::cell_text(const Slice& slice) const {
   std::string text;
   text.reserve(rest.size());
   while (!rest.empty()) {
-    const auto special = std::find_if(rest.begin(), rest.end(),
-                                      [&](char c) { return c == dialect_.escape || (c == '"' && slice.quoted); });
-    const auto plain = static_cast<std::size_t>(special - rest.begin());
+    std::size_t plain = slice.quoted ? std::min(rest.find('"'), rest.size()) : rest.size();
+    if (dialect_.escape) plain = std::min(plain, rest.substr(0, plain).find(*dialect_.escape));
     text += rest.substr(0, plain);
     rest.remove_prefix(plain);
     if (rest.size() > 1) rest.remove_prefix(1);  // at the end of the input, nothing may follow an escape

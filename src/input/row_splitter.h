@@ -2,7 +2,6 @@
 // should costs its own row and no other.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -47,10 +46,10 @@ class RowSplitter {
   };
 
   /// `bound`: the most bytes of a row, its line end included.
-  RowSplitter(const Dialect& dialect, std::size_t bound);
+  RowSplitter(const Dialect& dialect, std::size_t bound) : dialect_(dialect), bound_(bound) {}
 
   /// Only between rows.
-  void set_dialect(const Dialect& dialect);
+  void set_dialect(const Dialect& dialect) { dialect_ = dialect; }
 
   /// Of further cells in a row only their number is kept.
   void set_max_cells(std::size_t count) { max_cells_ = count; }
@@ -87,6 +86,7 @@ class RowSplitter {
   };
 
   bool begin_row(bool last);
+  std::size_t find_special(std::string_view row, std::size_t at) const;
   bool skip_line();
   std::optional<Status> step(std::string_view row);
   std::optional<Status> close_cell(std::size_t begin, std::size_t end);
@@ -98,7 +98,6 @@ class RowSplitter {
   void add_cell(std::size_t begin, std::size_t end);
 
   Dialect dialect_;
-  std::array<bool, 256> special_{};  // ends an unquoted cell, or escapes
   const std::size_t bound_;
   std::size_t max_cells_ = static_cast<std::size_t>(-1);
 

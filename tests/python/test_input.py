@@ -24,7 +24,7 @@ from conftest import BINARY, PATIENCE
 
 MODEL = Path(__file__).resolve().parents[1] / "data" / "tiny"
 
-ALPHABET = ["a", "Z", " ", "  ", ",", "\t", '"', '""', "\n", "\r\n", "'", "\\", "é", "漢", "😀", "\u2028", "\x1f", "0"]
+ALPHABET = ["a", "Z", " ", "  ", ",", ";", "|", "\t", '"', '""', "\n", "\r\n", "'", "\\", "é", "漢", "😀", "\u2028", "\x1f", "0"]
 
 
 def run(*arguments: str | Path, stdin: bytes | None = None) -> tuple[int, list[dict[str, Any]]]:
@@ -41,12 +41,12 @@ def random_text(rng: random.Random, longest: int = 12) -> str:
 
 
 @pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 def test_csv_as_python_reads_it(tmp_path: Path, seed: int, delimiter: str, ending: str, quoting: int) -> None:
     rng = random.Random(seed)
-    path = tmp_path / ("x.csv" if delimiter == "," else "x.tsv")
+    path = tmp_path / ("x.tsv" if delimiter == "\t" else "x.csv")
     with path.open("w", encoding="utf-8-sig" if seed % 2 else "utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator=ending, quoting=quoting)
         writer.writerow(["c1", "text", "c, 2", "key"])

@@ -61,6 +61,8 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--where", input.where},
           {"--no-header", !input.header},
           {"--no-quoting", !input.quoting},
+          {"--delimiter", input.delimiter},
+          {"--escape", input.escape},
           {"--max-review-bytes", input.max_review_bytes},
           {"--precision", precision_name(package.precision)},
           {"--long-text", long_text_name(a.scoring.long_text.value_or(m.long_text))},

@@ -21,6 +21,9 @@ const std::map<std::string, OutputFormat> kOutputFormats = {{"text", OutputForma
                                                             {"csv", OutputFormat::csv},
                                                             {"tsv", OutputFormat::tsv}};
 const std::map<std::string, bool> kRatings = {{"fitted", true}, {"linear", false}};
+const std::map<std::string, std::string> kDelimiters = {{"auto", "auto"}, {"bar", "|"},       {"comma", ","},
+                                                        {"pipe", "|"},    {"semicolon", ";"}, {"space", " "},
+                                                        {"tab", "\t"},    {"\\t", "\t"}};
 const std::map<std::string, LongText> kLongTexts = {
     {"head", LongText::head}, {"head-tail", LongText::head_tail}, {"windows", LongText::windows}};
 
@@ -45,6 +48,13 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
   return app.add_option_function<std::string>(flags, take, help)
       ->check(CLI::IsMember(choices).description(""))
       ->type_name(names(choices));
+}
+
+/// A character that can stand between or in the cells of a table, as its one byte. Throws CLI::ValidationError.
+std::string table_character(const std::string& option, const std::string& word, const std::string& forms) {
+  const bool ascii = word.size() == 1 && (word[0] == '\t' || (word[0] >= ' ' && word[0] <= '~'));
+  if (!ascii || word == "\"") throw CLI::ValidationError(option, "\"" + word + "\" must be " + forms);
+  return word;
 }
 
 }  // namespace
@@ -90,7 +100,35 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
       "--no-header", [&options] { options.header = false; },
       "csv, tsv: the first row is data; columns are named 1, 2, ...");
   app.add_flag_callback(
-      "--no-quoting", [&options] { options.quoting = false; }, "tsv: quotes are ordinary characters");
+      "--no-quoting", [&options] { options.quoting = false; }, "csv, tsv: quotes are ordinary characters");
+  const auto check_different = [&options] {
+    if (!options.escape.empty() && options.escape == options.delimiter) {
+      throw CLI::ValidationError("--escape", "\"" + options.escape + "\" is the delimiter, too");
+    }
+  };
+  app.add_option_function<std::string>(
+         "--delimiter",
+         [&options, check_different](const std::string& word) {
+           const auto named = kDelimiters.find(word);
+           options.delimiter =
+               named != kDelimiters.end()
+                   ? named->second
+                   : table_character("--delimiter", word,
+                                     "one ASCII character but \", or comma, semicolon, tab, bar, space or "
+                                     "auto (by the first line)");
+           check_different();
+         },
+         "csv, tsv: what separates cells: a character, or comma, semicolon, tab, bar, space or auto: by the first line "
+         "(default: as the format says, or as the first line does if only so it has the text field)")
+      ->type_name("CHAR");
+  app.add_option_function<std::string>(
+         "--escape",
+         [&options, check_different](const std::string& word) {
+           options.escape = table_character("--escape", word, "one ASCII character but \"");
+           check_different();
+         },
+         "csv, tsv: a character that makes the next one an ordinary one, such as \\ (default: none)")
+      ->type_name("CHAR");
   app.add_option("--include", options.include, "Read only members and paths that match GLOB; may repeat")
       ->type_name("GLOB")
       ->allow_extra_args(false);

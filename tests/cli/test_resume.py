@@ -167,6 +167,8 @@ def test_an_interrupted_run_goes_on_and_counts_what_was_there(run: Run, tmp_path
         (["--threshold", "0.4"], "--threshold"),
         (["-f", "csv"], "output format"),
         (["--long-text", "head"], "--long-text"),
+        (["--delimiter", ";"], "--delimiter"),
+        (["--escape", "\\"], "--escape"),
         (["extra.txt"], "inputs"),
     ],
 )

@@ -24,7 +24,7 @@ const std::vector<Command>& commands() {
       {"classify", "Rate reviews: a label, its probability and a 1-10 rating for each (the default command)",
        add_classify},
       {"eval", "Measure the model on labelled reviews, and hold gates", add_eval},
-      {"diff", "Compare two jsonl files of predictions by id", add_diff},
+      {"diff", "Compare two files of predictions by id", add_diff},
       {"tokenize", "Print the token ids of reviews as jsonl", add_tokenize},
       {"verify", "Run the model package's reference texts and compare", add_verify},
       {"bench", "Time the program on these reviews, stage by stage", add_bench},

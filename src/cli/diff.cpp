@@ -1,20 +1,23 @@
 // reviewrate diff: compares two files of predictions by id.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
-#include <filesystem>
+#include <locale>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <unordered_map>
+#include <utility>
 
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
 #include "options.h"
+#include "output_plan.h"
+#include "predictions.h"
 #include "reviewrate/error.h"
-#include "reviewrate/input.h"
+#include "reviewrate/formatter.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
 
@@ -27,11 +30,19 @@ struct DiffOptions {
 };
 
 constexpr std::size_t kShown = 20;
-constexpr std::size_t kMaxLine = std::size_t{64} << 20;  // a record may carry its review along
+constexpr std::size_t kShownBytes = 120;  // of an id or label
+
+/// The beginning of a text, cut between code points.
+std::string cut(std::string text) {
+  if (text.size() <= kShownBytes) return text;
+  std::size_t end = kShownBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end) + "\xE2\x80\xA6";
+}
 
 /// What is compared of a record.
 struct Line {
-  std::string id;  ///< as JSON, so that 5 and "5" differ
+  std::string id;  ///< as JSON, so that 5 and "5" differ; in quotes all where a table is compared, which has no types
   std::string label;
   double p = 0;
   bool failed = false;  ///< an error record; the label is its kind
@@ -39,56 +50,10 @@ struct Line {
   std::string words() const {
     std::ostringstream out;
     out.imbue(std::locale::classic());
-    out << label;
+    out << (failed ? "ERROR " : "") << cut(label);
     if (!failed) out << ' ' << p;
     return out.str();
   }
-};
-
-/// Reads predictions line by line, through the same layer as reviews: compressed or not, and heeding signals.
-class Predictions {
- public:
-  Predictions(const std::string& path, Waiter& waiter) {
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) throw Error(ErrorKind::input, path + ": is a folder");
-    InputOptions options;
-    options.format = InputFormat::lines;
-    options.max_review_bytes = kMaxLine;
-    source_ = open_source({}, {path}, options, waiter);
-  }
-
-  /// The next record, or false at the end. Lines that are no record are told and counted.
-  bool next(Line& line) {
-    for (Review review; source_->next(review, /*may_block=*/true) == Source::Status::review;) {
-      if (review.failure && review.failure->kind != "size") throw Error(ErrorKind::input, review.failure->message);
-      try {
-        // What is not UTF-8 is no JSON, though its repaired form may be.
-        if (review.repaired == 0 && !review.failure) {
-          line = parse(nlohmann::json::parse(review.text));
-          return true;
-        }
-      } catch (const nlohmann::json::exception&) {
-      }
-      if (++broken_ <= kShown) print_notice("diff: " + failure_message(review.id.text, "is no prediction record"));
-    }
-    return false;
-  }
-
-  std::size_t broken() const { return broken_; }
-
- private:
-  static Line parse(const nlohmann::json& record) {
-    Line line;
-    line.id = record.at("id").dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    line.failed = record.contains("error");
-    line.label = line.failed ? "ERROR " + record.at("error").at("kind").get<std::string>()
-                             : record.at("label").get<std::string>();
-    if (!line.failed) line.p = record.at(record.contains("p_positive") ? "p_positive" : "score").get<double>();
-    return line;
-  }
-
-  std::unique_ptr<Source> source_;
-  std::size_t broken_ = 0;
 };
 
 /// Pairs the records of two files by id, the first of an id with the first, the second with the second. Files in the
@@ -108,19 +73,24 @@ class Pairing {
     }
   }
 
+  std::size_t compared() const { return compared_; }
+  std::size_t failed() const { return failed_; }  ///< pairs with an error record
+
   /// What was found, for people. True if all is within `tolerance`.
   bool report(double tolerance, std::string& out) const {
     const std::size_t missing = count(waiting_[0]);
     const std::size_t added = count(waiting_[1]);
     std::ostringstream text;
     text.imbue(std::locale::classic());
-    text << compared_ << " compared, " << missing << " missing, " << added << " added, " << flips_
+    text << compared_ << " compared";
+    if (failed_ > 0) text << " (" << failed_ << " of them error records)";
+    text << ", " << missing << " missing, " << added << " added, " << flips_
          << " labels flipped, largest change of probability " << largest_ << " (tolerance " << tolerance << ")\n";
     list(text, "missing", waiting_[0]);
     list(text, "added", waiting_[1]);
-    for (const Change& c : flipped_) text << "flip " << c.id << ": " << c.words << '\n';
+    for (const Change& c : flipped_) text << "flip " << cut(c.id) << ": " << c.words << '\n';
     for (const Change& c : changed_) {
-      if (c.size > tolerance) text << "change " << c.id << ": " << c.words << '\n';
+      if (c.size > tolerance) text << "change " << cut(c.id) << ": " << c.words << '\n';
     }
     out = text.str();
     return missing == 0 && added == 0 && flips_ == 0 && largest_ <= tolerance;
@@ -137,7 +107,8 @@ class Pairing {
 
   void compare(const Line& before, const Line& after) {
     ++compared_;
-    const bool flip = before.label != after.label;
+    failed_ += before.failed || after.failed ? 1 : 0;
+    const bool flip = before.label != after.label || before.failed != after.failed;
     const double size = before.failed || after.failed ? 0 : std::abs(after.p - before.p);
     largest_ = std::max(largest_, size);
     flips_ += flip ? 1 : 0;
@@ -162,49 +133,100 @@ class Pairing {
     std::vector<std::string> ids;
     for (const auto& [id, lines] : waiting) ids.insert(ids.end(), lines.size(), id);
     std::sort(ids.begin(), ids.end());  // the map's order is nobody's
-    for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) text << what << ' ' << ids[i] << '\n';
+    for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) text << what << ' ' << cut(ids[i]) << '\n';
   }
 
   std::array<Waiting, 2> waiting_;  // of the old file, of the new one
   std::size_t compared_ = 0;
+  std::size_t failed_ = 0;
   std::size_t flips_ = 0;
   double largest_ = 0;
   std::vector<Change> flipped_;
   std::vector<Change> changed_;
 };
 
+/// Says which lines are no records; false if none is one.
+bool print_broken(const std::string& file, const PredictionReader& predictions) {
+  if (predictions.broken() == 0) return true;
+  if (predictions.records() == 0) {
+    print_notice("diff: " + failure_message(file,
+                                            "there is no prediction record in it: diff reads what classify "
+                                            "writes with -f jsonl, csv or tsv"));
+    return false;
+  }
+  for (const std::string& place : predictions.broken_places()) {
+    print_notice("diff: " + failure_message(place, "is no prediction record"));
+  }
+  print_notice("diff: " + failure_message(file, std::to_string(predictions.broken()) + " lines could not be compared"));
+  return true;
+}
+
+/// Says what keeps the comparison from showing that the two files are the same; true if there is something.
+bool print_doubts(const Pairing& pairing, const PredictionReader& before, const PredictionReader& after) {
+  if (pairing.compared() == 0) {
+    const bool none_before = before.records() == 0, none_after = after.records() == 0;
+    print_notice(std::string("diff: nothing was compared: ") + (none_before && none_after ? "there are no records"
+                                                                : none_before ? "the old file holds no records"
+                                                                : none_after  ? "the new file holds no records"
+                                                                              : "no id is in both files"));
+    return true;
+  }
+  if (2 * pairing.failed() <= pairing.compared()) return false;
+  print_notice("diff: most of what was compared are error records: " + std::to_string(pairing.failed()) + " of " +
+               std::to_string(pairing.compared()));
+  return true;
+}
+
 int diff(const DiffOptions& a, const Interruption& interruption) {
-  if (a.files.at(0) == "-" && a.files.at(1) == "-") {
+  const std::string &old_file = a.files.at(0), &new_file = a.files.at(1);
+  if (old_file == "-" && new_file == "-") {
     throw Error(ErrorKind::usage, "diff: stdin cannot be both the old and the new predictions: name a FILE");
   }
+  OutputPlan plan;
+  plan.writes("the comparison", "-");
+  plan.reads_inputs(a.files);
+  plan.check();
   InputWaiter waiter(true);
-  Predictions before(a.files.at(0), waiter), after(a.files.at(1), waiter);
+  PredictionReader before(old_file, waiter), after(new_file, waiter);
+  for (const auto& [file, predictions] : {std::pair(&old_file, &before), std::pair(&new_file, &after)}) {
+    const std::string what = predictions->recognize();
+    if (what.empty()) continue;
+    print_notice("diff: " + failure_message(*file, "is " + what + ", and diff compares what classify writes"));
+    return kRecordsFailed;
+  }
+  const bool typed = !before.is_table() && !after.is_table();
   Pairing pairing;
   bool more_before = true, more_after = true;
-  Line line;
+  PredictionRecord record;
+  const auto line = [&] {
+    return Line{record.id.json && typed ? record.id.text : json_string(record.id.text), record.label, record.p,
+                record.failed};
+  };
   while ((more_before || more_after) && !interruption.flag().load()) {
-    more_before = more_before && before.next(line);
-    if (more_before) pairing.add(false, std::move(line));
-    more_after = more_after && after.next(line);
-    if (more_after) pairing.add(true, std::move(line));
+    more_before = more_before && before.next(record);
+    if (more_before) pairing.add(false, line());
+    more_after = more_after && after.next(record);
+    if (more_after) pairing.add(true, line());
   }
   if (interruption.signal() != 0) return kInterrupted + interruption.signal();
+  for (const auto& [file, predictions] : {std::pair(&old_file, &before), std::pair(&new_file, &after)}) {
+    if (!print_broken(*file, *predictions)) return kRecordsFailed;
+  }
   std::string text;
   const bool same = pairing.report(a.tolerance, text);
   OutputStream stream("");
-  stream.write(text);
+  print_lines(stream, text);
   stream.close();
-  const std::size_t broken = before.broken() + after.broken();
-  if (broken > 0) print_notice("diff: " + std::to_string(broken) + " lines could not be compared");
+  const bool doubtful = print_doubts(pairing, before, after);
   if (!same) return kGateFailed;
-  return broken > 0 ? kRecordsFailed : kOk;
+  return doubtful || before.broken() + after.broken() > 0 ? kRecordsFailed : kOk;
 }
 
 }  // namespace
 
 Run add_diff(CLI::App& app) {
   const auto a = std::make_shared<DiffOptions>();
-  app.add_option("FILE", a->files, "The old and the new predictions, compressed or not; - is stdin")
+  app.add_option("FILE", a->files, "The old and the new predictions: jsonl, csv or tsv, compressed or not; - is stdin")
       ->type_name("OLD NEW")
       ->expected(2)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw)

@@ -291,6 +291,9 @@ std::string report_html(const EvalReport& r) {
                       std::to_string(r.unlabelled) + " without a label were left out. Precision " +
                       escaped(r.precision) + ", long reviews " + escaped(r.long_text) + ", rating " +
                       escaped(r.rating) + ".") +
+         (r.taken.empty() ? "" : tag("p", "Labels: " + escaped(r.taken) + ".")) +
+         (r.stars.seen().empty() ? "" : tag("p", "S" + escaped(r.stars.seen().substr(1)) + ".")) +
+         (r.stars.doubt().empty() ? "" : tag("p", escaped(r.stars.doubt()) + ".", "class=\"bad\"")) +
          tag("p", "Model " + tag("code", escaped(r.model_sha256)) + "<br>Input " + tag("code", r.input_sha256),
              "class=\"small\"") +
          (failures.empty() ? "" : tag("ul", failures, "class=\"bad\"")) + gate_table(r) + tag("h2", "Measures") +

@@ -66,6 +66,27 @@ Json calibration_json(const Evaluation& evaluation) {
   return out;
 }
 
+Json taken_json(const EvalReport& r) {
+  Json out = Json::array();
+  for (const TakenLabel& taken : r.taken_labels) {
+    out.push_back({{"value", taken.value},
+                   {"folder", taken.is_folder},
+                   {"label", taken.label.empty() ? Json(nullptr) : Json(taken.label)},
+                   {"reviews", taken.reviews}});
+  }
+  return out;
+}
+
+Json stars_json(const StarFindings& stars) {
+  const auto& scale = stars.asked();
+  return {{"reviews", stars.reviews()},
+          {"bad", stars.bad()},
+          {"low", json_of(stars.low())},
+          {"high", json_of(stars.high())},
+          {"scale", scale ? Json{scale->low, scale->high} : Json(nullptr)},
+          {"withheld", stars.withheld()}};
+}
+
 std::string padded(std::string text, std::size_t width, bool left = false) {
   const std::string blanks(text.size() < width ? width - text.size() : 0, ' ');
   return left ? text + blanks : blanks + text;
@@ -96,7 +117,8 @@ std::string escaped(const std::string& text) {
 std::string report_text(const EvalReport& r) {
   std::string out = "reviewrate: eval: " + r.model + ", " + r.precision + ", long reviews " + r.long_text + ": " +
                     std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) + " failed, " +
-                    std::to_string(r.unlabelled) + " without a label left out\n";
+                    std::to_string(r.unlabelled) + " without a label left out" +
+                    (r.stars.reviews() > 0 ? ", " + std::to_string(r.stars.bad()) + " bad stars" : "") + "\n";
   constexpr std::size_t kName = 18, kCell = 10, kWide = 18;
   out += padded("", kName) + padded(r.parts.front().title, kCell) + padded("95 % interval", kWide);
   for (std::size_t i = 1; i < r.parts.size(); ++i) out += padded(r.parts[i].title, kCell + 4);
@@ -141,6 +163,8 @@ std::string report_json(const EvalReport& r) {
       {"labels", r.labels},
       {"input",
        {{"sha256", r.input_sha256}, {"labelled", r.labelled}, {"failed", r.failed}, {"unlabelled", r.unlabelled}}},
+      {"label_values", taken_json(r)},
+      {"stars", stars_json(r.stars)},
       {"parts", Json::object()}};
   for (const Part& part : r.parts) out["parts"][part.key] = part_json(part);
   const Evaluation& all = r.parts.front().evaluation;
@@ -188,10 +212,12 @@ std::string report_junit(const EvalReport& r) {
   for (const Failure& f : r.failures) reasons += "; " + f.message;
   add("every review is classified", r.failed == 0, std::to_string(r.failed) + " failed" + reasons);
   add("there are labelled reviews", r.labelled > 0, "none has a label");
+  const bool has_stars = r.stars.reviews() > 0;
+  if (has_stars) add("every review's stars are read", r.stars.bad() == 0, r.stars.seen());
   for (const Gate& gate : r.gates) add(gate.name, gate.holds, gate.found);
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"reviewrate eval\" tests=\"" +
-         std::to_string(r.gates.size() + 2) + "\" failures=\"" + std::to_string(failures) + "\">\n" + cases +
-         "</testsuite>\n";
+         std::to_string(r.gates.size() + (has_stars ? 3 : 2)) + "\" failures=\"" + std::to_string(failures) + "\">\n" +
+         cases + "</testsuite>\n";
 }
 
 }  // namespace reviewrate::cli

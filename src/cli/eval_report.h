@@ -9,6 +9,7 @@
 
 #include "reviewrate/metrics.h"
 #include "reviewrate/record.h"
+#include "stars.h"
 
 namespace reviewrate::cli {
 
@@ -25,8 +26,8 @@ struct Mistake {
   std::string id;
   std::string text;  ///< its beginning
   double p = 0;
-  bool positive = false;  ///< its label
-  std::optional<double> stars;
+  bool positive = false;        ///< its label
+  std::optional<double> stars;  ///< as they were given
   std::size_t tokens = 0;
 
   double confidence() const { return p < 0.5 ? 1 - p : p; }
@@ -53,6 +54,14 @@ struct BaselineComparison {
   std::optional<double> mcnemar;  ///< p of the exact test; empty where the inputs differ
 };
 
+/// What a label of the data was taken for.
+struct TakenLabel {
+  std::string value;
+  bool is_folder = false;
+  std::string label;  ///< of the model; empty: none
+  std::size_t reviews = 0;
+};
+
 /// Everything that is reported. Counts: `labelled` reviews, `failed` ones among them, and `unlabelled` ones beside
 /// them.
 struct EvalReport {
@@ -68,6 +77,9 @@ struct EvalReport {
   std::size_t labelled = 0;
   std::size_t failed = 0;
   std::size_t unlabelled = 0;
+  std::vector<TakenLabel> taken_labels;
+  std::string taken;  ///< the same for people
+  StarFindings stars;
   std::string outcomes;           ///< a character a review: 1 right, 0 wrong, x failed
   std::vector<Failure> failures;  ///< the first few
   std::vector<Mistake> mistakes;  ///< by falling confidence

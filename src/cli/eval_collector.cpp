@@ -1,0 +1,95 @@
+// Outcomes kept small, and turned into observations.
+#include "eval_collector.h"
+
+#include <algorithm>
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr std::size_t kMistakes = 20;
+constexpr std::size_t kFailures = 10;
+constexpr std::size_t kExcerptBytes = 600;
+
+/// The beginning of a text, cut between code points.
+std::string excerpt(const std::string& text) {
+  if (text.size() <= kExcerptBytes) return text;
+  std::size_t end = kExcerptBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end) + "\xE2\x80\xA6";
+}
+
+}  // namespace
+
+void EvalCollector::write(const Outcome& outcome) {
+  Rated rated;
+  rated.failed = !outcome.prediction;
+  if (rated.failed) {
+    if (failures_.size() < kFailures) failures_.push_back(*outcome.review.failure);
+  } else {
+    const Prediction& prediction = *outcome.prediction;
+    rated.p = *prediction.positive;
+    rated.truth = truths_.take();
+    rated.rating = static_cast<std::uint8_t>(*prediction.rating);
+    rated.called_positive = prediction.label == positive_;
+    rated.is_long = prediction.tokens > max_tokens_;
+    keep(outcome, rated);
+  }
+  rated_.push_back(rated);
+}
+
+void EvalCollector::keep(const Outcome& outcome, const Rated& rated) {
+  std::vector<Candidate>& kept = surest_[{rated.truth.label, rated.called_positive}];
+  Mistake mistake;
+  mistake.p = rated.p;
+  const auto place = std::upper_bound(
+      kept.begin(), kept.end(), mistake.confidence(),
+      [](double confidence, const Candidate& other) { return confidence > other.mistake.confidence(); });
+  if (place == kept.end() && kept.size() >= kMistakes) return;
+  mistake.id = outcome.review.id.text;
+  mistake.text = excerpt(outcome.review.text);
+  mistake.stars = rated.truth.stars.number;
+  mistake.tokens = outcome.prediction->tokens;
+  kept.insert(place, {rated_.size(), std::move(mistake)});
+  if (kept.size() > kMistakes) kept.pop_back();
+}
+
+void EvalCollector::report(const std::vector<Meaning>& meanings, EvalReport& report) const {
+  report.failures = failures_;
+  for (const Rated& rated : rated_) {
+    const Meaning label = rated.failed ? Meaning::negative : meanings[rated.truth.label];
+    if (label == Meaning::unlabelled) continue;
+    ++report.labelled;
+    report.failed += rated.failed ? 1 : 0;
+    report.outcomes += rated.failed ? 'x' : rated.called_positive == (label == Meaning::positive) ? '1' : '0';
+  }
+
+  std::vector<Candidate> mistakes;
+  for (const auto& [which, candidates] : surest_) {
+    const Meaning label = meanings[which.first];
+    if (label == Meaning::unlabelled || which.second == (label == Meaning::positive)) continue;
+    for (Candidate candidate : candidates) {
+      candidate.mistake.positive = label == Meaning::positive;
+      mistakes.push_back(std::move(candidate));
+    }
+  }
+  std::sort(mistakes.begin(), mistakes.end(), [](const Candidate& a, const Candidate& b) {
+    const double x = a.mistake.confidence(), y = b.mistake.confidence();
+    return x != y ? x > y : a.place < b.place;
+  });
+  mistakes.resize(std::min(mistakes.size(), kMistakes));
+  for (Candidate& candidate : mistakes) report.mistakes.push_back(std::move(candidate.mistake));
+}
+
+std::vector<Observation> EvalCollector::observations(const std::vector<Meaning>& meanings, const StarFindings& stars,
+                                                     Length length) const {
+  std::vector<Observation> out;
+  for (const Rated& rated : rated_) {
+    if (rated.failed || (length != Length::any && rated.is_long != (length == Length::beyond_limit))) continue;
+    const Meaning label = meanings[rated.truth.label];
+    if (label == Meaning::unlabelled) continue;
+    out.push_back({rated.p, label == Meaning::positive, rated.rating, stars.compared(rated.truth.stars)});
+  }
+  return out;
+}
+
+}  // namespace reviewrate::cli

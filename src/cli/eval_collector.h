@@ -1,0 +1,71 @@
+// What eval keeps of each outcome until the labels of all of them are understood.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "eval_report.h"
+#include "labelled_source.h"
+#include "reviewrate/metrics.h"
+#include "reviewrate/pipeline.h"
+#include "summary.h"
+
+namespace reviewrate::cli {
+
+/// The end of eval's pipeline. Labels and stars are kept as they were found, because of a stream their meaning is known
+/// only at its end.
+class EvalCollector : public Sink {
+ public:
+  /// `positive` is the place of the positive label in the model, `max_tokens` what the model takes.
+  EvalCollector(std::size_t positive, std::size_t max_tokens, Truths& truths, ProgressBar& bar)
+      : positive_(positive), max_tokens_(max_tokens), truths_(truths), bar_(bar) {}
+
+  void write(const Outcome& outcome) override;
+  void flush() override { bar_.update(rated_.size()); }
+
+  /// Reviews so far.
+  std::size_t size() const { return rated_.size(); }
+
+  /// Puts counts, outcomes, failures and mistakes into `report`, now that it is known what the labels mean, by their
+  /// number.
+  void report(const std::vector<Meaning>& meanings, EvalReport& report) const;
+
+  enum class Length { any, within_limit, beyond_limit };
+
+  /// The observations of the labelled reviews, of one length or any.
+  std::vector<Observation> observations(const std::vector<Meaning>& meanings, const StarFindings& stars,
+                                        Length length) const;
+
+ private:
+  struct Rated {
+    double p = 0;
+    Truth truth;
+    std::uint8_t rating = 0;
+    bool failed = false;
+    bool called_positive = false;
+    bool is_long = false;
+  };
+
+  /// A mistake, if its label should turn out to be the other one.
+  struct Candidate {
+    std::size_t place;
+    Mistake mistake;
+  };
+
+  void keep(const Outcome& outcome, const Rated& rated);
+
+  std::size_t positive_;
+  std::size_t max_tokens_;
+  Truths& truths_;
+  ProgressBar& bar_;
+  std::vector<Rated> rated_;
+  std::vector<Failure> failures_;
+  std::map<std::pair<std::size_t, bool>, std::vector<Candidate>> surest_;  // by label and what it was called
+};
+
+}  // namespace reviewrate::cli

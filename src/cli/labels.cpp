@@ -1,0 +1,258 @@
+// The sets of labels that are in use, and what each of their values means.
+#include "labels.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <string_view>
+
+#include "reviewrate/error.h"
+#include "reviewrate/formatter.h"
+#include "reviewrate/text.h"
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr std::size_t kMostValues = 1000;  // a column of so many different values holds no labels
+constexpr std::size_t kShownValues = 12;
+constexpr std::size_t kShownBytes = 60;
+
+/// Words for no label; the first one is what aclImdb calls the folder of such reviews.
+constexpr std::array<std::string_view, 3> kNoLabel = {"unsup", "unlabelled", "unlabeled"};
+
+struct Words {
+  std::string_view negative;
+  std::string_view positive;
+};
+
+constexpr std::array<Words, 3> kWords = {{{"negative", "positive"}, {"neg", "pos"}, {"false", "true"}}};
+
+/// These say something only where both are there: n may be neutral, t a title.
+constexpr std::array<Words, 2> kLetters = {{{"n", "p"}, {"f", "t"}}};
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n\v\f";
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+}
+
+std::string count(std::size_t reviews) { return std::to_string(reviews) + (reviews == 1 ? " review" : " reviews"); }
+
+/// Numbers by value, then words, the most frequent first.
+std::vector<LabelValue> ordered(const LabelColumn& column) {
+  std::vector<LabelValue> values = column.values();
+  std::stable_sort(values.begin(), values.end(), [](const LabelValue& a, const LabelValue& b) {
+    const std::optional<double> x = parse_number(a.key), y = parse_number(b.key);
+    if (x && y) return *x < *y;
+    if (x || y) return x.has_value();
+    return a.reviews > b.reviews;
+  });
+  return values;
+}
+
+}  // namespace
+
+std::optional<double> parse_number(const std::string& text) {
+  std::string_view digits = trimmed(text);
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+std::string shown_label(const std::string& text) {
+  if (parse_number(text)) return std::string(trimmed(text));
+  if (text.size() <= kShownBytes) return json_string(text);
+  std::size_t end = kShownBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return json_string(text.substr(0, end) + "\xE2\x80\xA6");
+}
+
+std::string LabelColumn::key_of(const std::string& text) {
+  if (const std::optional<double> number = parse_number(text)) return shortest(*number == 0 ? 0 : *number);
+  return ascii_lower(std::string(trimmed(text)));
+}
+
+std::size_t LabelColumn::add(std::string key, bool is_folder) {
+  const auto found = numbers_.find({is_folder, key});
+  if (found != numbers_.end()) {
+    ++values_[found->second].reviews;
+    return found->second;
+  }
+  if (values_.size() == kMostValues) {
+    ++surplus_;
+    return values_.size() - 1;
+  }
+  numbers_.emplace(std::pair(is_folder, key), values_.size());
+  values_.push_back({std::move(key), is_folder, 1});
+  return values_.size() - 1;
+}
+
+LabelRules::LabelRules(const Manifest& manifest, const std::vector<std::string>& map)
+    : names_{manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]},
+      positive_(*manifest.positive) {
+  for (const std::string& item : map) {
+    const std::size_t equals = item.rfind('=');
+    const std::string key = LabelColumn::key_of(item.substr(0, equals == std::string::npos ? 0 : equals));
+    if (key.empty()) {
+      throw Error(ErrorKind::usage, "--label-map: " + json_string(item) + " must be VALUE=LABEL");
+    }
+    const std::string target = item.substr(equals + 1);
+    const std::optional<Meaning> meaning = parse_target(target);
+    if (!meaning) {
+      throw Error(ErrorKind::usage, "--label-map: " + json_string(item) + ": the labels of the model are " + names_[0] +
+                                        " and " + names_[1] + "; nothing behind the = is for no label");
+    }
+    const auto [known, fresh] = map_.emplace(key, *meaning);
+    if (!fresh && known->second != *meaning) {
+      throw Error(ErrorKind::usage, "--label-map: " + shown_label(key) + " is given two meanings");
+    }
+  }
+}
+
+std::optional<Meaning> LabelRules::parse_target(const std::string& name) const {
+  const std::string key = LabelColumn::key_of(name);
+  if (key.empty()) return Meaning::unlabelled;
+  // Numbers are values of the data, and would not say which of the two they are here.
+  return parse_number(key) && key != LabelColumn::key_of(names_[0]) && key != LabelColumn::key_of(names_[1])
+             ? std::nullopt
+             : word(key);
+}
+
+std::optional<Meaning> LabelRules::word(const std::string& key) const {
+  if (key == LabelColumn::key_of(names_[0])) return Meaning::negative;
+  if (key == LabelColumn::key_of(names_[1])) return Meaning::positive;
+  for (const Words& words : kWords) {
+    if (key == words.negative) return Meaning::negative;
+    if (key == words.positive) return Meaning::positive;
+  }
+  const bool none = std::find(kNoLabel.begin(), kNoLabel.end(), key) != kNoLabel.end();
+  return none ? std::optional(Meaning::unlabelled) : std::nullopt;
+}
+
+std::optional<Meaning> LabelRules::meaning(const std::string& key, NumberScheme scheme) const {
+  if (const auto mapped = map_.find(key); mapped != map_.end()) return mapped->second;
+  if (const std::optional<Meaning> named = word(key)) return named;
+  for (const Words& letters : kLetters) {
+    if (key == letters.negative) return Meaning::negative;
+    if (key == letters.positive) return Meaning::positive;
+  }
+  if (!map_.empty()) return std::nullopt;  // then it has to name all numbers: what is left of them proves nothing
+  const bool minus = key == "-1", zero = key == "0", one = key == "1", two = key == "2";
+  switch (scheme) {
+    case NumberScheme::index:
+      if (zero || one) return one == (positive_ == 1) ? Meaning::positive : Meaning::negative;
+      if (minus) return Meaning::unlabelled;
+      break;
+    case NumberScheme::sign:
+      if (minus || one) return one ? Meaning::positive : Meaning::negative;
+      break;
+    case NumberScheme::polarity:
+      if (one || two) return two ? Meaning::positive : Meaning::negative;
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<Meaning> LabelRules::folder_meaning(const std::string& name) const {
+  const std::string key = LabelColumn::key_of(name);
+  return key == "false" || key == "true" ? std::nullopt : word(key);
+}
+
+std::optional<Meaning> LabelRules::meaning(const LabelValue& value, NumberScheme scheme) const {
+  return value.is_folder ? folder_meaning(value.key) : meaning(value.key, scheme);
+}
+
+std::optional<NumberScheme> LabelRules::judge(const LabelColumn& column) const {
+  if (column.surplus() > 0) return std::nullopt;
+  std::set<std::string> numbers, words;
+  std::set<Meaning> said;
+  for (const LabelValue& value : column.values()) {
+    if (value.is_folder || map_.contains(value.key)) continue;
+    const std::optional<Meaning> named = word(value.key);
+    if (named) said.insert(*named);
+    // A model's label may be called 1.
+    (parse_number(value.key) && !named ? numbers : words).insert(value.key);
+  }
+  for (const Words& letters : kLetters) {
+    const bool negative = words.contains(std::string(letters.negative));
+    if (negative != words.contains(std::string(letters.positive))) return std::nullopt;
+    if (negative) said = {Meaning::negative, Meaning::positive};
+  }
+  const bool lone_words =
+      std::all_of(words.begin(), words.end(), [&](const std::string& key) { return word(key) == Meaning::unlabelled; });
+  NumberScheme scheme = NumberScheme::index;
+  if (lone_words && numbers == std::set<std::string>{"-1", "1"}) scheme = NumberScheme::sign;
+  if (lone_words && numbers == std::set<std::string>{"1", "2"}) scheme = NumberScheme::polarity;
+  // Without a 0, and without words for both labels, -1 may well be the negative one.
+  const bool minus_is_none = numbers.contains("0") || (!numbers.contains("1") && said.contains(Meaning::negative) &&
+                                                       said.contains(Meaning::positive));
+  if (scheme == NumberScheme::index && numbers.contains("-1") && !minus_is_none) return std::nullopt;
+  const bool all_read = std::all_of(column.values().begin(), column.values().end(),
+                                    [&](const LabelValue& value) { return meaning(value, scheme).has_value(); });
+  return all_read ? std::optional(scheme) : std::nullopt;
+}
+
+std::vector<Meaning> LabelRules::meanings(const LabelColumn& column, NumberScheme scheme) const {
+  std::vector<Meaning> out;
+  for (const LabelValue& value : column.values()) {
+    out.push_back(meaning(value, scheme).value_or(Meaning::unlabelled));
+  }
+  return out;
+}
+
+std::string LabelRules::refusal(const LabelColumn& column, const std::string& field) const {
+  std::string list;
+  const std::vector<LabelValue> values = ordered(column);
+  std::size_t fields = 0;
+  for (const LabelValue& value : values) {
+    if (value.is_folder || ++fields > kShownValues) continue;
+    list += (list.empty() ? "" : ", ") + shown_label(value.key) + " (" + count(value.reviews) + ")";
+  }
+  if (fields > kShownValues) {
+    list += column.surplus() > 0 ? " and many more" : " and " + std::to_string(fields - kShownValues) + " more";
+  }
+  return "the labels (field " + json_string(field) + ") are " + list + ": which are " + names_[0] + " and which " +
+         names_[1] +
+         " cannot be told, so nothing was measured: say what each of them means, as in --label-map A=" + names_[0] +
+         ",B=" + names_[1] + ",C= (C: no label)";
+}
+
+std::string LabelRules::taken(const LabelColumn& column, NumberScheme scheme) const {
+  std::string list;
+  for (const LabelValue& value : ordered(column)) {
+    const std::optional<Meaning> what = meaning(value, scheme);
+    if (!what) continue;
+    list += (list.empty() ? "" : ", ") + std::string(value.is_folder ? "folder " : "") + shown_label(value.key) +
+            " is " + (*what == Meaning::unlabelled ? "no label" : name(*what)) + " (" + count(value.reviews) + ")";
+  }
+  return list;
+}
+
+bool LabelRules::is_guess(const LabelColumn& column, NumberScheme scheme) const {
+  if (!map_.empty()) return false;
+  if (scheme != NumberScheme::index) return true;
+  return std::any_of(column.values().begin(), column.values().end(), [&](const LabelValue& value) {
+    const bool index = value.key == "0" || value.key == "1";
+    return !value.is_folder && (value.key == "-1" || (index && positive_ == 0 && !word(value.key)));
+  });
+}
+
+std::string LabelRules::unmatched(const LabelColumn& column) const {
+  std::string list;
+  for (const auto& [key, meaning] : map_) {
+    const bool found = std::any_of(column.values().begin(), column.values().end(),
+                                   [&](const LabelValue& value) { return !value.is_folder && value.key == key; });
+    if (!found) list += (list.empty() ? "" : ", ") + shown_label(key);
+  }
+  return list;
+}
+
+std::string LabelRules::name(Meaning meaning) const {
+  return meaning == Meaning::unlabelled ? "" : names_[meaning == Meaning::positive ? 1 : 0];
+}
+
+}  // namespace reviewrate::cli

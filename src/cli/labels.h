@@ -1,0 +1,112 @@
+// What the labels of reviews mean: decided for all values of a column together, never for one alone.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "reviewrate/manifest.h"
+
+namespace reviewrate::cli {
+
+/// `text` as a finite decimal number, without blanks around it and with a sign if it likes.
+std::optional<double> parse_number(const std::string& text);
+
+/// A label or number of stars for people: numbers as they are, words in quotes, the beginning of long ones.
+std::string shown_label(const std::string& text);
+
+/// What one label says of its review.
+enum class Meaning { negative, positive, unlabelled };
+
+/// How numbers are read. Words mean the same in all of them.
+enum class NumberScheme {
+  index,     ///< 0 and 1 are the places of the model's labels, -1 is no label
+  sign,      ///< -1 is negative, 1 is positive
+  polarity,  ///< 1 is negative, 2 is positive, as in the Yelp and Amazon data
+};
+
+inline constexpr std::array<NumberScheme, 3> kNumberSchemes = {NumberScheme::index, NumberScheme::sign,
+                                                               NumberScheme::polarity};
+
+/// A distinct label.
+struct LabelValue {
+  std::string key;         ///< in lower case and without blanks; of a number one spelling for all
+  bool is_folder = false;  ///< not of a field: the review lies in the folder pos or neg
+  std::size_t reviews = 0;
+};
+
+/// The distinct labels of the reviews that were read, each by a number from 0 that stays.
+class LabelColumn {
+ public:
+  /// Counts a label that is the value of a field. Of many different ones the last are counted as one.
+  std::size_t add_field(const std::string& text) { return add(key_of(text), false); }
+
+  /// Counts the label that a folder's name is.
+  std::size_t add_folder(const std::string& name) { return add(key_of(name), true); }
+
+  const std::vector<LabelValue>& values() const { return values_; }
+
+  /// Reviews whose label was not kept, because there were too many others; they have the last number.
+  std::size_t surplus() const { return surplus_; }
+
+  static std::string key_of(const std::string& text);
+
+ private:
+  std::size_t add(std::string key, bool is_folder);
+
+  std::vector<LabelValue> values_;
+  std::map<std::pair<bool, std::string>, std::size_t> numbers_;
+  std::size_t surplus_ = 0;
+};
+
+/// What labels can mean for a model of two labels.
+class LabelRules {
+ public:
+  /// `map` holds VALUE=LABEL as --label-map has them. Throws Error(usage) for what is no such thing, names a label that
+  /// the model does not have, or gives a value two meanings.
+  LabelRules(const Manifest& manifest, const std::vector<std::string>& map);
+
+  /// What the field value with this key means if numbers are read so; empty: nothing.
+  std::optional<Meaning> meaning(const std::string& key, NumberScheme scheme) const;
+
+  /// The same for a label of either kind.
+  std::optional<Meaning> meaning(const LabelValue& value, NumberScheme scheme) const;
+
+  /// What a folder of this name means: only names of labels do.
+  std::optional<Meaning> folder_meaning(const std::string& name) const;
+
+  /// The scheme by which all values of the column can be read together; empty: there is none.
+  std::optional<NumberScheme> judge(const LabelColumn& column) const;
+
+  /// What the labels of the column mean, by their number.
+  std::vector<Meaning> meanings(const LabelColumn& column, NumberScheme scheme) const;
+
+  /// Why the column cannot be read and what to do, for people. `field` is its name.
+  std::string refusal(const LabelColumn& column, const std::string& field) const;
+
+  /// What the column's values were taken for, for people.
+  std::string taken(const LabelColumn& column, NumberScheme scheme) const;
+
+  /// Whether that is a guess which a person should see even if little is to be said.
+  bool is_guess(const LabelColumn& column, NumberScheme scheme) const;
+
+  /// The values of --label-map that the column does not have, for people; empty if it has them all.
+  std::string unmatched(const LabelColumn& column) const;
+
+  /// The model's name of a label; empty for no label.
+  std::string name(Meaning meaning) const;
+
+ private:
+  std::optional<Meaning> word(const std::string& key) const;
+  std::optional<Meaning> parse_target(const std::string& name) const;
+
+  std::array<std::string, 2> names_;  // the negative label, the positive one
+  std::size_t positive_;              // the place of the latter in the model
+  std::map<std::string, Meaning> map_;
+};
+
+}  // namespace reviewrate::cli

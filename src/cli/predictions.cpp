@@ -1,0 +1,234 @@
+// Records of classify, line by line.
+#include "predictions.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <system_error>
+
+#include "labels.h"
+#include "reviewrate/error.h"
+#include "reviewrate/text.h"
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr std::size_t kMostLine = std::size_t{64} << 20;  // a record may carry its review along
+constexpr std::size_t kMostBeginning = std::size_t{64} << 10;
+constexpr std::size_t kMostError = std::size_t{1} << 20;
+constexpr std::size_t kMostPlaces = 20;
+
+/// The fields of a record that are looked at; its text, for the reader of records, is the label.
+InputOptions record_options() {
+  InputOptions options;
+  options.text_field = "label";
+  options.id_field = "\n";  // ids are taken as they are, be they empty
+  options.pass = {"id", "score", "p_positive", "error", "error_kind"};
+  options.max_review_bytes = kMostLine;
+  return options;
+}
+
+const Value* find(const Review& review, std::string_view name) {
+  const auto found =
+      std::find_if(review.passed.begin(), review.passed.end(), [&](const Field& f) { return f.name == name; });
+  return found == review.passed.end() ? nullptr : &found->value;
+}
+
+std::optional<double> probability(const Review& review, bool is_table) {
+  const Value* value = find(review, "p_positive");
+  if (value == nullptr || (is_table && value->text.empty())) value = find(review, "score");
+  if (value == nullptr || value->json == is_table) return std::nullopt;
+  const std::optional<double> number = parse_number(value->text);
+  return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
+}
+
+/// Fills `record` from one record's fields; false if they are not those of a prediction or an error record.
+bool take_fields(const Review& review, bool is_table, PredictionRecord& record) {
+  const Value* id = find(review, "id");
+  if (id == nullptr || (id->json && (id->text.front() == '{' || id->text.front() == '['))) return false;
+  record = {*id, "", 0, false};
+  const Value* kind = find(review, is_table ? "error_kind" : "error");
+  if (kind != nullptr && !kind->text.empty()) {
+    record.failed = true;
+    record.label = kind->text;
+    if (!is_table) {
+      if (!kind->json || kind->text.size() > kMostError) return false;
+      const nlohmann::json error = nlohmann::json::parse(kind->text, nullptr, false);
+      if (!error.is_object() || !error.contains("kind") || !error["kind"].is_string()) return false;
+      record.label = error["kind"].get<std::string>();
+    }
+    return true;
+  }
+  const std::optional<double> p = probability(review, is_table);
+  if (review.failure || !p) return false;
+  record.label = review.text;
+  record.p = *p;
+  return true;
+}
+
+bool parse_json(const std::string& line, PredictionRecord& record) {
+  const InputOptions options = record_options();
+  const auto reader = open_records(InputFormat::jsonl, {"", ""}, options);
+  std::string_view rest = line;
+  Review review, second;
+  return reader->next(rest, true, review) && take_fields(review, false, record) && !reader->next(rest, true, second);
+}
+
+/// The names of the members of a JSON object, of a beginning of it too.
+class MemberNames : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit MemberNames(std::string_view text) { nlohmann::json::sax_parse(text, this); }
+
+  bool contains(const std::string& name) const { return names_.contains(name); }
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return ++depth_ > 0; }
+  bool end_object() override { return depth_-- > 0; }
+  bool start_array(std::size_t) override { return ++depth_ > 0; }
+  bool end_array() override { return depth_-- > 0; }
+  bool key(string_t& name) override {
+    if (depth_ == 1) names_.insert(name);
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+
+ private:
+  std::size_t depth_ = 0;
+  std::set<std::string> names_;
+};
+
+/// The format of a table with this header, if its columns are those of predictions.
+std::optional<InputFormat> table_format(const std::string& header) {
+  for (const auto& [delimiter, format] : {std::pair(',', InputFormat::csv), std::pair('\t', InputFormat::tsv)}) {
+    std::set<std::string> names;
+    for (std::size_t begin = 0; begin <= header.size();) {
+      const std::size_t end = std::min(header.find(delimiter, begin), header.size());
+      names.insert(header.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    if (names.contains("id") && names.contains("label") && (names.contains("score") || names.contains("p_positive"))) {
+      return format;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_prediction(std::string_view line) {
+  PredictionRecord record;
+  return parse_json(std::string(line), record);
+}
+
+std::string recognize_output(const std::string& path, Waiter& waiter) {
+  try {
+    PredictionReader reader(path, waiter);
+    if (const std::string what = reader.recognize(); !what.empty()) return what;
+    PredictionRecord record;
+    return reader.next(record) && reader.broken() == 0 ? "predictions without their reviews" : "";
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+PredictionReader::PredictionReader(const std::string& path, Waiter& waiter)
+    : path_(path), record_options_(record_options()) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) throw Error(ErrorKind::input, path + ": is a folder");
+  InputOptions options;
+  options.format = InputFormat::lines;
+  options.max_review_bytes = kMostLine;
+  source_ = open_source({}, {path}, options, waiter);
+}
+
+std::string PredictionReader::recognize() {
+  Line line;
+  std::string beginning;
+  while (beginning.size() < kMostBeginning && read_line(line)) {
+    beginning += line.text + '\n';
+    seen_.push_back(std::move(line));
+    const std::string& first = seen_.front().text;
+    if (first != "{" && first != "[") break;  // only JSON over several lines has to be seen further
+  }
+  if (seen_.empty() || is_prediction(seen_.front().text)) return "";
+  if (const std::optional<InputFormat> table = table_format(seen_.front().text)) {
+    format_ = *table;
+    rows_ = open_records(format_, {path_, path_}, record_options_);
+    return "";
+  }
+  const MemberNames names(beginning);
+  const bool is_report = names.contains("program") && names.contains("parts") && names.contains("precision");
+  return is_report ? "a report of eval --json" : "";
+}
+
+bool PredictionReader::next(PredictionRecord& record) {
+  if (is_table()) return next_row(record);
+  for (Line line; take_line(line);) {
+    if (line.valid && parse_json(line.text, record)) {
+      count(record);
+      return true;
+    }
+    note_broken(line.place);
+  }
+  return false;
+}
+
+bool PredictionReader::next_row(PredictionRecord& record) {
+  while (true) {
+    Review review;
+    if (rows_->next(pending_, ended_, review)) {
+      if (take_fields(review, true, record)) {
+        count(record);
+        return true;
+      }
+      note_broken(review.id.text);
+    } else if (ended_) {
+      return false;
+    } else if (Line line; take_line(line)) {
+      // An empty line in the place of a damaged one keeps the count of lines.
+      if (!line.valid) note_broken(line.place);
+      row_bytes_ = (line.valid ? line.text : "") + '\n';
+      pending_ = row_bytes_;
+    } else {
+      ended_ = true;
+      pending_ = {};
+    }
+  }
+}
+
+bool PredictionReader::take_line(Line& line) {
+  if (seen_.empty()) return read_line(line);
+  line = std::move(seen_.front());
+  seen_.pop_front();
+  return true;
+}
+
+bool PredictionReader::read_line(Line& line) {
+  Review review;
+  if (source_->next(review, /*may_block=*/true) != Source::Status::review) return false;
+  if (review.failure && review.failure->kind != "size") throw Error(ErrorKind::input, review.failure->message);
+  // What is not UTF-8 is no JSON, though its repaired form may be.
+  line = {review.id.text, std::move(review.text), review.repaired == 0 && !review.failure};
+  return true;
+}
+
+void PredictionReader::count(const PredictionRecord& record) {
+  ++records_;
+  errors_ += record.failed ? 1 : 0;
+}
+
+void PredictionReader::note_broken(const std::string& place) {
+  ++broken_;
+  if (broken_places_.size() < kMostPlaces) broken_places_.push_back(place);
+}
+
+}  // namespace reviewrate::cli

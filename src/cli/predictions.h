@@ -1,0 +1,82 @@
+// Reads what classify wrote: jsonl, csv and tsv, told apart by their content.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reviewrate/input.h"
+#include "reviewrate/record_reader.h"
+
+namespace reviewrate::cli {
+
+/// What is compared of a record that classify wrote.
+struct PredictionRecord {
+  Value id;
+  std::string label;  ///< of an error record its kind
+  double p = 0;       ///< of the positive label, or where there is none the score; 0 of an error record
+  bool failed = false;
+};
+
+/// Whether the line is a record of classify's jsonl.
+bool is_prediction(std::string_view line);
+
+/// What the file is, if it is something else that this program wrote: "predictions ..." or "a report ...". Empty where
+/// it is neither, or cannot be read.
+std::string recognize_output(const std::string& path, Waiter& waiter);
+
+/// Reads predictions through the same layer as reviews: compressed or not, and heeding signals.
+class PredictionReader {
+ public:
+  /// `path`: a file, or - for stdin. Throws Error(input).
+  PredictionReader(const std::string& path, Waiter& waiter);
+
+  /// Reads the beginning. What it is if that is known and holds no predictions, for people; else empty.
+  /// Throws Error(input).
+  std::string recognize();
+
+  /// After recognize(): whether the records are rows of a table, whose ids have no type.
+  bool is_table() const { return format_ != InputFormat::jsonl; }
+
+  /// The next record, or false at the end. What is none is noted and counted. Throws Error(input).
+  bool next(PredictionRecord& record);
+
+  std::size_t records() const { return records_; }
+  std::size_t errors() const { return errors_; }  ///< error records among them
+  std::size_t broken() const { return broken_; }  ///< lines that are no record
+
+  /// Where the first few of those stand.
+  const std::vector<std::string>& broken_places() const { return broken_places_; }
+
+ private:
+  struct Line {
+    std::string place;
+    std::string text;
+    bool valid = true;  // it is UTF-8, and not too long
+  };
+
+  bool next_row(PredictionRecord& record);
+  bool take_line(Line& line);
+  bool read_line(Line& line);
+  void count(const PredictionRecord& record);
+  void note_broken(const std::string& place);
+
+  std::string path_;
+  std::unique_ptr<Source> source_;
+  std::deque<Line> seen_;  // lines that were read by recognize() and not yet by next()
+  InputOptions record_options_;
+  InputFormat format_ = InputFormat::jsonl;
+  std::unique_ptr<RecordReader> rows_;  // of a table
+  std::string row_bytes_;               // what it is to read next
+  std::string_view pending_;            // the rest of it
+  bool ended_ = false;
+  std::size_t records_ = 0;
+  std::size_t errors_ = 0;
+  std::size_t broken_ = 0;
+  std::vector<std::string> broken_places_;
+};
+
+}  // namespace reviewrate::cli

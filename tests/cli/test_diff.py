@@ -73,7 +73,6 @@ def test_missing_and_added_ids(run: Run, tmp_path: Path) -> None:
     assert lines[1:] == ["missing 4", 'added "4"', 'added "n\\u001b"']
     assert compare(run, tmp_path, OLD[:9])[0] == 4
     assert compare(run, tmp_path, [*OLD, prediction(10, 1)])[0] == 4
-    assert compare(run, tmp_path, [], old=[])[0] == 0
 
 
 def test_the_same_id_twice_goes_by_occurrence(run: Run, tmp_path: Path) -> None:
@@ -88,7 +87,9 @@ def test_an_error_record_is_no_prediction(run: Run, tmp_path: Path) -> None:
     new = [error if i == 2 else row for i, row in enumerate(OLD)]
     status, lines = compare(run, tmp_path, new)
     assert (status, lines[1:]) == (4, ["flip 2: NEGATIVE 0.2 -> ERROR json"])
-    assert compare(run, tmp_path, new, old=new)[0] == 0
+    status, lines = compare(run, tmp_path, new, old=new)
+    assert status == 0
+    assert lines[0].startswith("10 compared (1 of them error records), 0 missing")
 
 
 def test_without_p_positive_the_score_is_compared(run: Run, tmp_path: Path) -> None:
@@ -167,3 +168,116 @@ def test_what_classify_writes(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(run(stdin=reviews).stdout)
     result = run("diff", tmp_path / "a.jsonl", "-", stdin=run("-j", "1", stdin=reviews).stdout)
     assert (result.returncode, result.stdout[:11]) == (0, b"20 compared")
+
+
+def refused(run: Run, old: Path, new: Path) -> str:
+    """The line of a diff that ended in 1 without a comparison."""
+    result = run("diff", old, new)
+    assert (result.returncode, result.stdout) == (1, b"")
+    return error_line(result)
+
+
+def test_nothing_compared_is_never_well(run: Run, tmp_path: Path) -> None:
+    some, none = write(tmp_path / "a.jsonl", OLD), write(tmp_path / "b.jsonl", [])
+    others = write(tmp_path / "c.jsonl", [prediction(f"x{i}", i / 10) for i in range(10)])
+    for old, new, status, words in (
+        (none, none, 1, "there are no records"),
+        (some, none, 4, "the new file holds no records"),
+        (none, some, 4, "the old file holds no records"),
+        (some, others, 4, "no id is in both files"),
+    ):
+        result = run("diff", old, new)
+        assert result.returncode == status
+        assert f"nothing was compared: {words}" in error_line(result)
+        assert result.stdout.startswith(b"0 compared, ")
+    result = run("diff", none, "-", stdin=b"")
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize(("failed", "status"), [(0, 0), (5, 0), (6, 1), (10, 1)])
+def test_that_most_records_are_errors_is_told(run: Run, tmp_path: Path, failed: int, status: int) -> None:
+    rows = [{"id": i, "error": {"kind": "field", "message": "x"}} if i < failed else row for i, row in enumerate(OLD)]
+    path = write(tmp_path / "a.jsonl", rows)
+    result = run("diff", path, path)
+    assert result.returncode == status
+    assert result.stdout.decode().startswith(f"10 compared ({failed} of them error records), " if failed else "10 compared, ")
+    assert result.stderr.decode() == (f"reviewrate: diff: most of what was compared are error records: {failed} of 10\n" if status else "")
+
+
+REVIEWS = '{"id": 7, "text": "a good film"}\n{"id": "x,\\"y\\"\\tz", "text": "not a good film"}\n{"id": "two\\nlines", "text": "so"}\n{"id": "é", "text": 5}\n'
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("new", ["jsonl", "csv", "tsv"])
+@pytest.mark.parametrize("old", ["jsonl", "csv", "tsv"])
+def test_every_format_of_classify_is_read_by_its_content(run: Run, tmp_path: Path, old: str, new: str, pack: Callable[[bytes], bytes]) -> None:
+    for name, form, threshold in (("a", old, "0"), ("b", new, "0"), ("c", new, "1")):
+        (tmp_path / name).write_bytes(pack(run("-f", form, "--threshold", threshold, "--pass", "text", stdin=REVIEWS).stdout))
+    result = run("diff", tmp_path / "a", tmp_path / "b")
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.startswith(b"4 compared (1 of them error records), 0 missing, 0 added, 0 labels flipped, largest change of probability 0 ")
+    result = run("diff", tmp_path / "a", "-", stdin=(tmp_path / "c").read_bytes())
+    assert (result.returncode, result.stderr) == (4, b"")
+    assert "3 labels flipped" in result.stdout.decode()
+    flipped = {line.split(": POSITIVE")[0] for line in result.stdout.decode().splitlines()[1:]}
+    seven = "flip 7" if (old, new) == ("jsonl", "jsonl") else 'flip "7"'  # a table does not tell 7 and "7" apart
+    assert flipped == {seven, 'flip "x,\\"y\\"\\tz"', 'flip "two\\nlines"'}
+
+
+def test_rows_of_a_table_that_are_no_predictions_are_named(run: Run, tmp_path: Path) -> None:
+    header = "id,label,score,p_positive,error_kind\n"
+    (tmp_path / "a.csv").write_text(header + "a,POSITIVE,0.9,0.9,\nb,NEGATIVE,0.8,0.2,\nc,,,,json\n")
+    for row in ("b,NEGATIVE,much,,", "b,NEGATIVE,,,", "b,NEGATIVE,7,7,", "b", "b,NEGATIVE,0.8,0.2,,more"):
+        (tmp_path / "b.csv").write_text(header + f"a,POSITIVE,0.9,0.9,\n{row}\nc,,,,json\n")
+        result = run("diff", tmp_path / "a.csv", tmp_path / "b.csv")
+        assert result.returncode == 4
+        assert f"{tmp_path}/b.csv:3: is no prediction record" in result.stderr.decode()
+        assert "2 compared (1 of them error records), 1 missing" in result.stdout.decode()
+
+
+def test_scores_are_compared_where_a_table_has_no_p_positive(run: Run, tmp_path: Path) -> None:
+    for name, p in (("a", 0.75), ("b", 0.5)):
+        (tmp_path / name).write_text(f"id\tlabel\tscore\tp_positive\tx\n1\tLABEL_2\t{p}\t\ty\n")
+    result = run("diff", tmp_path / "a", tmp_path / "b")
+    assert (result.returncode, result.stdout.splitlines()[1:]) == (4, [b'change "1": LABEL_2 0.75 -> LABEL_2 0.5'])
+
+
+def test_the_report_of_eval_is_refused_in_a_line(run: Run, tmp_path: Path) -> None:
+    run("eval", "--json", tmp_path / "eval.json", stdin='{"text": "a good film", "label": 1}\n')
+    report = json.loads((tmp_path / "eval.json").read_text())
+    (tmp_path / "small.json").write_text(json.dumps(report) + "\n")
+    some = write(tmp_path / "a.jsonl", OLD)
+    for name in ("eval.json", "small.json"):
+        assert f"{name}: is a report of eval --json" in refused(run, tmp_path / name, some)
+        assert f"{name}: is a report of eval --json" in refused(run, some, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["\n", "a good film\na bad one\n" * 30, "id,text,label\n1,so,pos\n", "[\n1,\n2\n]\n", '{\n "id": 1\n}\n', '{"text": "so", "label": 1}\n' * 30],
+    ids=["blank", "lines", "labelled table", "array", "pretty", "labelled"],
+)
+def test_a_file_without_any_record_is_refused_in_a_line(run: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / "a").write_text(content)
+    some = write(tmp_path / "b.jsonl", OLD)
+    for old, new in ((tmp_path / "a", some), (some, tmp_path / "a")):
+        assert "a: there is no prediction record in it" in refused(run, old, new)
+
+
+def test_ids_of_any_depth_and_length_are_bounded(run: Run, tmp_path: Path) -> None:
+    deep = "[" * 300_000 + "]" * 300_000
+    (tmp_path / "a.jsonl").write_text(f'{{"id": {deep}, "label": "POSITIVE", "score": 0.9}}\n' + json.dumps(prediction("ü" * 100_000, 0.9)) + "\n")
+    (tmp_path / "b.jsonl").write_text(f'{{"id": 1, "error": {deep.replace("[", "{" + chr(34) + "a" + chr(34) + ":[").replace("]", "]}")}}}\n' + json.dumps(prediction("ü" * 100_000, 0.8)) + "\n")
+    result = run("diff", tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+    assert result.returncode == 4
+    assert "a.jsonl:1: is no prediction record" in result.stderr.decode() and "b.jsonl:1: is no prediction record" in result.stderr.decode()
+    assert result.stdout.startswith(b"1 compared, ") and len(result.stdout) < 500 and "ü…" in result.stdout.decode()
+
+
+def test_nothing_that_a_terminal_obeys_is_written(run: Run, tmp_path: Path) -> None:
+    nasty = "a\u001b[31m\u0085\u202e\u200b\u2028b"
+    old = write(tmp_path / "a.jsonl", [prediction(nasty, 0.1), {"id": 1, "label": nasty, "score": 0.5}])
+    new = write(tmp_path / "b.jsonl", [prediction(nasty, 0.2), {"id": 1, "label": nasty, "score": 0.6}])
+    result = run("diff", old, new)
+    assert result.returncode == 4 and len(result.stdout.decode().split("\n")) == 4
+    assert not set("\x1b\x85\u202e\u200b\u2028") & set(result.stdout.decode())

@@ -157,3 +157,57 @@ def test_mcnemar_is_the_binomial_test(run: Run, tmp_path: Path) -> None:
     assert lost + won > 5
     assert new["baseline"]["mcnemar_p"] == pytest.approx(binomtest(lost, lost + won).pvalue, rel=1e-9)
     assert new["baseline"]["changes"]["f1"] == {"old": old["parts"]["all"]["measures"]["f1"], "new": new["parts"]["all"]["measures"]["f1"]}
+
+
+ENCODINGS: list[tuple[Any, Any, tuple[str, ...]]] = [
+    (-1, 1, ()),
+    (1, 2, ()),
+    ("neg", "Positive", ()),
+    (False, True, ()),
+    (3, "four", ("--label-map", "3=NEGATIVE,four=POSITIVE")),
+]
+
+
+@pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
+@pytest.mark.parametrize(("negative", "positive", "options"), ENCODINGS, ids=str)
+def test_measures_do_not_depend_on_how_labels_are_written(run: Run, tmp_path: Path, negative: Any, positive: Any, options: tuple[str, ...], stdin: bool) -> None:
+    write_reviews(tmp_path / "x.jsonl", 90, 9)
+    rows = records(run(tmp_path / "x.jsonl", "--pass", "label,stars"))
+    reviews = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    data = "".join(json.dumps(review | {"label": positive if review["label"] else negative}) + "\n" for review in reviews)
+    (tmp_path / "y.jsonl").write_text(data)
+    result = run("eval", *options, "--stars-field", "stars", "--json", tmp_path / "eval.json", "-" if stdin else tmp_path / "y.jsonl", stdin=data if stdin else "")
+    assert result.returncode == 0, result.stderr.decode()
+    part = json.loads((tmp_path / "eval.json").read_text())["parts"]["all"]
+    for measure, value in expected(rows, 0.5).items():
+        assert part["measures"][measure] == (None if math.isnan(value) else pytest.approx(value, abs=1e-9)), measure
+    matrix = metrics.confusion_matrix([r["input_label"] for r in rows], [r["p_positive"] >= 0.5 for r in rows], labels=[0, 1])
+    assert matrix.ravel().tolist() == [part["confusion"][k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")]
+
+
+def test_stars_of_another_scale_are_measured_on_that_of_ratings(run: Run, tmp_path: Path) -> None:
+    rng = random.Random(10)
+    texts = [" ".join(rng.choices(WORDS, k=12)) for _ in range(80)]
+    reviews = [{"text": text, "label": i % 2, "stars": rng.choice([1, 1.5, 2, 3, 4, 5, "bad", 6])} for i, text in enumerate(texts)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(review) + "\n" for review in reviews))
+    result = run("eval", tmp_path / "x.jsonl", "--stars-field", "stars", "--stars-scale", "1:5", "--json", tmp_path / "eval.json")
+    assert result.returncode == 1  # some are bad
+    rows = [row for row in records(run(tmp_path / "x.jsonl", "--pass", "stars")) if row["stars"] not in ("bad", 6)]
+    stars, ratings = np.interp([row["stars"] for row in rows], [1, 5], [1, 10]), np.array([row["rating"] for row in rows])
+    report = json.loads((tmp_path / "eval.json").read_text())
+    assert report["stars"]["bad"] == len(reviews) - len(rows) > 0
+    found = report["parts"]["all"]["measures"]
+    assert found["rating_mae"] == pytest.approx(metrics.mean_absolute_error(stars, ratings), abs=1e-9)
+    assert found["rating_within_one"] == pytest.approx(np.mean(np.abs(stars - ratings) <= 1), abs=1e-9)
+    assert found["rating_spearman"] == pytest.approx(spearmanr(ratings, stars).statistic, abs=1e-9)
+
+
+def test_unlabelled_reviews_of_a_stream_are_left_out_of_every_measure(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "x.jsonl", 90, 11, labels=(0, 1, -1))
+    rows = [row for row in records(run(tmp_path / "x.jsonl", "--pass", "label,stars")) if row["input_label"] != -1]
+    result = run("eval", "--stars-field", "stars", "--json", tmp_path / "eval.json", stdin=(tmp_path / "x.jsonl").read_bytes())
+    assert result.returncode == 0, result.stderr.decode()
+    report = json.loads((tmp_path / "eval.json").read_text())
+    assert report["input"]["unlabelled"] == 90 - len(rows) and len(report["outcomes"]) == len(rows)
+    for measure, value in expected(rows, 0.5).items():
+        assert report["parts"]["all"]["measures"][measure] == (None if math.isnan(value) else pytest.approx(value, abs=1e-9)), measure

@@ -114,7 +114,7 @@ def test_a_long_curve_is_thinned_and_its_area_is_not(run: Run, tmp_path: Path) -
     rng = random.Random(5)
     with (tmp_path / "x.jsonl").open("w") as file:
         for _ in range(1500):
-            file.write(json.dumps({"text": " ".join(rng.choices(WORDS, k=8)), "label": rng.randrange(2)}) + "\n")
+            file.write(json.dumps({"text": " ".join(rng.choices(WORDS, k=8)), "label": rng.randrange(2), "stars": None}) + "\n")
     report = evaluate(run, tmp_path, "x.jsonl")
     rows = records(run(tmp_path / "x.jsonl", "--pass", "label"))
     labels, p = [row["input_label"] for row in rows], [row["p_positive"] for row in rows]

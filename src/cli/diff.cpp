@@ -181,12 +181,12 @@ int diff(const DiffOptions& a, const Interruption& interruption) {
   Predictions before(a.files.at(0), waiter), after(a.files.at(1), waiter);
   Pairing pairing;
   bool more_before = true, more_after = true;
-  Line line;
   while ((more_before || more_after) && !interruption.flag().load()) {
-    more_before = more_before && before.next(line);
-    if (more_before) pairing.add(false, std::move(line));
-    more_after = more_after && after.next(line);
-    if (more_after) pairing.add(true, std::move(line));
+    Line old_line, new_line;
+    more_before = more_before && before.next(old_line);
+    if (more_before) pairing.add(false, std::move(old_line));
+    more_after = more_after && after.next(new_line);
+    if (more_after) pairing.add(true, std::move(new_line));
   }
   if (interruption.signal() != 0) return kInterrupted + interruption.signal();
   std::string text;

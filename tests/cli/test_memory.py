@@ -9,7 +9,16 @@ from conftest import BINARY, PATIENCE, TINY, TOP, Result
 
 def compare(binary: str | Path) -> Result:
     """By a program of its own, so that nothing of pytest's own memory is counted."""
-    command = [sys.executable, TOP / "tests/compare_memory.py", binary, "--model", TINY, "--megabytes", "4", "40"]
+    command: list[str | Path] = [
+        sys.executable,
+        TOP / "tests/compare_memory.py",
+        binary,
+        "--model",
+        TINY,
+        "--megabytes",
+        "4",
+        "40",
+    ]
     return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
 
 

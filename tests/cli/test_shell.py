@@ -14,7 +14,7 @@ import pytest
 
 from conftest import BINARY, PATIENCE, Run
 
-# What a shell reads first: the completion, and a reviewrate that writes down the words it was given, then ends the shell.
+# A reviewrate that writes down the words it was given and ends the shell.
 RECORD = """reviewrate() {{ printf '%s\\0' "$@" > '{words}'; exit; }}\nPS1='ready> '\n"""
 START = {
     "bash": ".bashrc",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from conftest import BINARY, TINY, TOP
 
@@ -9,14 +10,20 @@ HOUR = 3600
 
 
 def test_memory_stays_over_hundreds_of_megabytes() -> None:
-    command = [sys.executable, TOP / "tests/compare_memory.py", BINARY, "--model", TINY]
+    command: list[str | Path] = [sys.executable, TOP / "tests/compare_memory.py", BINARY, "--model", TINY]
     command += ["--megabytes", "10", "300", "--kilobytes", "10"]
     result = subprocess.run(command, capture_output=True, timeout=HOUR, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_every_unicode_scalar_value_is_tokenized_as_by_hugging_face() -> None:
-    command = [sys.executable, TOP / "tests/compare_tokenizer.py", BINARY, "--vocab-dir", TOP / "models/imdb-small"]
+    command: list[str | Path] = [
+        sys.executable,
+        TOP / "tests/compare_tokenizer.py",
+        BINARY,
+        "--vocab-dir",
+        TOP / "models/imdb-small",
+    ]
     command += ["--all-scalars", "--random", "100000"]
     result = subprocess.run(command, capture_output=True, timeout=HOUR, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -17,7 +17,19 @@ ELSEWHERE = [
 
 def found(*where: str) -> list[str]:
     """The lines of the repository's files that hold a retired word, as git grep prints them."""
-    grep = ["git", "grep", "-n", "-I", "--ignore-case", "--word-regexp", "--fixed-strings", "-f", LIST, "--", *where]
+    grep = [
+        "git",
+        "grep",
+        "-n",
+        "-I",
+        "--ignore-case",
+        "--word-regexp",
+        "--fixed-strings",
+        "-f",
+        str(LIST),
+        "--",
+        *where,
+    ]
     result = subprocess.run(grep, cwd=TOP, capture_output=True, check=False)
     assert result.returncode in (0, 1), result.stderr
     return result.stdout.decode().splitlines()

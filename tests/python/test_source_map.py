@@ -17,4 +17,6 @@ def test_every_file_has_its_line() -> None:
         name for row in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for name in re.findall(r"`([\w.]+)`", row)
     ]
     named += re.findall(r"from `(\w+_tables)`", section)
-    assert sorted(set(files)) == sorted(named)
+    assert len(named) == len(set(named))
+    assert set(files) - set(named) == set()
+    assert set(named) - set(files) == set()

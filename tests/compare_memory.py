@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
-"""Checks that memory does not grow with the input: compares the peaks of runs that read more and more from a pipe.
+"""Checks that memory does not grow with the input: how much the program's peak rises while it reads from a pipe.
 
     tests/compare_memory.py build/reviewrate --model tests/data/tiny --megabytes 10 1000
 
-The input is about a million bytes of made-up reviews over and over, so that the longest review is the same in all runs.
-Exit codes: 0 every peak is within --tolerance of the first; 1 one is above; 2 usage or a broken run.
+The input is about a million bytes of made-up reviews over and over, so that all sorts of reviews, the longest too, were
+read when the first of the two sizes is reached. From there to the second size the peak may rise by --kilobytes for each
+megabyte read, and by 1 MB for what the allocator does as it likes.
+Exit codes: 0 it stays within that; 1 it does not; 2 usage or a broken run.
 """
 
 import argparse
-import os
 import random
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+KILOBYTE = 1_000
 MEGABYTE = 1_000_000
+ALLOCATOR = 1 * MEGABYTE
 WORDS = ["a", "good", "bad", "film", "plot", "and", "the", "of", "was", "not", "really", "ever", "better", "été", "!"]
 
 
@@ -27,49 +31,58 @@ def block(seed: int = 1) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def peak(command: list[str], count: int) -> tuple[int, float]:
-    """Bytes of memory at most, and seconds, of a run that reads `count` blocks."""
+def peak(pid: int) -> int:
+    """The most bytes of memory that a process has had so far."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    if not found:
+        raise RuntimeError("the process has ended before all was read")
+    return int(found[1]) * 1024
+
+
+def peaks(command: list[str], sizes: list[int]) -> list[tuple[int, int]]:
+    """Of one run: bytes written to it, and its peak then, for each of the rising sizes (bytes)."""
     data = block()
-    began = time.monotonic()
+    written = 0
+    out = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin
-        for _ in range(count):
-            process.stdin.write(data)
+        for size in sizes:
+            while written < size or written == 0:
+                written += process.stdin.write(data)
+            out.append((written, peak(process.pid)))
         process.stdin.close()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with exit status {process.returncode}")
-    return usage.ru_maxrss * 1024, time.monotonic() - began
+    return out
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path)
     parser.add_argument("--model", type=Path, required=True, help="package; a tiny one leaves the time to the rest")
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[10, 1000], help="sizes of the inputs")
-    parser.add_argument("--tolerance", type=float, default=0.1, help="how much a peak may be above the first")
-    parser.add_argument("--workers", type=int, default=2, help="the program's --workers: each has packs in memory")
+    parser.add_argument("--megabytes", type=int, nargs=2, default=[10, 1000], help="from where to where", metavar="MB")
+    parser.add_argument("--kilobytes", type=float, default=30, help="growth allowed for each megabyte read")
+    parser.add_argument("--workers", type=int, default=2, help="the program's --workers: each has batches in memory")
     args = parser.parse_args()
+    if args.megabytes[1] < args.megabytes[0] + 2:
+        parser.error("--megabytes: the second size must be the larger one, by 2 at least")
 
     command = [str(args.binary.resolve()), "-m", str(args.model), "-q", "-j", str(args.workers), "-f", "jsonl", "-"]
-    flat = True
-    first = 0
-    for size in args.megabytes:
-        count = max(1, round(size * MEGABYTE / len(block())))
-        try:
-            found, seconds = peak(command, count)
-        except (OSError, RuntimeError) as error:
-            print(f"compare_memory.py: {error}", file=sys.stderr)
-            return 2
-        first = first or found
-        flat = flat and found <= first * (1 + args.tolerance)
-        print(
-            f"{count * len(block()) / MEGABYTE:.1f} MB read in {seconds:.1f} s: at most {found / MEGABYTE:.1f} MB of memory,"
-            f" {100 * (found / first - 1):+.1f} % of the first",
-            flush=True,
-        )
-    return 0 if flat else 1
+    began = time.monotonic()
+    try:
+        (first_read, first), (last_read, last) = peaks(command, [size * MEGABYTE for size in args.megabytes])
+    except (OSError, RuntimeError) as error:
+        print(f"compare_memory.py: {error}", file=sys.stderr)
+        return 2
+    read = (last_read - first_read) / MEGABYTE
+    grown = last - first
+    allowed = args.kilobytes * KILOBYTE * read + ALLOCATOR
+    print(
+        f"{first / MEGABYTE:.1f} MB of memory after {first_read / MEGABYTE:.1f} MB read, {last / MEGABYTE:.1f} MB after"
+        f" {last_read / MEGABYTE:.1f} MB: {grown / KILOBYTE / read:.1f} kB for each MB (allowed"
+        f" {allowed / KILOBYTE / read:.1f}), {time.monotonic() - began:.1f} s"
+    )
+    return 0 if grown <= allowed else 1
 
 
 if __name__ == "__main__":

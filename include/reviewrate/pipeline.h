@@ -37,7 +37,7 @@ struct PipelineOptions {
   const std::atomic<bool>* stopped = nullptr;  ///< once true nothing more is read; what was read is still written
 };
 
-/// Runs every review of `source` through `model` into `sink`. Packs depend on the reviews and the workers alone unless
+/// Runs every review of `source` through `model` into `sink`. Batches depend on the reviews and the workers alone unless
 /// a stream keeps the reader waiting: then what was read so far goes ahead. Throws what source, model and sink throw.
 void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model, Sink& sink,
                   const PipelineOptions& options);

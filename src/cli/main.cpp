@@ -10,14 +10,13 @@
 #include "reviewrate/error.h"
 #include "reviewrate/output_stream.h"
 
+namespace reviewrate::cli {
 namespace {
-
-using namespace reviewrate::cli;  // the program's own namespace
 
 int run(int argc, const char* const* argv) {
   const Invocation invocation = parse_command_line({argv + (argc > 0 ? 1 : 0), argv + argc});
   if (!invocation.run) {
-    reviewrate::OutputStream stream("");
+    OutputStream stream("");
     stream.write(invocation.text);
     stream.close();
     return kOk;
@@ -26,15 +25,13 @@ int run(int argc, const char* const* argv) {
   return invocation.run(interruption);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_and_report(int argc, const char* const* argv) {
   try {
     fill_standard_descriptors();
     return run(argc, argv);
-  } catch (const reviewrate::Error& e) {
+  } catch (const Error& e) {
     print_notice(e.what());
-    return e.kind() == reviewrate::ErrorKind::usage ? kUsage : kFailed;
+    return e.kind() == ErrorKind::usage ? kUsage : kFailed;
   } catch (const std::bad_alloc&) {
     print_notice("out of memory");
     return kFailed;
@@ -43,3 +40,8 @@ int main(int argc, char** argv) {
     return kFailed;
   }
 }
+
+}  // namespace
+}  // namespace reviewrate::cli
+
+int main(int argc, char** argv) { return reviewrate::cli::run_and_report(argc, argv); }

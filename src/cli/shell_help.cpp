@@ -75,6 +75,19 @@ std::string escaped(const std::string& text, std::string_view special) {
   return out;
 }
 
+/// Shell code that sets `command` to the first of `words` that is a command's name; `words` is shell code, too.
+std::string find_command(const Parsers& parsers, const std::string& words) {
+  return "  local command=classify word_before\n"
+         "  for word_before in " +
+         words + "; do\n    case $word_before in " + command_names(parsers, "|") +
+         ") command=$word_before; break ;; esac\n  done\n";
+}
+
+/// Completes the words of `list` for bash, a line each, so that blanks in them split nothing.
+std::string bash_words(const std::string& list) {
+  return "mapfile -t COMPREPLY < <(compgen -W '" + list + "' -- \"$word\")";
+}
+
 std::string bash(const Parsers& parsers) {
   std::ostringstream values;
   std::ostringstream flags;
@@ -86,18 +99,16 @@ std::string bash(const Parsers& parsers) {
       all.insert(all.end(), own.begin(), own.end());
       if (choices(*option).empty()) continue;
       for (const std::string& name : own) {
-        values << "    " << command->name << ':' << name << ") COMPREPLY=($(compgen -W '" << choices(*option)
-               << "' -- \"$word\")); return ;;\n";
+        values << "    " << command->name << ':' << name << ") " << bash_words(choices(*option)) << "; return ;;\n";
       }
     }
-    flags << "      " << command->name << ") COMPREPLY=($(compgen -W '" << join(all, " ") << "' -- \"$word\")) ;;\n";
+    flags << "      " << command->name << ") " << bash_words(join(all, " ")) << " ;;\n";
   }
   return "# bash completion for reviewrate\n"
          "_reviewrate() {\n"
-         "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=classify\n"
-         "  case ${COMP_WORDS[1]} in " +
-         command_names(parsers, "|") +
-         ") command=${COMP_WORDS[1]} ;; esac\n"
+         "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} files\n" +
+         find_command(parsers, "\"${COMP_WORDS[@]:1:COMP_CWORD-1}\"") +
+         "  COMPREPLY=()\n"
          "  case $command:$before in\n" +
          values.str() +
          "  esac\n"
@@ -106,26 +117,28 @@ std::string bash(const Parsers& parsers) {
          flags.str() +
          "    esac\n"
          "  else\n"
-         "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
-         "    ((COMP_CWORD == 1)) && COMPREPLY+=($(compgen -W '" +
-         command_names(parsers, " ") +
-         "' -- \"$word\"))\n"
+         "    compopt -o filenames 2>/dev/null  # bash then quotes what needs it\n"
+         "    ((COMP_CWORD == 1)) && " +
+         bash_words(command_names(parsers, " ")) +
+         "\n"
+         "    mapfile -t files < <(compgen -f -- \"$word\")\n"
+         "    COMPREPLY+=(\"${files[@]}\")\n"
          "  fi\n"
          "}\n"
-         "complete -o filenames -F _reviewrate reviewrate\n";
+         "complete -F _reviewrate reviewrate\n";
 }
 
 /// Text inside '...[text]'.
 std::string zsh_text(const std::string& text) {
   std::string out;
-  for (const char c : escaped(text, "[]:")) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  for (const char c : escaped(text, "\\[]:")) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out;
 }
 
 std::string zsh(const Parsers& parsers) {
   std::ostringstream out;
-  out << "#compdef reviewrate\n_reviewrate() {\n  local command=classify\n  case $words[2] in "
-      << command_names(parsers, "|") << ") command=$words[2] ;; esac\n  case $command in\n";
+  out << "#compdef reviewrate\n_reviewrate() {\n"
+      << find_command(parsers, "\"${(@)words[2,CURRENT-1]}\"") << "  case $command in\n";
   for (const CommandParser& parser : parsers) {
     const Command* command = parser.command;
     out << "    " << command->name << ")\n      _arguments -s";

@@ -1,10 +1,11 @@
-"""Every command of the README's shell blocks runs, as a person would paste it, on files like those it names."""
+"""Every shell block of the README and of the recipes runs, as a person would paste it, on files like those it names."""
 
 import json
 import lzma
 import os
 import re
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,17 +13,17 @@ import pytest
 
 from conftest import BINARY, PATIENCE, TOP
 
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", (TOP / "README.md").read_text(), re.DOTALL)
-    for line in block.splitlines()
-    if line and not line.startswith("#")
+DOCUMENTS = ["README.md", "scripts/recipes/README.md"]
+BLOCKS = [
+    pytest.param(block, id=f"{document}-{number}")
+    for document in DOCUMENTS
+    for number, block in enumerate(re.findall(r"```sh\n(.*?)```", (TOP / document).read_text(), re.DOTALL), 1)
 ]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with scripts/run and every file that the README's commands read."""
+    """A folder with scripts/run and every file that the documents' commands read."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "run").symlink_to(BINARY)
     (tmp_path / "build").symlink_to(Path(BINARY).parent)
@@ -34,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
         )
     )
     (tmp_path / "reviews.jsonl").write_text(lines)
+    (tmp_path / "labelled.jsonl").write_text(lines)
     (tmp_path / "reviews.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     (tmp_path / "reviews.csv").write_text('id,review,label\n1,"A lovely film, really.",1\n2,Dull.,0\n')
     for part in ("pos", "neg"):
@@ -46,18 +48,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_readme_has_commands() -> None:
-    assert len(COMMANDS) >= 9
+def test_the_documents_have_commands() -> None:
+    assert len(BLOCKS) >= 5
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_readme_command(command: str, folder: Path) -> None:
+@pytest.mark.parametrize("block", BLOCKS)
+def test_block(block: str, folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "REVIEWRATE_MODEL"}
     environment["HOME"] = str(folder)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # a python3 that has pandas
     result = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command],
+        ["bash", "-ex", "-o", "pipefail", "-c", block],
         cwd=folder,
         env=environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=PATIENCE,
         check=False,

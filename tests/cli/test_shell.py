@@ -2,30 +2,93 @@
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from conftest import BINARY, PATIENCE, Run
 
+# A reviewrate that writes down the words it was given and ends the shell.
+RECORD = """reviewrate() {{ printf '%s\\0' "$@" > '{words}'; exit; }}\nPS1='ready> '\n"""
+START = {
+    "bash": ".bashrc",
+    "zsh": ".zshrc",
+    "fish": ".config/fish/config.fish",
+}
 
-def complete(script: str, *words: str) -> list[str]:
-    """What bash would offer for the last of `words`."""
-    ask = f'{script}\nCOMP_WORDS=({" ".join(words)} ""); COMP_CWORD={len(words) - 1}; _reviewrate; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    result = subprocess.run(["bash", "-c", ask], capture_output=True, check=True, timeout=PATIENCE)
-    return result.stdout.decode().split()
+
+def shell_start(shell: str, home: Path, script: str) -> str:
+    """What `shell` has to read before it completes words for `script`."""
+    record = RECORD.format(words=home / "words")
+    if shell == "bash":
+        return f"{script}\n{record}"
+    if shell == "zsh":
+        (home / "functions").mkdir()
+        (home / "functions" / "_reviewrate").write_text(script)
+        return f"fpath=('{home / 'functions'}' $fpath)\nautoload -Uz compinit && compinit -u -D\n{record}"
+    return (
+        f"{script}\nset fish_greeting\nfunction fish_prompt; printf 'ready> '; end\n"
+        f"function reviewrate; printf '%s\\0' $argv > '{home / 'words'}'; exit; end\n"
+    )
 
 
-def test_bash_completion(run: Run, tmp_path: Path) -> None:
-    script = run("shell-help", "bash").stdout.decode()
-    assert complete(script, "reviewrate", "--long") == ["--long-text"]
-    assert complete(script, "reviewrate", "--long-text", "head") == ["head", "head-tail"]
-    assert complete(script, "reviewrate", "tokenize", "--max-t") == ["--max-tokens"]
-    assert complete(script, "reviewrate", "classify", "--max-t") == []
-    assert "verify" in complete(script, "reviewrate", "ver")
+def words_of(shell: str, run: Run, home: Path, folder: Path, typed: str) -> list[str]:
+    """The words that reviewrate gets where a person in `folder` types `typed`, with tabs, into `shell`'s own prompt."""
+    script = run("shell-help", shell).stdout.decode()
+    start = home / START[shell]
+    start.parent.mkdir(parents=True, exist_ok=True)
+    start.write_text(shell_start(shell, home, script))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        environment = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", "LC_ALL": "C.UTF-8"}
+        os.execvpe(shell, [shell, "-i"], environment)
+    try:
+        shown = b""
+        deadline = time.monotonic() + PATIENCE
+        while b"ready> " not in shown:
+            assert select.select([terminal], [], [], deadline - time.monotonic())[0], shown
+            shown += os.read(terminal, 4096)
+        os.write(terminal, f"{typed}\n".encode())
+        while select.select([terminal], [], [], deadline - time.monotonic())[0]:
+            try:
+                shown += os.read(terminal, 4096)
+            except OSError:  # the shell has ended
+                break
+    finally:
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    assert (home / "words").exists(), shown
+    return (home / "words").read_bytes().decode().split("\0")[:-1]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("reviewrate my\t", ["my own reviews.txt"]),
+        ("reviewrate my\\ ow\t", ["my own reviews.txt"]),
+        ("reviewrate -o o\t my\t", ["-o", "old; (1).csv", "my own reviews.txt"]),
+        ("reviewrate eval a\t", ["eval", "a 'quoted' $name"]),
+        ("reviewrate ver\t", ["verify"]),
+        ("reviewrate --long\t head-\t my\t", ["--long-text", "head-tail", "my own reviews.txt"]),
+        ("reviewrate tokenize --max-t\t 5", ["tokenize", "--max-tokens", "5"]),
+        ("reviewrate -j 2 tokenize --max-t\t 5", ["-j", "2", "tokenize", "--max-tokens", "5"]),
+    ],
+)
+def test_completion_at_a_prompt(shell: str, typed: str, words: list[str], run: Run, tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "folder"
+    home.mkdir()
+    folder.mkdir()
+    for name in ("my own reviews.txt", "old; (1).csv", "a 'quoted' $name"):
+        (folder / name).write_text("A lovely film.\n")
+    assert words_of(shell, run, home, folder, typed) == words
 
 
 @pytest.mark.parametrize("kind", ["zsh", "fish", "man"])
@@ -33,7 +96,7 @@ def test_every_option_of_the_help_is_told(kind: str, run: Run) -> None:
     text = re.sub(r"\\f[BIR]|\\(?=-)", "", run("shell-help", kind).stdout.decode())
     for command in ("classify", "eval", "diff", "tokenize", "verify", "bench", "info"):
         for line in run(command, "--help").stdout.decode().splitlines():
-            for word in line.split()[0].replace("{false}", "").split(",") if line.startswith("  -") else []:
+            for word in line.split()[0].split(",") if line.startswith("  -") else []:
                 if kind == "fish":
                     word = f"-l {word[2:]}" if word.startswith("--") else f"-s {word[1:]}"
                 assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text), word

@@ -1,4 +1,4 @@
-"""What the program reads, against Python's own csv and json modules and the packing tools of the system.
+"""What the program reads, against Python's own csv and json modules and the compression tools of the system.
 
 Runs the program named by REVIEWRATE_BIN on generated files; needs no network and no real model.
 """
@@ -99,7 +99,7 @@ def test_json_as_python_reads_it(tmp_path: Path, seed: int) -> None:
     assert all("error" not in record for record in records)
 
 
-def test_packed_forms_of_the_usual_tools(tmp_path: Path) -> None:
+def test_compressed_forms_of_the_usual_tools(tmp_path: Path) -> None:
     text = "".join(f"review number {n}\n" for n in range(5000))
     data = text.encode()
     plain = tmp_path / "x.txt"

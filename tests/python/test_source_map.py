@@ -1,0 +1,22 @@
+"""src/README.md names every file of the source, and no other."""
+
+import re
+
+from conftest import TOP
+
+
+def test_every_file_has_its_line() -> None:
+    files = [
+        path.stem
+        for folder in ("src", "include")
+        for path in (TOP / folder).rglob("*")
+        if path.suffix in (".h", ".cpp", ".inc")
+    ]
+    section = (TOP / "src" / "README.md").read_text().split("## The files\n")[1].split("\n## ")[0]
+    named = [
+        name for row in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE) for name in re.findall(r"`([\w.]+)`", row)
+    ]
+    named += re.findall(r"from `(\w+_tables)`", section)
+    assert len(named) == len(set(named))
+    assert set(files) - set(named) == set()
+    assert set(named) - set(files) == set()

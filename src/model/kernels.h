@@ -1,5 +1,9 @@
 // The arithmetic of a transformer: the products of linear layers, attention, layer normalization, and what 8-bit
 // products need before and after. Plain C++ on rows of numbers, no libtorch, one thread.
+//
+// Own products buy bits of a row that do not depend on its neighbours, weights that stay fp16 in memory, an epilogue
+// (bias and activation) on values that are still in registers, and int8 on CPUs without VNNI. They do not buy more
+// multiplications a second than oneDNN or MKL reach on a large matrix, nor AMX, nor linear layers in bf16.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +24,11 @@ struct Half {
 
 enum class Activation { none, relu, gelu };
 
-/// A row's values are about scale * q + low, with q from 0 to the largest level.
-struct RowScale {
+/// Asymmetric quantization of one row, a token's activations: x is about scale * q + zero_offset, with q from 0 to
+/// Kernels::max_quantized.
+struct RowQuantization {
   float scale;
-  float low;
+  float zero_offset;
 };
 
 /// Attention of the heads of one window: `queries` rows look at `keys` rows.
@@ -35,12 +40,9 @@ struct Attention {
   std::size_t keys;     ///< at least 1
   std::size_t heads;
   std::size_t size;  ///< of a head
-  float* scratch;    ///< attention_scratch(keys, size) floats
+  float* scratch;    ///< Kernels::attention_scratch(keys, size) floats
   T* out;            ///< [queries, heads * size], rows one after another
 };
-
-/// Floats that attend() works in.
-std::size_t attention_scratch(std::size_t keys, std::size_t size);
 
 /// The fewest rows of a product.
 constexpr std::size_t kLeastRows = 8;
@@ -51,52 +53,54 @@ struct Product {
   std::size_t rows;  ///< at least kLeastRows
   std::size_t in;
   std::size_t out;
-  const Half* weight;  ///< by Kernels::lay_out
+  const Half* weight;  ///< by Kernels::pack_weight
   const float* bias;   ///< [out]
   Activation activation;
-  float* scratch;  ///< product_scratch(in) floats
+  float* scratch;  ///< Kernels::product_scratch(in) floats
   float* y;        ///< [rows, out]
 };
 
-/// The same for rows and a weight of 8-bit levels.
+/// The same for quantized rows and a quantized weight.
 struct Int8Product {
-  const std::uint8_t* q;       ///< [rows, int8_depth(in)], from 0 to Kernels::levels, filled up with zeros
-  const RowScale* row_scales;  ///< [rows]
-  std::size_t rows;            ///< at least kLeastRows
+  const std::uint8_t* q;                ///< [rows, int8_depth(in)], by Kernels::quantize_rows
+  const RowQuantization* quantization;  ///< [rows]
+  std::size_t rows;                     ///< at least kLeastRows
   std::size_t in;
   std::size_t out;
-  const std::int8_t* weight;  ///< of Kernels::quantize_weight, by lay_out_int8
-  const float* scales;        ///< of the weight's rows [out]
-  const float* sums;          ///< of the weight's rows [out]
-  const float* bias;          ///< [out]
+  const std::int8_t* weight;     ///< by Kernels::quantize_weight, then pack_int8_weight
+  const float* weight_scales;    ///< of the weight's rows [out]
+  const float* weight_row_sums;  ///< of the weight's rows [out]
+  const float* bias;             ///< [out]
   Activation activation;
   float* y;  ///< [rows, out]
 };
 
-/// Floats that a product works in.
-std::size_t product_scratch(std::size_t in);
+/// Values in a row of quantized values, with the zeros at its end.
+constexpr std::size_t int8_depth(std::size_t in) { return (in + 15) / 16 * 16; }
 
-/// Values of a weight [out, in] that is laid out.
-std::size_t laid_out_size(std::size_t out, std::size_t in);
-
-/// Values of a row of levels with its filling.
-std::size_t int8_depth(std::size_t in);
-
-/// One set of the kernels, compiled for one width of vectors.
+/// One set of the kernels, compiled for one width of vectors. Its sizes and layouts are for its own use alone.
 struct Kernels {
-  const char* name;  ///< what it was compiled for
-  int levels;        ///< the greatest level of a quantized row: 255, or 127 where sums are short
+  const char* name;   ///< what it was compiled for
+  int max_quantized;  ///< the greatest value of a quantized row: 255, or 127 where products are added up in 16 bits
 
-  /// Quantizes a weight [out, in] to levels q from -127 to 127, each row by a scale of its own. sums are those of a
-  /// row's levels, times its scale. With AVX2 or AVX-512 but no VNNI sums are short: multiply_int8() adds up eight
-  /// products at a time in 16 bits, and a scale is large enough that they stay within them.
+  /// Values of a packed weight [out, in] (of an 8-bit one: [out, int8_depth(in)]).
+  std::size_t (*packed_weight_size)(std::size_t out, std::size_t in);
+
+  /// Floats that a product works in.
+  std::size_t (*product_scratch)(std::size_t in);
+
+  /// Floats that attention works in.
+  std::size_t (*attention_scratch)(std::size_t keys, std::size_t size);
+
+  /// Quantizes a weight [out, in] of finite numbers to q from -127 to 127, each row by a scale of its own. row_sums are
+  /// those of a row's quantized values, times its scale. With AVX2 or AVX-512 but no VNNI, multiply_int8() adds up
+  /// eight products at a time in 16 bits, and a scale is large enough that they stay within them.
   void (*quantize_weight)(const Half* weight, std::size_t out, std::size_t in, std::int8_t* q, float* scales,
-                          float* sums);
+                          float* row_sums);
 
-  /// Lays a weight [out, in] out as products read it: laid_out_size(out, in) and laid_out_size(out, int8_depth(in))
-  /// values.
-  void (*lay_out)(const Half* weight, std::size_t out, std::size_t in, Half* laid_out);
-  void (*lay_out_int8)(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* laid_out);
+  /// Copies a weight [out, in] into the order in which products read it.
+  void (*pack_weight)(const Half* weight, std::size_t out, std::size_t in, Half* packed);
+  void (*pack_int8_weight)(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed);
 
   /// A row of the result depends on its row of x alone, to the last bit.
   void (*multiply)(const Product&);
@@ -115,17 +119,17 @@ struct Kernels {
   void (*add_norm_bf16)(const Bf16* x, const Bf16* y, std::size_t rows, std::size_t columns, const float* weight,
                         const float* bias, float epsilon, Bf16* out);
 
-  /// Quantizes `rows` rows of `columns` values to q = round((x - low) / scale), at most `levels`, where low is the
-  /// row's least value and scale spreads its range over all levels. A row depends on no other. Rows of q are `step`
-  /// values apart and filled up with zeros.
+  /// Per-token asymmetric quantization: `rows` rows of `columns` values to q = round((x - zero_offset) / scale), where
+  /// zero_offset is the row's least value and scale spreads its range over 0..max_quantized. A row depends on no
+  /// other. Rows of q are `step` values apart and filled up with zeros.
   void (*quantize_rows)(const float* x, std::size_t rows, std::size_t columns, std::uint8_t* q, std::size_t step,
-                        RowScale* scales);
+                        RowQuantization* quantization);
 
   /// Turns, in place, products of quantized rows with a matrix of `columns` rows, y[r][c] = sum over k of q[r][k] *
-  /// w[c][k], into activations of the products of the rows themselves plus a bias: since x = scale * q + low,
-  /// x w = scale * y + low * sums[c], with sums[c] the sum over k of w[c][k].
-  void (*scale_rows)(float* y, std::size_t rows, std::size_t columns, const RowScale* scales, const float* sums,
-                     const float* bias, Activation activation);
+  /// w[c][k], into activations of the products of the rows themselves plus a bias: since x = scale * q + zero_offset,
+  /// x w = scale * y + zero_offset * row_sums[c], with row_sums[c] the sum over k of w[c][k].
+  void (*dequantize_products)(float* y, std::size_t rows, std::size_t columns, const RowQuantization* quantization,
+                              const float* row_sums, const float* bias, Activation activation);
 };
 
 /// The sets that this CPU can run, the widest first; never empty.
@@ -134,7 +138,7 @@ const std::vector<const Kernels*>& supported_kernels();
 /// The widest.
 inline const Kernels& kernels() { return *supported_kernels().front(); }
 
-/// Whether this CPU has AMX's products of 8-bit levels, far faster than any of multiply_int8().
+/// Whether this CPU has AMX's 8-bit products, far faster than any of multiply_int8().
 bool has_amx_int8();
 
 }  // namespace reviewrate

@@ -53,7 +53,8 @@ at::Tensor onednn_int8_product(const at::Tensor& q, const at::Tensor& weight, co
       find_operator<at::Tensor(at::Tensor, double, std::int64_t, at::Tensor, at::Tensor, at::Tensor,
                                std::optional<at::Tensor>, double, std::int64_t, std::optional<at::ScalarType>,
                                std::string_view, Scalars, std::string_view)>("onednn::qlinear_pointwise");
-  // A zero point here would cost a third of the speed, and there is one for all rows: scale_rows() makes up for each.
+  // A zero point here would cost a third of the speed, and there is one for all rows: dequantize_products() adds each
+  // row's.
   return linear.call(q, 1.0, 0, weight, scales, zero_points, std::nullopt, 1.0, 0, at::kFloat, "none", Scalars(), "");
 }
 
@@ -68,8 +69,8 @@ at::Tensor int8_product(const at::Tensor& q, const at::Tensor& weight) {
   return onednn_int8_product(q, onednn_int8_weight(weight, q.size(0)), ones, at::zeros_like(ones, at::kInt));
 }
 
-/// Whether 8-bit products are oneDNN's. Which instructions it takes is its own affair, so it is asked for a product:
-/// without AMX and VNNI it would add up pairs of products in 16 bits, where 255 levels saturate.
+/// Whether 8-bit products are oneDNN's. It cannot be asked which instructions it takes, so a product tells: without AMX
+/// and VNNI it would add up pairs of products in 16 bits, where values up to 255 saturate.
 bool onednn_has_amx() {
   static const bool has = [] {
     if (!has_amx_int8()) return false;
@@ -81,6 +82,10 @@ bool onednn_has_amx() {
 }
 
 at::ScalarType tensor_type(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
+
+// What scripts/export.py calls them in model.pt.
+constexpr const char* kWordEmbeddings = "words";
+constexpr const char* kPositionEmbeddings = "places";
 
 at::Tensor parameter(const torch::jit::Module& module, const char* name) { return module.attr(name).toTensor(); }
 
@@ -94,8 +99,8 @@ constexpr std::int64_t kBlockRows = 192;
 constexpr std::int64_t kTailRows = 16;  ///< the last block has a multiple of these
 static_assert(kTailRows >= static_cast<std::int64_t>(kLeastRows));
 
-/// `rows` and what the last block needs besides.
-std::int64_t padded(std::int64_t rows) { return (rows + kTailRows - 1) / kTailRows * kTailRows; }
+/// `rows`, and what the last block needs beyond them.
+std::int64_t aligned(std::int64_t rows) { return (rows + kTailRows - 1) / kTailRows * kTailRows; }
 
 /// Calls body(begin, rows) for each block of the rows.
 template <typename Body>
@@ -138,17 +143,17 @@ void attend(const std::vector<const T*>& queries, bool one_query, const std::vec
   thread_local std::vector<float> scratch;
   const auto width = static_cast<std::size_t>(context.size(1));
   const auto longest = static_cast<std::size_t>(*std::max_element(lengths.begin(), lengths.end()));
-  scratch.resize(std::max(scratch.size(), attention_scratch(longest, width / heads)));
+  scratch.resize(std::max(scratch.size(), kernels().attention_scratch(longest, width / heads)));
   const T* const* query = queries.data();
   const T* const* key = keys.data();
   T* out = mutable_data(context, T());
   for (const std::int64_t length : lengths) {
     const auto n = static_cast<std::size_t>(length);
-    const std::size_t asked = one_query ? 1 : n;
-    kernel({query, asked, key, n, heads, width / heads, scratch.data(), out});
-    query += asked;
+    const std::size_t query_count = one_query ? 1 : n;
+    kernel({query, query_count, key, n, heads, width / heads, scratch.data(), out});
+    query += query_count;
     key += n;
-    out += asked * width;
+    out += query_count * width;
   }
 }
 
@@ -168,21 +173,22 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision preci
   const auto in = static_cast<std::size_t>(in_);
   const auto out = static_cast<std::size_t>(out_);
   if (precision == Precision::fp32) {
-    weight_ = at::empty({static_cast<std::int64_t>(laid_out_size(out, in))}, at::kHalf);
-    kernels().lay_out(data(weight, Half()), out, in, mutable_data(weight_, Half()));
+    weight_ = at::empty({static_cast<std::int64_t>(kernels().packed_weight_size(out, in))}, at::kHalf);
+    kernels().pack_weight(data(weight, Half()), out, in, mutable_data(weight_, Half()));
     return;
   }
-  at::Tensor levels = at::empty(weight.sizes(), at::kChar);
+  at::Tensor quantized = at::empty(weight.sizes(), at::kChar);
   scales_ = at::empty({out_}, at::kFloat);
-  sums_ = at::empty({out_}, at::kFloat);
-  kernels().quantize_weight(data(weight, Half()), out, in, levels.mutable_data_ptr<std::int8_t>(),
-                            scales_.mutable_data_ptr<float>(), sums_.mutable_data_ptr<float>());
+  row_sums_ = at::empty({out_}, at::kFloat);
+  kernels().quantize_weight(data(weight, Half()), out, in, quantized.mutable_data_ptr<std::int8_t>(),
+                            scales_.mutable_data_ptr<float>(), row_sums_.mutable_data_ptr<float>());
   if (onednn_has_amx()) {
-    weight_ = onednn_int8_weight(levels, kBlockRows);
+    weight_ = onednn_int8_weight(quantized, kBlockRows);
     zero_points_ = at::zeros_like(scales_, at::kInt);
   } else {
-    weight_ = at::empty({static_cast<std::int64_t>(laid_out_size(out, int8_depth(in)))}, at::kChar);
-    kernels().lay_out_int8(levels.const_data_ptr<std::int8_t>(), out, in, weight_.mutable_data_ptr<std::int8_t>());
+    weight_ = at::empty({static_cast<std::int64_t>(kernels().packed_weight_size(out, int8_depth(in)))}, at::kChar);
+    kernels().pack_int8_weight(quantized.const_data_ptr<std::int8_t>(), out, in,
+                               weight_.mutable_data_ptr<std::int8_t>());
   }
 }
 
@@ -196,7 +202,7 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
 
 at::Tensor Linear::fp32(const at::Tensor& x) const {
   const auto in = static_cast<std::size_t>(in_);
-  at::Tensor scratch = at::empty({static_cast<std::int64_t>(product_scratch(in))}, at::kFloat);
+  at::Tensor scratch = at::empty({static_cast<std::int64_t>(kernels().product_scratch(in))}, at::kFloat);
   at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
   kernels().multiply({x.const_data_ptr<float>(), static_cast<std::size_t>(x.size(0)), in,
                       static_cast<std::size_t>(out_), data(weight_, Half()), bias_.const_data_ptr<float>(), activation_,
@@ -210,19 +216,19 @@ at::Tensor Linear::int8(const at::Tensor& x) const {
   const auto out = static_cast<std::size_t>(out_);
   const std::size_t depth = onednn_has_amx() ? in : int8_depth(in);
   const at::Tensor q = at::empty({x.size(0), static_cast<std::int64_t>(depth)}, at::kByte);
-  std::vector<RowScale> scales(rows);
+  std::vector<RowQuantization> quantization(rows);
   kernels().quantize_rows(x.const_data_ptr<float>(), rows, in, q.mutable_data_ptr<std::uint8_t>(), depth,
-                          scales.data());
+                          quantization.data());
   if (onednn_has_amx()) {
     at::Tensor y = onednn_int8_product(q, weight_, scales_, zero_points_);
-    kernels().scale_rows(y.mutable_data_ptr<float>(), rows, out, scales.data(), sums_.const_data_ptr<float>(),
-                         bias_.const_data_ptr<float>(), activation_);
+    kernels().dequantize_products(y.mutable_data_ptr<float>(), rows, out, quantization.data(),
+                                  row_sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), activation_);
     return y;
   }
   at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
-  kernels().multiply_int8({q.const_data_ptr<std::uint8_t>(), scales.data(), rows, in, out,
+  kernels().multiply_int8({q.const_data_ptr<std::uint8_t>(), quantization.data(), rows, in, out,
                            weight_.const_data_ptr<std::int8_t>(), scales_.const_data_ptr<float>(),
-                           sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), activation_,
+                           row_sums_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), activation_,
                            y.mutable_data_ptr<float>()});
   return y;
 }
@@ -260,20 +266,20 @@ Layer::Layer(const torch::jit::Module& module, bool last, Precision precision)
 }
 
 at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const {
-  at::Tensor asked = x;  // the rows to compute
+  at::Tensor output = x;  // all rows, which are changed in place, or the windows' first
   if (query_) {
-    std::vector<std::int64_t> begins(static_cast<std::size_t>(padded(static_cast<std::int64_t>(lengths.size()))));
+    std::vector<std::int64_t> begins(static_cast<std::size_t>(aligned(static_cast<std::int64_t>(lengths.size()))));
     std::exclusive_scan(lengths.begin(), lengths.end(), begins.begin(), std::int64_t{0});
-    asked = x.index_select(0, at::tensor(begins));
+    output = x.index_select(0, at::tensor(begins));
   }
   const std::vector<at::Tensor> projected = in_blocks(projection_, x);
-  const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, asked) : projected;
+  const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, output) : projected;
   const std::int64_t width = x.size(1);
   const auto heads = static_cast<std::int64_t>(heads_);
   TORCH_CHECK(heads > 0 && width % heads == 0 && projected[0].size(1) == (query_ ? 2 : 3) * width &&
                   queried[0].size(1) == (query_ ? 1 : 3) * width,
               heads, " heads do not fit projections to ", projected[0].size(1), " and ", queried[0].size(1));
-  at::Tensor context = at::zeros(asked.sizes(), asked.options());
+  at::Tensor context = at::zeros(output.sizes(), output.options());
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
     attend<T>(row_pointers<T>(queried, 0), query_.has_value(),
@@ -285,7 +291,7 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   } else {
     call(float(), rounded_ ? kernels().attend_rounded : kernels().attend_fp32);
   }
-  return feed_forward(context, asked);
+  return feed_forward(context, output);
 }
 
 at::Tensor Layer::feed_forward(const at::Tensor& context, at::Tensor x) const {
@@ -300,8 +306,8 @@ at::Tensor Layer::feed_forward(const at::Tensor& context, at::Tensor x) const {
 
 NativeDistilBert::NativeDistilBert(const torch::jit::Module& module, Precision precision)
     : type_(tensor_type(precision)),
-      words_(parameter(module, "words")),
-      places_(parameter(module, "places")),
+      word_embeddings_(parameter(module, kWordEmbeddings)),
+      position_embeddings_(parameter(module, kPositionEmbeddings)),
       norm_(module.attr("norm").toModule()),
       pre_classifier_(linear(module, "pre_classifier", Precision::fp32, Activation::relu)),
       classifier_(linear(module, "classifier", Precision::fp32)) {
@@ -314,11 +320,11 @@ NativeDistilBert::NativeDistilBert(const torch::jit::Module& module, Precision p
 at::Tensor NativeDistilBert::forward(const Batch& batch) const {
   // Rows beyond the windows' are looked up like any token, and never looked at.
   const auto rows = [&](const at::Tensor& table, std::vector<std::int64_t> indices) {
-    indices.resize(static_cast<std::size_t>(padded(static_cast<std::int64_t>(indices.size()))));
+    indices.resize(static_cast<std::size_t>(aligned(static_cast<std::int64_t>(indices.size()))));
     return at::embedding(table, at::tensor(indices)).to(at::kFloat);
   };
-  at::Tensor x = rows(words_, batch.ids);
-  norm_(x, rows(places_, batch.positions), x);
+  at::Tensor x = rows(word_embeddings_, batch.ids);
+  norm_(x, rows(position_embeddings_, batch.positions), x);
   x = x.to(type_);
   for (const Layer& layer : layers_) x = layer(x, batch.lengths);
   return classifier_(pre_classifier_(x.to(at::kFloat))).narrow(0, 0, static_cast<std::int64_t>(batch.lengths.size()));

@@ -32,11 +32,11 @@ class Linear {
   Activation activation_;
   std::int64_t in_;
   std::int64_t out_;
-  at::Tensor weight_;  ///< laid out as its product reads it
+  at::Tensor weight_;  ///< packed as its product reads it
   at::Tensor bias_;
   at::Tensor scales_;       ///< int8: of the weight's rows [out]
   at::Tensor zero_points_;  ///< int8: zeros [out]
-  at::Tensor sums_;         ///< int8: of the weight's rows [out]
+  at::Tensor row_sums_;     ///< int8: of the weight's quantized values, scaled [out]
 };
 
 /// Layer normalization of x + y over the last dimension.
@@ -53,7 +53,7 @@ class Norm {
   float epsilon_;
 };
 
-/// A transformer layer. Of the last one only the windows' first tokens are asked for.
+/// A transformer layer. Of the last one only the windows' first tokens are computed.
 class Layer {
  public:
   Layer(const torch::jit::Module& module, bool last, Precision precision);
@@ -93,8 +93,8 @@ class NativeDistilBert {
 
  private:
   at::ScalarType type_;
-  at::Tensor words_;   ///< fp16: rows are widened as they are looked up, which is exact and spares memory
-  at::Tensor places_;  ///< fp16
+  at::Tensor word_embeddings_;      ///< fp16: rows are widened as they are looked up, which is exact and spares memory
+  at::Tensor position_embeddings_;  ///< fp16
   Norm norm_;
   std::vector<Layer> layers_;
   Linear pre_classifier_;

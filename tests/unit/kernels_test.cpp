@@ -52,12 +52,12 @@ std::vector<Half> random_halves(std::size_t n, unsigned seed) {
 struct Int8Weight {
   std::vector<std::int8_t> q;
   std::vector<float> scales;
-  std::vector<float> sums;
+  std::vector<float> row_sums;
 };
 
 Int8Weight quantized(const Kernels& kernels, const std::vector<Half>& weight, std::size_t out, std::size_t in) {
   Int8Weight w = {std::vector<std::int8_t>(out * in), std::vector<float>(out), std::vector<float>(out)};
-  kernels.quantize_weight(weight.data(), out, in, w.q.data(), w.scales.data(), w.sums.data());
+  kernels.quantize_weight(weight.data(), out, in, w.q.data(), w.scales.data(), w.row_sums.data());
   return w;
 }
 
@@ -69,7 +69,7 @@ struct Matrix {
 };
 
 /// The upper half, cut off: which bf16 is beside the point.
-std::vector<Bf16> halves(const std::vector<float>& numbers) {
+std::vector<Bf16> to_bf16(const std::vector<float>& numbers) {
   std::vector<Bf16> out;
   for (const float x : numbers) {
     std::uint32_t bits = 0;
@@ -128,17 +128,20 @@ std::vector<double> reference_attention(const std::vector<float>& qkv, const Sha
   return out;
 }
 
-template <typename T, typename Kernel>
-std::vector<T> attention(Kernel kernel, const std::vector<T>& qkv, const Shape& s) {
+template <typename T>
+using AttentionKernel = void (*)(const Attention<T>&);
+
+template <typename T>
+std::vector<T> attention(const Kernels& kernels, AttentionKernel<T> kernel, const std::vector<T>& qkv, const Shape& s) {
   const std::size_t width = s.heads * s.size;
   const auto queries = rows_of(qkv, 3 * width, 0);
   const auto keys = rows_of(qkv, 3 * width, width);
-  const std::size_t needed = attention_scratch(s.keys, s.size);
+  const std::size_t needed = kernels.attention_scratch(s.keys, s.size);
   std::vector<float> scratch(needed + 64, 12345.0F);
   std::vector<T> out(s.queries * width);
   kernel({queries.data(), s.queries, keys.data(), s.keys, s.heads, s.size, scratch.data(), out.data()});
   CHECK(std::all_of(scratch.begin() + static_cast<std::ptrdiff_t>(needed), scratch.end(),
-                    [](float x) { return x == 12345.0F; }));  // it stays within what it asked for
+                    [](float x) { return x == 12345.0F; }));  // it stays within its scratch memory
   return out;
 }
 
@@ -154,21 +157,21 @@ TEST_CASE("attention agrees with its formula for every width of vectors") {
       INFO(kernels->name << ": " << s.queries << " queries, " << s.keys << " keys, " << s.heads << " x " << s.size);
       const std::vector<float> qkv = random_numbers(s.keys * 3 * s.heads * s.size, 1);
       const std::vector<double> expected = reference_attention(qkv, s);
-      const std::vector<float> got = attention(kernels->attend_fp32, qkv, s);
-      const std::vector<Bf16> half = halves(qkv);
-      const std::vector<double> expected_half = reference_attention(widened(half), s);
-      const std::vector<Bf16> got_half = attention(kernels->attend_bf16, half, s);
-      const std::vector<float> got_rounded = attention(kernels->attend_rounded, qkv, s);
+      const std::vector<float> got = attention(*kernels, kernels->attend_fp32, qkv, s);
+      const std::vector<Bf16> qkv_bf16 = to_bf16(qkv);
+      const std::vector<double> expected_bf16 = reference_attention(widened(qkv_bf16), s);
+      const std::vector<Bf16> got_bf16 = attention(*kernels, kernels->attend_bf16, qkv_bf16, s);
+      const std::vector<float> got_rounded = attention(*kernels, kernels->attend_rounded, qkv, s);
       double worst = 0;
-      double worst_half = 0;
+      double worst_bf16 = 0;
       double worst_rounded = 0;
       for (std::size_t i = 0; i < expected.size(); ++i) {
         worst = std::max(worst, std::abs(double{got[i]} - expected[i]));
-        worst_half = std::max(worst_half, std::abs(double{widen(got_half[i])} - expected_half[i]));
+        worst_bf16 = std::max(worst_bf16, std::abs(double{widen(got_bf16[i])} - expected_bf16[i]));
         worst_rounded = std::max(worst_rounded, std::abs(double{got_rounded[i]} - expected[i]));
       }
       CHECK(worst < 3e-6);
-      CHECK(worst_half < 2.0 / 256);  // half a unit in the last of bf16's 8 bits, of values below 2, and a little
+      CHECK(worst_bf16 < 2.0 / 256);  // half a unit in the last of bf16's 8 bits, of values below 2, and a little
       CHECK(worst_rounded < 4.0 / 256);
     }
   }
@@ -187,7 +190,7 @@ TEST_CASE("attention survives scores that are far apart or far below zero") {
     const std::vector<double> expected = reference_attention(qkv, s);
     for (const Kernels* kernels : supported_kernels()) {
       INFO(kernels->name << ", up to " << range);
-      const std::vector<float> got = attention(kernels->attend_fp32, qkv, s);
+      const std::vector<float> got = attention(*kernels, kernels->attend_fp32, qkv, s);
       for (std::size_t i = 0; i < expected.size(); ++i) CHECK(got[i] == Approx(expected[i]).margin(2e-3 * range));
     }
   }
@@ -205,10 +208,10 @@ TEST_CASE("a window's attention is the same to the last bit wherever its rows li
       queries.push_back(shifted.data() + 7 + i * 192);
       keys.push_back(queries.back() + 64);
     }
-    std::vector<float> scratch(attention_scratch(s.keys, s.size));
+    std::vector<float> scratch(kernels->attention_scratch(s.keys, s.size));
     std::vector<float> out(s.queries * 64);
     kernels->attend_fp32({queries.data(), s.queries, keys.data(), s.keys, 2, 32, scratch.data(), out.data()});
-    CHECK(out == attention(kernels->attend_fp32, qkv, s));
+    CHECK(out == attention(*kernels, kernels->attend_fp32, qkv, s));
   }
 }
 
@@ -221,13 +224,12 @@ TEST_CASE("products agree with their formula, for rows and columns that do not f
       const std::vector<float> x = random_numbers(rows * in, 11);
       const std::vector<Half> weight = random_halves(out * in, 12);
       const std::vector<float> bias = random_numbers(out, 13);
-      std::vector<Half> laid_out(laid_out_size(out, in));
-      kernels->lay_out(weight.data(), out, in, laid_out.data());
-      std::vector<float> scratch(product_scratch(in));
+      std::vector<Half> packed(kernels->packed_weight_size(out, in));
+      kernels->pack_weight(weight.data(), out, in, packed.data());
+      std::vector<float> scratch(kernels->product_scratch(in));
       for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu}) {
         std::vector<float> y(rows * out + 1, 12345.0F);
-        kernels->multiply(
-            {x.data(), rows, in, out, laid_out.data(), bias.data(), activation, scratch.data(), y.data()});
+        kernels->multiply({x.data(), rows, in, out, packed.data(), bias.data(), activation, scratch.data(), y.data()});
         CHECK(y.back() == 12345.0F);
         double worst = 0;
         for (std::size_t i = 0; i < rows * out; ++i) {
@@ -250,20 +252,20 @@ TEST_CASE("fp16 weights are widened exactly, whatever they are") {
       std::vector<Half> weight;  // [64, 1]
       for (unsigned bits = begin; bits < begin + 64; ++bits) weight.push_back({static_cast<std::uint16_t>(bits)});
       if ((begin & 0x7C00) == 0x7C00) continue;  // infinite or not a number
-      std::vector<Half> laid_out(laid_out_size(64, 1));
-      kernels->lay_out(weight.data(), 64, 1, laid_out.data());
+      std::vector<Half> packed(kernels->packed_weight_size(64, 1));
+      kernels->pack_weight(weight.data(), 64, 1, packed.data());
       const std::vector<float> ones(kLeastRows, 1.0F);
       const std::vector<float> zeros(64, 0.0F);
-      std::vector<float> scratch(product_scratch(1));
+      std::vector<float> scratch(kernels->product_scratch(1));
       std::vector<float> y(kLeastRows * 64);
       kernels->multiply(
-          {ones.data(), kLeastRows, 1, 64, laid_out.data(), zeros.data(), Activation::none, scratch.data(), y.data()});
+          {ones.data(), kLeastRows, 1, 64, packed.data(), zeros.data(), Activation::none, scratch.data(), y.data()});
       for (std::size_t i = 0; i < 64; ++i) CHECK(double{y[i]} == widen(weight[i]));
     }
   }
 }
 
-TEST_CASE("a row's product is the same to the last bit whatever its place and its neighbours") {
+TEST_CASE("a row's product is the same to the last bit whatever its position and its neighbours") {
   constexpr std::size_t kIn = 96;
   constexpr std::size_t kOut = 80;
   const std::vector<float> x = random_numbers(61 * kIn, 14);
@@ -271,12 +273,12 @@ TEST_CASE("a row's product is the same to the last bit whatever its place and it
   const std::vector<float> bias = random_numbers(kOut, 16);
   for (const Kernels* kernels : supported_kernels()) {
     INFO(kernels->name);
-    std::vector<Half> laid_out(laid_out_size(kOut, kIn));
-    kernels->lay_out(weight.data(), kOut, kIn, laid_out.data());
-    std::vector<float> scratch(product_scratch(kIn));
+    std::vector<Half> packed(kernels->packed_weight_size(kOut, kIn));
+    kernels->pack_weight(weight.data(), kOut, kIn, packed.data());
+    std::vector<float> scratch(kernels->product_scratch(kIn));
     const auto rows = [&](std::size_t first, std::size_t count) {
       std::vector<float> y(count * kOut);
-      kernels->multiply({x.data() + first * kIn, count, kIn, kOut, laid_out.data(), bias.data(), Activation::gelu,
+      kernels->multiply({x.data() + first * kIn, count, kIn, kOut, packed.data(), bias.data(), Activation::gelu,
                          scratch.data(), y.data()});
       return y;
     };
@@ -288,7 +290,7 @@ TEST_CASE("a row's product is the same to the last bit whatever its place and it
   }
 }
 
-TEST_CASE("8-bit products are exact in levels, also where all of them are as large as can be") {
+TEST_CASE("8-bit products are exact, also where all quantized values are as large as can be") {
   for (const Kernels* kernels : supported_kernels()) {
     for (const auto& [rows, in, out] : {Matrix{8, 16, 16}, Matrix{9, 77, 50}, Matrix{17, 384, 95}, Matrix{30, 65, 1}}) {
       for (const bool extreme : {false, true}) {
@@ -300,27 +302,27 @@ TEST_CASE("8-bit products are exact in levels, also where all of them are as lar
                 static_cast<std::uint16_t>(i / in % 3 == 0 || (i / in % 3 == 1 && i % 2 == 0) ? 0x4000 : 0xC000)};
           }
         }
-        const Int8Weight levels = quantized(*kernels, weight, out, in);
+        const Int8Weight weights = quantized(*kernels, weight, out, in);
         const std::size_t depth = int8_depth(in);
-        std::vector<std::int8_t> laid_out(laid_out_size(out, depth));
-        kernels->lay_out_int8(levels.q.data(), out, in, laid_out.data());
+        std::vector<std::int8_t> packed(kernels->packed_weight_size(out, depth));
+        kernels->pack_int8_weight(weights.q.data(), out, in, packed.data());
         std::vector<std::uint8_t> q(rows * depth, 0);
         std::mt19937 generator(18);
         for (std::size_t i = 0; i < q.size(); ++i) {
-          const auto most = static_cast<unsigned>(kernels->levels);
+          const auto most = static_cast<unsigned>(kernels->max_quantized);
           if (i % depth < in) q[i] = static_cast<std::uint8_t>(extreme ? most : generator() % (most + 1));
         }
-        const std::vector<RowScale> scales(rows, {0.5F, -3});
+        const std::vector<RowQuantization> quantization(rows, {0.5F, -3});
         const std::vector<float> bias = random_numbers(out, 19);
         std::vector<float> y(rows * out + 1, 12345.0F);
-        kernels->multiply_int8({q.data(), scales.data(), rows, in, out, laid_out.data(), levels.scales.data(),
-                                levels.sums.data(), bias.data(), Activation::none, y.data()});
+        kernels->multiply_int8({q.data(), quantization.data(), rows, in, out, packed.data(), weights.scales.data(),
+                                weights.row_sums.data(), bias.data(), Activation::none, y.data()});
         CHECK(y.back() == 12345.0F);
         for (std::size_t i = 0; i < rows * out; ++i) {
           int product = 0;
-          for (std::size_t k = 0; k < in; ++k) product += q[i / out * depth + k] * levels.q[i % out * in + k];
-          const double exact =
-              0.5 * double{levels.scales[i % out]} * product - 3 * double{levels.sums[i % out]} + double{bias[i % out]};
+          for (std::size_t k = 0; k < in; ++k) product += q[i / out * depth + k] * weights.q[i % out * in + k];
+          const double exact = 0.5 * double{weights.scales[i % out]} * product - 3 * double{weights.row_sums[i % out]} +
+                               double{bias[i % out]};
           CHECK(y[i] == Approx(exact).epsilon(1e-5).margin(1e-4));
         }
       }
@@ -328,7 +330,7 @@ TEST_CASE("8-bit products are exact in levels, also where all of them are as lar
   }
 }
 
-TEST_CASE("a quantized weight comes back within half a level, and leaves room for sums of eight products") {
+TEST_CASE("a quantized weight comes back within half a step, and sums of eight products stay within 16 bits") {
   constexpr std::size_t kOut = 60;
   constexpr std::size_t kIn = 77;
   const std::vector<Half> weight = random_halves(kOut * kIn, 20);
@@ -339,14 +341,14 @@ TEST_CASE("a quantized weight comes back within half a level, and leaves room fo
       int sum = 0;
       int largest = 0;
       for (std::size_t k = 0; k < kIn; ++k) {
-        const int level = w.q[r * kIn + k];
-        CHECK(double{w.scales[r]} * level == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
-        sum += level;
-        largest = std::max(largest, std::abs(level));
+        const int value = w.q[r * kIn + k];
+        CHECK(double{w.scales[r]} * value == Approx(widen(weight[r * kIn + k])).margin(0.501 * double{w.scales[r]}));
+        sum += value;
+        largest = std::max(largest, std::abs(value));
       }
-      CHECK(w.sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
+      CHECK(w.row_sums[r] == Approx(w.scales[r] * static_cast<float>(sum)));
       CHECK(largest <= 127);
-      if (kernels->levels == 255) {
+      if (kernels->max_quantized == 255) {
         CHECK(largest == 127);
         continue;
       }
@@ -357,8 +359,8 @@ TEST_CASE("a quantized weight comes back within half a level, and leaves room fo
           for (std::size_t k = begin; k < std::min(begin + 16, kIn); ++k) {
             if (k % 4 / 2 * 2 == pair) (w.q[r * kIn + k] > 0 ? above : below) += w.q[r * kIn + k];
           }
-          CHECK(above * kernels->levels <= SHRT_MAX);
-          CHECK(below * kernels->levels >= SHRT_MIN);
+          CHECK(above * kernels->max_quantized <= SHRT_MAX);
+          CHECK(below * kernels->max_quantized >= SHRT_MIN);
         }
       }
     }
@@ -385,24 +387,24 @@ TEST_CASE("add_norm agrees with its formula, in place too") {
           expected.push_back((sum(c) - mean) / std::sqrt(variance + 1e-12) * double{weight[c]} + double{bias[c]});
         }
       }
-      const std::vector<Bf16> half_x = halves(x);
-      const std::vector<Bf16> half_y = halves(y);
+      const std::vector<Bf16> bf16_x = to_bf16(x);
+      const std::vector<Bf16> bf16_y = to_bf16(y);
       std::vector<float> wide(x.size());
-      kernels->add_norm_fp32(widened(half_x).data(), widened(half_y).data(), kRows, columns, weight.data(), bias.data(),
+      kernels->add_norm_fp32(widened(bf16_x).data(), widened(bf16_y).data(), kRows, columns, weight.data(), bias.data(),
                              1e-12F, wide.data());
-      std::vector<Bf16> half(x.size());
-      kernels->add_norm_bf16(half_x.data(), half_y.data(), kRows, columns, weight.data(), bias.data(), 1e-12F,
-                             half.data());
+      std::vector<Bf16> narrow(x.size());
+      kernels->add_norm_bf16(bf16_x.data(), bf16_y.data(), kRows, columns, weight.data(), bias.data(), 1e-12F,
+                             narrow.data());
       kernels->add_norm_fp32(x.data(), y.data(), kRows, columns, weight.data(), bias.data(), 1e-12F, x.data());
       for (std::size_t i = 0; i < x.size(); ++i) {
         if (columns > 1) CHECK(x[i] == Approx(expected[i]).margin(2e-5));
-        CHECK(widen(half[i]) == Approx(wide[i]).epsilon(1.0 / 256).margin(1e-6));
+        CHECK(widen(narrow[i]) == Approx(wide[i]).epsilon(1.0 / 256).margin(1e-6));
       }
     }
   }
 }
 
-TEST_CASE("quantized rows come back, scaled, within half a level") {
+TEST_CASE("quantized rows come back, scaled, within half a step") {
   for (const Kernels* kernels : supported_kernels()) {
     INFO(kernels->name);
     constexpr std::size_t kRows = 3;
@@ -411,8 +413,8 @@ TEST_CASE("quantized rows come back, scaled, within half a level") {
     std::fill(x.begin(), x.begin() + kColumns, 1.5F);  // a row without a range
     const std::size_t step = int8_depth(kColumns);
     std::vector<std::uint8_t> filled(kRows * step, 99);
-    std::vector<RowScale> scales(kRows);
-    kernels->quantize_rows(x.data(), kRows, kColumns, filled.data(), step, scales.data());
+    std::vector<RowQuantization> quantization(kRows);
+    kernels->quantize_rows(x.data(), kRows, kColumns, filled.data(), step, quantization.data());
     std::vector<std::uint8_t> q;
     for (std::size_t i = 0; i < filled.size(); ++i) {
       if (i % step < kColumns) {
@@ -422,9 +424,9 @@ TEST_CASE("quantized rows come back, scaled, within half a level") {
       }
     }
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const RowScale row = scales[i / kColumns];
-      CHECK(q[i] <= kernels->levels);
-      CHECK(row.scale * static_cast<float>(q[i]) + row.low == Approx(x[i]).margin(0.501 * double{row.scale}));
+      const RowQuantization row = quantization[i / kColumns];
+      CHECK(q[i] <= kernels->max_quantized);
+      CHECK(row.scale * static_cast<float>(q[i]) + row.zero_offset == Approx(x[i]).margin(0.501 * double{row.scale}));
     }
 
     // One matrix row: y = sum of q w comes back as the sum of x w, plus a bias.
@@ -440,12 +442,12 @@ TEST_CASE("quantized rows come back, scaled, within half a level") {
       for (std::size_t c = 0; c < kColumns; ++c) {
         const std::size_t i = r * kColumns + c;
         product += double{w[c]} * q[i];
-        exact += double{w[c]} * (double{scales[r].scale} * q[i] + double{scales[r].low});
+        exact += double{w[c]} * (double{quantization[r].scale} * q[i] + double{quantization[r].zero_offset});
       }
       y.push_back(static_cast<float>(product));
       expected.push_back(exact);
     }
-    kernels->scale_rows(y.data(), kRows, 1, scales.data(), &sum, &bias, Activation::none);
+    kernels->dequantize_products(y.data(), kRows, 1, quantization.data(), &sum, &bias, Activation::none);
     for (std::size_t r = 0; r < kRows; ++r) CHECK(y[r] == Approx(expected[r]).margin(1e-4));
   }
 }
@@ -454,13 +456,13 @@ TEST_CASE("activations after a product agree with their formulas") {
   constexpr std::size_t kColumns = 1003;
   const std::vector<float> x = random_numbers(kColumns, 10, 8);
   const std::vector<float> zeros(kColumns, 0.0F);
-  const RowScale unscaled = {1, 0};
+  const RowQuantization unscaled = {1, 0};
   for (const Kernels* kernels : supported_kernels()) {
     INFO(kernels->name);
     std::vector<float> gelu = x;
     std::vector<float> relu = x;
-    kernels->scale_rows(gelu.data(), 1, kColumns, &unscaled, zeros.data(), zeros.data(), Activation::gelu);
-    kernels->scale_rows(relu.data(), 1, kColumns, &unscaled, zeros.data(), zeros.data(), Activation::relu);
+    kernels->dequantize_products(gelu.data(), 1, kColumns, &unscaled, zeros.data(), zeros.data(), Activation::gelu);
+    kernels->dequantize_products(relu.data(), 1, kColumns, &unscaled, zeros.data(), zeros.data(), Activation::relu);
     for (std::size_t c = 0; c < kColumns; ++c) {
       const double wide = double{x[c]};
       CHECK(gelu[c] == Approx(0.5 * wide * std::erfc(-wide / std::sqrt(2.0))).margin(2e-6));

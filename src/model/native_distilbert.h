@@ -83,10 +83,10 @@ class NativeDistilBert {
   NativeDistilBert(const torch::jit::Module& module, Precision precision);
 
   /// Rows of the word embeddings.
-  std::size_t vocab_size() const { return static_cast<std::size_t>(words_.size(0)); }
+  std::size_t vocab_size() const { return static_cast<std::size_t>(word_embeddings_.size(0)); }
 
   /// Rows of the position embeddings.
-  std::size_t max_tokens() const { return static_cast<std::size_t>(places_.size(0)); }
+  std::size_t max_tokens() const { return static_cast<std::size_t>(position_embeddings_.size(0)); }
 
   /// Logits, fp32 [windows, labels]. From any thread that is in inference mode.
   at::Tensor forward(const Batch& batch) const;

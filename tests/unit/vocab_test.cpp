@@ -93,10 +93,9 @@ TEST_CASE("the full vocabulary is read as a whole") {
 
 TEST_CASE("a vocabulary that cannot be used is an error that says what, where and why") {
   CHECK(load_error([] { Vocab::load("no/such/vocab.txt"); }) ==
-        std::string("vocabulary no/such/vocab.txt: cannot be opened: ") + std::strerror(ENOENT));
-  CHECK(load_error([] { Vocab::load("."); }) == std::string("vocabulary .: cannot be read: ") + std::strerror(EISDIR));
-  CHECK(load_error([] { Vocab::load("/dev/zero"); }) ==
-        "vocabulary /dev/zero: cannot be used: it is larger than 64 MiB");
+        std::string("no/such/vocab.txt: cannot be opened: ") + std::strerror(ENOENT));
+  CHECK(load_error([] { Vocab::load("."); }) == ".: is not a regular file");
+  CHECK(load_error([] { Vocab::load("/dev/zero"); }) == "/dev/zero: is not a regular file");
   CHECK(load_error([] { Vocab("good\nb\xE9\n", "bad.txt"); }) == "vocabulary bad.txt: cannot be used: it is not UTF-8");
 }
 

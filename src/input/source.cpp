@@ -17,6 +17,7 @@
 #include "reviewrate/error.h"
 #include "reviewrate/input.h"
 #include "reviewrate/record_reader.h"
+#include "reviewrate/storage.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate {
@@ -256,39 +257,37 @@ class InputSource final : public Source {
   // Looks at the first bytes: takes off a compression, opens an archive, or chooses the record format.
   Step open_content(bool may_block) {
     const NameParts name = parts_of(origin_.path);
-    Compression compression = compression_of(content_->seen());
-    const std::size_t far = name.tar && compression == Compression::none ? kTarMagicEnd : 0;
-    const std::size_t wanted = compression == Compression::undecided ? content_->seen().size() + 1 : far;
+    StorageForm form = storage_form_of(content_->seen());
+    const std::size_t far = name.tar && form == StorageForm::plain ? kTarMagicEnd : 0;
+    const std::size_t wanted = form == StorageForm::undecided ? content_->seen().size() + 1 : far;
     if (content_->seen().size() < wanted) {
       const ByteStream::Status status = content_->peek(wanted, may_block);
       if (status == ByteStream::Status::data) return Step::again;
       if (status == ByteStream::Status::idle) return Step::idle;
       if (status == ByteStream::Status::interrupted) return Step::end;
-      if (compression == Compression::undecided && name.compressed && !decompressed_) {
+      if (form == StorageForm::undecided && name.compressed && !decompressed_) {
         throw InputFailure("damaged", "has the name of a compressed file or archive, but ends before one begins");
       }
     }
-    if (name.tar && (compression == Compression::none || compression == Compression::undecided))
-      compression = Compression::tar;
-    switch (compression) {
-      case Compression::gzip:
-      case Compression::zstd:
-      case Compression::xz:
-      case Compression::bzip2: {
+    if (name.tar && (form == StorageForm::plain || form == StorageForm::undecided)) form = StorageForm::tar;
+    switch (form) {
+      case StorageForm::gzip:
+      case StorageForm::zstd:
+      case StorageForm::xz:
+      case StorageForm::bzip2: {
         if (decompressed_) throw InputFailure("archive", "is compressed more than once, and not opened");
         const ExpansionLimit limit(*stored_);
-        set_content(compression == Compression::gzip ? open_gzip(std::move(content_), limit)
-                                                     : open_compressed(std::move(content_), compression, limit));
+        set_content(open_compressed(std::move(content_), form, limit));
         decompressed_ = true;
         return Step::again;
       }
-      case Compression::tar:
-      case Compression::zip:
+      case StorageForm::tar:
+      case StorageForm::zip:
         if (archive_) throw InputFailure("archive", "is an archive inside an archive, and not opened");
-        archive_ = std::make_unique<ArchiveReader>(std::move(content_), compression, ExpansionLimit(*stored_));
+        archive_ = std::make_unique<ArchiveReader>(std::move(content_), form, ExpansionLimit(*stored_));
         return Step::again;
-      case Compression::none:
-      case Compression::undecided:
+      case StorageForm::plain:
+      case StorageForm::undecided:
         break;
     }
     return choose_format(name, may_block);

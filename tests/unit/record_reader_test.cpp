@@ -70,15 +70,15 @@ TEST_CASE("JSON Lines: bad records") {
   CHECK(result.shown == Shown{"f:1|!json", "f:2|!json", "f:3|!json", "f:4|!json", "#5|!field", "f:6|!type", "n|!type",
                               "f:8|!json", "f:9|!json", "f:10|!json", "f:11|!json", "f:12|!type", "f:13|!field",
                               "f:14|z"});
-  CHECK(result.messages[0].starts_with("dir/f:1: not valid JSON: column 12: syntax error"));
+  CHECK(result.messages[0] == "dir/f:1: not valid JSON: it is not closed before line 2");
   CHECK(result.messages[1] == "dir/f:2: valid JSON, but not an object");
-  CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"");
+  CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"; the fields are: \"id\"");
   CHECK(result.messages[5] == "dir/f:6: the field \"text\" is a number and not a string");
   for (const std::string& message : result.messages) {
     CHECK(message.size() < 250);
     CHECK(message.find('\n') == std::string::npos);
   }
-  CHECK(records(InputFormat::jsonl, "{\"text\":\"a\",\"x\":1e999}\n") == Shown{"f:1|!json"});
+  CHECK(records(InputFormat::jsonl, "{\"text\":\"a\",\"x\":1e999}\n") == Shown{"f:1|a"});
 }
 
 TEST_CASE("JSON Lines: what is not Unicode is repaired and counted") {
@@ -128,7 +128,7 @@ TEST_CASE("Fields of other names, and --where") {
   InputOptions options;
   options.text_field = "body";
   options.id_field = "key";
-  options.where = {{"lang", "en"}, {"stars", "5"}};
+  options.where = {"lang=en", "stars=5"};
   const std::string bytes =
       "{\"body\":\"a\",\"key\":1,\"lang\":\"en\",\"stars\":5}\n{\"body\":\"b\",\"lang\":\"en\",\"stars\":\"5\"}\n"
       "{\"body\":\"c\",\"lang\":\"de\",\"stars\":5}\n{\"body\":\"d\",\"lang\":\"en\"}\nbroken\n{\"lang\":\"en\","
@@ -140,15 +140,6 @@ TEST_CASE("Fields of other names, and --where") {
   CHECK(records(InputFormat::whole, "a\nb\n", options).empty());
 }
 
-TEST_CASE("is_json_object") {
-  CHECK(is_json_object("{\"a\":1}\r"));
-  CHECK(is_json_object(" {} "));
-  CHECK(is_json_object("{\"a\":\"\xFF\\ud800\"}"));
-  CHECK_FALSE(is_json_object("{braces} are not enough"));
-  CHECK_FALSE(is_json_object("[1]"));
-  CHECK_FALSE(is_json_object("12"));
-  CHECK_FALSE(is_json_object(""));
-}
 
 TEST_CASE("failure_message stays on one line and in UTF-8") {
   CHECK(failure_message("a\nb\xFF", "c\td") == "a b\xEF\xBF\xBD: c d");

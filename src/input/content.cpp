@@ -7,6 +7,7 @@
 
 #include "line_splitter.h"
 #include "readers.h"
+#include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate {
@@ -85,9 +86,7 @@ std::string_view advice(std::string_view kind) {
 }
 
 bool starts_with_any_case(std::string_view text, std::string_view lower) {
-  return text.size() >= lower.size() && std::equal(lower.begin(), lower.end(), text.begin(), [](char a, char b) {
-           return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
-         });
+  return ascii_lower(std::string(text.substr(0, lower.size()))) == lower;
 }
 
 std::string_view without_mark(std::string_view text) {
@@ -125,9 +124,7 @@ bool is_header(const std::vector<std::string>& cells, const InputOptions& option
   if (cells.size() < 2) return false;
   if (std::find(cells.begin(), cells.end(), options.text_field) != cells.end()) return true;
   const auto is_usual = [](const std::string& cell) {
-    return std::any_of(kUsual.begin(), kUsual.end(), [&](std::string_view name) {
-      return cell.size() == name.size() && starts_with_any_case(cell, name);
-    });
+    return std::find(kUsual.begin(), kUsual.end(), ascii_lower(cell)) != kUsual.end();
   };
   return std::count_if(cells.begin(), cells.end(), is_usual) == 1;
 }

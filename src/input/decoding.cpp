@@ -3,12 +3,15 @@
 
 #include <iconv.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "reviewrate/text.h"
 
 namespace reviewrate {
 namespace {
@@ -21,15 +24,12 @@ constexpr char kInvalid = '\xFF';
 
 // The bytes that are passed over where they make no character.
 std::size_t unit_of(const std::string& encoding) {
-  std::string upper = encoding;
-  for (char& c : upper) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  const std::string lower = ascii_lower(encoding);
+  for (const std::string_view four : {"utf-32", "utf32", "ucs-4", "ucs4"}) {
+    if (lower.starts_with(four)) return 4;
   }
-  for (const std::string_view four : {"UTF-32", "UTF32", "UCS-4", "UCS4"}) {
-    if (upper.starts_with(four)) return 4;
-  }
-  for (const std::string_view two : {"UTF-16", "UTF16", "UCS-2", "UCS2", "UNICODE"}) {
-    if (upper.starts_with(two)) return 2;
+  for (const std::string_view two : {"utf-16", "utf16", "ucs-2", "ucs2", "unicode"}) {
+    if (lower.starts_with(two)) return 2;
   }
   return 1;
 }

@@ -5,24 +5,18 @@
 #include <array>
 #include <filesystem>
 
+#include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate {
 namespace {
-
-std::string lower_case(std::string name) {
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return name;
-}
 
 // Of Spark, Hadoop, Databricks and Delta Lake, of macOS, and of Windows.
 bool is_marker(const std::string& name) {
   static constexpr std::array<std::string_view, 9> kMarkers = {"_success",   "_metadata",  "_common_metadata",
                                                                "_temporary", "_delta_log", "_spark_metadata",
                                                                "__macosx",   "thumbs.db",  "desktop.ini"};
-  const std::string lower = lower_case(name);
+  const std::string lower = ascii_lower(name);
   return lower.starts_with("_committed_") || lower.starts_with("_started_") ||
          std::find(kMarkers.begin(), kMarkers.end(), lower) != kMarkers.end();
 }
@@ -34,7 +28,7 @@ bool is_hexadecimal(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <=
 NameParts parts_of(const std::string& path) {
   static constexpr std::array<std::string_view, 4> kCompressed = {".gz", ".zst", ".xz", ".bz2"};
   static constexpr std::array<std::string_view, 6> kTars = {".tar", ".tgz", ".tzst", ".txz", ".tbz2", ".tbz"};
-  std::string name = lower_case(path.substr(path.rfind('/') + 1));
+  std::string name = ascii_lower(path.substr(path.rfind('/') + 1));
   NameParts parts;
   for (const std::string_view suffix : kCompressed) {
     if (!parts.compressed && name.ends_with(suffix)) {

@@ -5,16 +5,11 @@
 #include <utility>
 
 #include "readers.h"
+#include "reviewrate/printable.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate {
 namespace {
-
-// Control characters, and those that change the direction of what stands beside them.
-bool steers_terminal(char32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F ||
-         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-}
 
 std::string hexadecimal(char32_t value, std::size_t digits) {
   std::string text;
@@ -33,10 +28,10 @@ std::string shown_name(const std::string& name) {
     const DecodedChar decoded = decode_code_point(rest);
     const std::string_view bytes = rest.substr(0, decoded.length);
     rest.remove_prefix(decoded.length);
-    plain = plain && decoded.valid && decoded.code_point != ' ' && !steers_terminal(decoded.code_point);
+    plain = plain && decoded.valid && decoded.code_point != ' ' && !is_unprintable(decoded.code_point);
     if (!decoded.valid) {
       for (const char byte : bytes) shown += "\\x" + hexadecimal(static_cast<unsigned char>(byte), 2);
-    } else if (steers_terminal(decoded.code_point)) {
+    } else if (is_unprintable(decoded.code_point)) {
       shown += escaped(decoded.code_point);
     } else {
       shown += bytes;
@@ -46,22 +41,7 @@ std::string shown_name(const std::string& name) {
 }
 
 std::string failure_message(const std::string& where, const std::string& reason) {
-  std::string message = where + ": " + reason;
-  repair(message);
-  std::string shown;
-  for (std::string_view rest = message; !rest.empty();) {
-    const DecodedChar decoded = decode_code_point(rest);
-    const bool blank = decoded.code_point == '\n' || decoded.code_point == '\r' || decoded.code_point == '\t';
-    if (blank) {
-      shown += ' ';
-    } else if (steers_terminal(decoded.code_point)) {
-      shown += escaped(decoded.code_point);
-    } else {
-      shown += rest.substr(0, decoded.length);
-    }
-    rest.remove_prefix(decoded.length);
-  }
-  return shown;
+  return printable(where + ": " + reason);
 }
 
 Review failed_review(const Origin& origin, const std::string& kind, const std::string& reason) {

@@ -113,16 +113,19 @@ class JsonReader final : public FieldsReader {
   }
 
   bool between(Review& review) {
-    if (!skip_blanks()) return false;
-    const bool byte_order_mark = mark_ < kBom.size() && *at_ == kBom[mark_] && (mark_ > 0 || fresh_line_);
-    if (byte_order_mark) {
+    if (mark_ == 0 && !skip_blanks()) return false;
+    if (*at_ == kBom[mark_] && (mark_ > 0 || fresh_line_)) {
       mark_ = (mark_ + 1) % kBom.size();
       ++at_;
       if (mark_ == 0) line_offset_ = position();
       return false;
     }
+    if (mark_ > 0) {  // it was none
+      mark_ = 0;
+      begin_record();
+      return syntax_error(review, "a value must stand here");
+    }
     fresh_line_ = false;
-    mark_ = 0;
     // \x1E separates records in RFC 7464; commas are taken as they come.
     if (*at_ == ',' || *at_ == '\x1E') {
       ++at_;

@@ -229,7 +229,7 @@ TEST_CASE("stdin that is a file is read from where it stands") {
   const auto source = open_source({}, {"-"}, {}, waiter);
   Review review;
   REQUIRE(source->next(review, false) == Source::Status::review);
-  CHECK(show(review) == "-:1|two");
+  CHECK(brief(review) == "-:1|two");
   CHECK(source->bytes_total() == 14);
   CHECK(source->bytes_read() == 10);
   std::fclose(file);
@@ -270,12 +270,12 @@ TEST_CASE("A slow pipe: idle in the middle of a record, at once when it is whole
       CHECK(source->next(review, false) == Source::Status::idle);
       send(" whole" + close_text + open + "an");
       REQUIRE(source->next(review, false) == Source::Status::review);
-      CHECK(show(review) == "-:1|half whole");
+      CHECK(brief(review) == "-:1|half whole");
       CHECK(source->next(review, false) == Source::Status::idle);
       CHECK(source->next(review, false) == Source::Status::idle);
       send("other" + close_text);
       REQUIRE(source->next(review, true) == Source::Status::review);
-      CHECK(show(review) == "-:2|another");
+      CHECK(brief(review) == "-:2|another");
       CHECK(source->bytes_total() == 0);
       send(open + "cut");
       waiter.interrupt = true;

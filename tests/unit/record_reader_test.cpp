@@ -366,7 +366,6 @@ TEST_CASE("Fields of other names, and --where") {
   CHECK(records(InputFormat::whole, "a\nb\n", options).empty());
 }
 
-
 TEST_CASE("failure_message stays on one line and in UTF-8") {
   CHECK(failure_message("a\nb\xFF", "c\td") == "a b\xEF\xBF\xBD: c d");
 }

@@ -116,7 +116,7 @@ inline std::string make_archive(bool zip, const std::vector<Item>& items) {
 
 using Shown = std::vector<std::string>;
 
-inline std::string show(const Review& review) {
+inline std::string brief(const Review& review) {
   return review.id.text + "|" + (review.failure ? "!" + review.failure->kind : review.text);
 }
 
@@ -127,7 +127,7 @@ inline Shown all(const std::vector<std::string>& files, const InputOptions& opti
   Shown shown;
   Review review;
   while (source->next(review, true) == Source::Status::review) {
-    shown.push_back(show(review));
+    shown.push_back(brief(review));
     if (messages != nullptr && review.failure) messages->push_back(review.failure->message);
   }
   if (findings != nullptr) *findings = source->findings();

@@ -63,6 +63,7 @@ class WholeReader final : public Reader {
     ++tally_.records;
     if (!options_.where.empty()) return false;  // a whole file has no fields
     review.id = {origin_.id};
+    if (text_.starts_with(kBom)) text_.erase(0, kBom.size());
     review.text.swap(text_);
     review.repaired = repair(review.text);
     review.path = origin_.path;

@@ -42,6 +42,10 @@ TEST_CASE("Whole: the bytes as they are") {
   options.max_review_bytes = 5;
   CHECK(records(InputFormat::whole, "", options) == Shown{"f|"});
   CHECK(records(InputFormat::whole, "a\r\nb\n", options) == Shown{"f|a\r\nb\n"});
+  CHECK(records(InputFormat::whole,
+                "\xEF\xBB\xBF"
+                "a",
+                options) == Shown{"f|a"});
   CHECK(records(InputFormat::whole, "123456", options) == Shown{"!!size"});
   CHECK(records(InputFormat::whole, "\xC3") == Shown{"f|\xEF\xBF\xBD|~1"});
 }

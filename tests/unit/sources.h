@@ -104,7 +104,7 @@ inline std::string make_archive(bool zip, const std::vector<Item>& items) {
     if (item.link) archive_entry_set_symlink(entry, item.text.c_str());
     archive_entry_set_perm(entry, 0644);
     archive_entry_set_size(entry, item.link ? 0 : static_cast<la_int64_t>(item.text.size()));
-    REQUIRE(archive_write_header(writer, entry) == ARCHIVE_OK);
+    REQUIRE(archive_write_header(writer, entry) >= ARCHIVE_WARN);  // a name may be in no known encoding
     if (!item.link) archive_write_data(writer, item.text.data(), item.text.size());
     archive_entry_free(entry);
   }

@@ -7,14 +7,14 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "reviewrate/record.h"
 
 namespace reviewrate {
 
-/// How records are told apart. `automatic` goes by file name, and on stdin by the first bytes.
+/// How records are told apart. `automatic` goes by the names of tables and JSON, else by content. `jsonl` is JSON of
+/// any layout: a line each, over several lines, or in an array.
 enum class InputFormat { automatic, lines, jsonl, csv, tsv, whole };
 
 /// What to read, and how; the command line's options of the same names.
@@ -22,11 +22,12 @@ struct InputOptions {
   InputFormat format = InputFormat::automatic;
   std::string text_field = "text";
   std::string id_field = "id";
-  std::vector<std::string> pass;                           ///< columns to carry through; "*" is all the others
-  std::vector<std::string> include;                        ///< globs for members and paths; empty: all
-  std::vector<std::pair<std::string, std::string>> where;  ///< FIELD=VALUE, all must hold
-  bool header = true;                                      ///< csv, tsv: the first row names the columns
-  bool quoting = true;                                     ///< csv, tsv: quotes around a cell are no part of it
+  std::vector<std::string> pass;     ///< columns to carry through; "*" is all the others
+  std::vector<std::string> include;  ///< globs for members and paths; empty: all
+  std::vector<std::string> where;    ///< FIELD OP VALUE with one of = != < > ~; all must hold
+  std::string encoding;              ///< as iconv names it; empty: UTF-8, or as a mark says
+  bool header = true;                ///< csv, tsv: the first row names the columns
+  bool quoting = true;               ///< csv, tsv: quotes around a cell are no part of it
   /// csv, tsv: the byte between cells, or "auto": the usual one that fits the first line best. Empty: the format's own,
   /// or another usual one where only so there is a column text_field.
   std::string delimiter;
@@ -43,6 +44,7 @@ struct InputFindings {
   std::map<std::string, std::size_t> skipped;  ///< files that were passed over, by reason
   std::vector<std::string> problems;           ///< a line each; the run counts as failed (a named field in no record)
   std::vector<std::string> remarks;            ///< a line each; the run does not (a --where that matched nothing)
+  std::size_t nonfinite = 0;                   ///< NaN and infinities in carried fields, written as null
 };
 
 /// Waits for a file descriptor on behalf of the reader; the program's own also watches signals and stdout.
@@ -83,7 +85,7 @@ class Source {
 
 /// The reviews of `texts` (ids text:1, text:2, ...), then those of `files`; "-" is stdin. Files are opened one by one
 /// as they are reached; one that cannot be opened is a review with a failure. `waiter` must outlive the source. Throws
-/// Error(usage) for options that contradict each other.
+/// Error(usage) for options that contradict each other, a condition that is none, and an unknown encoding.
 std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
                                     const InputOptions& options, Waiter& waiter);
 

@@ -1,9 +1,11 @@
-// From one file's bytes to reviews: lines, JSON Lines, CSV and TSV, or the file as one review.
+// From one file's bytes to reviews: lines, JSON, CSV and TSV, or the file as one review.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reviewrate/input.h"
 #include "reviewrate/record.h"
@@ -12,12 +14,30 @@ namespace reviewrate {
 
 /// What a file is called.
 struct Origin {
-  std::string id;    ///< in its reviews' ids, "id" or "id:line"
-  std::string path;  ///< in messages
+  std::string id;    ///< in its reviews' ids, "id" or "id:line"; valid UTF-8
+  std::string path;  ///< in messages; bytes as they are
 };
 
-/// `where: reason` on one line and in valid UTF-8, whatever stood in the two.
+/// `name` as messages show it: as it is, or in double quotes and with \xNN for what is not UTF-8 where blanks or such
+/// would not show.
+std::string shown_name(const std::string& name);
+
+/// `where: reason` on one line, in valid UTF-8 and without characters that steer a terminal, whatever stood in the two.
 std::string failure_message(const std::string& where, const std::string& reason);
+
+/// What was met of what the options ask for by name; each list is in the order of the options.
+struct Tally {
+  std::size_t records = 0;    ///< that were read to their end, those without fields too
+  std::vector<bool> named;    ///< for each of named_fields(): whether a record had it
+  std::vector<bool> matched;  ///< for each condition of InputOptions::where: whether a record fulfilled it
+  bool kept = false;          ///< a record fulfilled them all
+  std::size_t nonfinite = 0;  ///< NaN and infinities in carried fields, which become null
+
+  void add(const Tally& other);
+};
+
+/// The fields that must be in some record: those of --where and --pass, and an --id-field that is not the usual one.
+std::vector<std::string> named_fields(const InputOptions& options);
 
 /// Cuts a file's bytes into reviews. Bytes are pushed in blocks of any size; the reviews do not depend on it.
 class RecordReader {
@@ -29,17 +49,26 @@ class RecordReader {
   /// records are reviews with a failure; those that InputOptions::where leaves out are passed over. Keeps at most
   /// about the largest allowed record. Throws InputFailure (byte_stream.h) if the rest of the file cannot be used.
   virtual bool next(std::string_view& input, bool last, Review& review) = 0;
+
+  /// Of the records so far.
+  virtual const Tally& tally() const = 0;
 };
 
-/// The reader for `format`, which must not be automatic. `options` must outlive it.
+/// The reader for `format`, which must not be automatic. `options` must outlive it. Throws Error(usage) for a condition
+/// that is none.
 std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options);
 
-/// Whether `line` is a JSON object, as it would be read from JSON Lines.
-bool is_json_object(std::string_view line);
+/// What bytes look like if they are read as JSON.
+struct JsonEvidence {
+  std::size_t objects = 0;  ///< objects with fields, or texts in an array: no plain text has those
+  std::size_t texts = 0;    ///< how many of them have the text field
+  std::size_t others = 0;   ///< records that are not JSON
+  bool open = false;        ///< the bytes end within a record that is JSON so far
+  bool begun = false;       ///< and that record has a field
+};
 
-/// The longest line of JSON Lines that can hold a text of the allowed size: every byte written as \uXXXX, and some more
-/// for the other fields.
-std::size_t max_json_line(const InputOptions& options);
+/// Reads `bytes`, the beginning of a file or, if `last`, all of it.
+JsonEvidence json_evidence(std::string_view bytes, bool last, const InputOptions& options);
 
 /// A review that stands for something that cannot be read.
 Review failed_review(const Origin& origin, const std::string& kind, const std::string& reason);

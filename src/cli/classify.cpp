@@ -59,6 +59,7 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--pass", input.pass},
           {"--include", input.include},
           {"--where", input.where},
+          {"--encoding", input.encoding},
           {"--no-header", !input.header},
           {"--no-quoting", !input.quoting},
           {"--delimiter", input.delimiter},

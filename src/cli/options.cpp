@@ -89,7 +89,8 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
          },
          "Files or folders to read; - is stdin (the default in a pipe)")
       ->type_name("");
-  add_choice(app, "--input-format", options.format, kInputFormats, "How records are told apart (default: by name)");
+  add_choice(app, "--input-format", options.format, kInputFormats,
+             "How records are told apart (default: tables and JSON by name, else by content)");
   app.add_option("--text-field", options.text_field, "Field or column that holds the review")
       ->capture_default_str()
       ->type_name("NAME");
@@ -132,15 +133,13 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
   app.add_option("--include", options.include, "Read only members and paths that match GLOB; may repeat")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  app.add_option_function<std::vector<std::string>>(
-         "--where",
-         [&options](const std::vector<std::string>& conditions) {
-           for (const std::string& condition : conditions)
-             options.where.push_back(split_condition(condition, "--where", "FIELD=VALUE"));
-         },
-         "Read only records whose FIELD is VALUE; may repeat, all must hold")
+  app.add_option("--where", options.where,
+                 "Read only records whose FIELD is VALUE; other conditions: FIELD!=VALUE, FIELD<NUMBER, FIELD>NUMBER, "
+                 "FIELD~PART; may repeat, all must hold")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--encoding", options.encoding, "Encoding of inputs that are not UTF-8, as iconv -l names it")
+      ->type_name("NAME");
   app.add_option("--max-review-bytes", options.max_review_bytes, "A longer review is a bad record")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30).description(""))

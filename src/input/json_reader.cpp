@@ -1,223 +1,547 @@
-// JSON Lines, parsed by nlohmann_json's SAX interface, which neither recurses nor builds what nobody asked for.
+// JSON as people have it: a line each, over several lines, one value behind the other, or in an array. It is parsed as
+// the bytes come in, by code of our own, because parsers of libraries pull their input (a slow pipe could not be left
+// in the middle of a record), turn every number into a double, refuse Python's NaN, and do not say where the next
+// record begins behind a broken one.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "json_members.h"
+#include "json_text.h"
 #include "line_splitter.h"
-#include "readers.h"
-#include "reviewrate/utf8.h"
 
 namespace reviewrate {
 namespace {
 
-// Collects the wanted members of one object. Numbers keep the spelling that they have in the source.
-class ObjectHandler {
+class JsonReader final : public FieldsReader {
  public:
-  using Json = nlohmann::json;
+  JsonReader(Origin origin, const InputOptions& options)
+      : FieldsReader(std::move(origin), options),
+        members_(options),
+        bound_(6 * options.max_review_bytes + kOtherFields) {}
 
-  // `wanted` is nullptr where only the syntax matters.
-  ObjectHandler(const InputOptions* wanted, Fields& fields) : options_(wanted), fields_(fields) {}
-
-  bool null() { return value("null", true); }
-  bool boolean(bool truth) { return value(truth ? "true" : "false", true); }
-  // The only zero that is not unsigned is -0.
-  bool number_integer(Json::number_integer_t number) {
-    return value(number == 0 ? "-0" : std::to_string(number), true);
+  bool next(std::string_view& input, bool last, Review& review) override {
+    begin_ = at_ = input.data();
+    end_ = begin_ + input.size();
+    bool made = false;
+    while (!made && at_ != end_) made = step(review);
+    if (!made && last) made = finish(review);
+    offset_ += static_cast<std::size_t>(at_ - begin_);
+    input.remove_prefix(static_cast<std::size_t>(at_ - begin_));
+    return made;
   }
-  bool number_unsigned(Json::number_unsigned_t number) { return value(std::to_string(number), true); }
-  bool number_float(Json::number_float_t, const std::string& spelling) { return value(spelling, true); }
-  bool string(std::string& text) { return value(std::move(text), false); }
-  bool binary(Json::binary_t&) { return false; }
 
-  bool start_object(std::size_t) { return open('{'); }
-  bool start_array(std::size_t) { return open('['); }
-  bool end_object() { return close('}'); }
-  bool end_array() { return close(']'); }
+  JsonEvidence evidence() const {
+    JsonEvidence evidence = evidence_;
+    const bool in_record = state_ != State::between && state_ < State::line_rest;
+    evidence.open = in_record || (in_array_ && !lost_);
+    evidence.begun = in_record && !members_.names().empty();
+    return evidence;
+  }
 
-  bool key(std::string& name) {
-    if (depth_ > 1) {
-      if (wanted_) {
-        comma();
-        nested_ += quoted(name) + ":";
-        comma_ = false;
+ private:
+  enum class State {
+    between,         // records
+    value,           // must come
+    value_or_close,  // after [
+    key,             // must come
+    key_or_close,    // after {
+    colon,           // must come
+    comma,           // or a closing bracket must come
+    token,           // in a number or word
+    string,
+    escape,         // behind the back slash
+    hex,            // in the four digits of \u
+    after,          // a record, on its last line
+    after_comma,    // behind it
+    line_rest,      // passed over: in a bad line
+    brackets,       // passed over: in a bad record whose brackets still count
+    quoted,         // in a string there
+    quoted_escape,  // in an escape there
+    lines,          // passed over: up to one that starts a record
+  };
+
+  std::size_t position() const { return offset_ + static_cast<std::size_t>(at_ - begin_); }
+
+  // Goes on to the next byte that is not blank; false if there is none yet.
+  bool skip_blanks() {
+    for (; at_ != end_; ++at_) {
+      if (*at_ == '\n') {
+        new_line();
+      } else if (*at_ != ' ' && *at_ != '\t' && *at_ != '\r') {
+        if (fresh_line_) indent_ = position() - line_offset_;
+        return true;
       }
-      return true;
     }
-    wanted_ = options_ != nullptr && is_wanted(name);
-    if (wanted_) slot_ = fields_.add(std::move(name));
-    return true;
-  }
-
-  bool parse_error(std::size_t, const std::string&, const Json::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: ...": the line is always 1.
-    reason_ = error.what();
-    const std::size_t column = reason_.find("column ");
-    reason_.erase(0, column == std::string::npos ? reason_.find("] ") + 2 : column);
-    if (reason_.size() > kLongestReason) reason_.replace(kLongestReason, std::string::npos, "...");
-    reason_ = "not valid JSON: " + reason_;
     return false;
   }
 
-  // Why parsing stopped.
-  const std::string& reason() const { return reason_; }
-
- private:
-  static constexpr std::size_t kLongestReason = 160;  // nlohmann quotes everything that it read of a bad token
-
-  static std::string quoted(const std::string& text) { return Json(text).dump(); }
-
-  bool is_wanted(const std::string& name) const {
-    if (name == options_->text_field || name == options_->id_field) return true;
-    for (const std::string& pass : options_->pass) {
-      if (pass == "*" || pass == name) return true;
-    }
-    return std::any_of(options_->where.begin(), options_->where.end(),
-                       [&](const auto& condition) { return condition.first == name; });
+  // At a line's end: the next byte begins another.
+  void new_line() {
+    ++line_;
+    line_offset_ = position() + 1;
+    fresh_line_ = true;
   }
 
-  bool value(std::string text, bool json) {
-    if (depth_ == 0) return refuse();
-    if (!wanted_) return true;
-    if (depth_ == 1) {
-      fields_.set(slot_, {std::move(text), json});
-    } else {
-      comma();
-      nested_ += json ? text : quoted(text);
+  // Takes at least one byte, or changes the state. True: `review` was filled.
+  bool step(Review& review) {
+    switch (state_) {
+      case State::between:
+        return between(review);
+      case State::string:
+        return string(review);
+      case State::escape:
+        return escape(review);
+      case State::hex:
+        return hex(review);
+      case State::token:
+        return token(review);
+      case State::after:
+      case State::after_comma:
+        return after(review);
+      case State::line_rest:
+        return line_rest();
+      case State::brackets:
+        return brackets();
+      case State::quoted:
+      case State::quoted_escape:
+        return quoted();
+      case State::lines:
+        return lines();
+      default:
+        return structure(review);
     }
-    return true;
+  }
+
+  bool between(Review& review) {
+    if (mark_ == 0 && !skip_blanks()) return false;
+    if (*at_ == kBom[mark_] && (mark_ > 0 || fresh_line_)) {
+      mark_ = (mark_ + 1) % kBom.size();
+      ++at_;
+      if (mark_ == 0) line_offset_ = position();
+      return false;
+    }
+    if (mark_ > 0) {  // it was none
+      mark_ = 0;
+      begin_record();
+      return syntax_error(review, "a value must stand here");
+    }
+    fresh_line_ = false;
+    // \x1E separates records in RFC 7464; commas are taken as they come.
+    if (*at_ == ',' || *at_ == '\x1E') {
+      ++at_;
+    } else if (*at_ == '[' && !in_array_) {
+      in_array_ = true;
+      array_line_ = line_;
+      ++at_;
+    } else if (*at_ == ']' && (in_array_ || lost_)) {
+      in_array_ = false;
+      ++at_;
+    } else {
+      begin_record();
+      return structure(review);
+    }
+    return false;
+  }
+
+  void begin_record() {
+    members_.clear();
+    brackets_.clear();
+    repaired_ = 0;
+    in_line_ = line_ == record_line_ ? in_line_ + 1 : 1;
+    record_line_ = line_;
+    record_offset_ = position();
+    record_indent_ = indent_;
+    flat_ = many_lines_ = false;
+    text_in_array_ = false;
+    is_object_ = at_ != end_ && *at_ == '{';
+    state_ = State::value;
+  }
+
+  // Whether the next byte, a {, starts another record and not a part of this one: it is the first of a line that is
+  // indented no deeper than this record. Where nothing is indented, only what may follow can tell.
+  bool starts_record() const {
+    const bool may_be_value = state_ == State::value || state_ == State::value_or_close || state_ == State::brackets;
+    return fresh_line_ && indent_ <= record_indent_ && !(flat_ && may_be_value);
+  }
+
+  // Everything but strings and words.
+  bool structure(Review& review) {
+    if (!skip_blanks()) return false;
+    const char c = *at_;
+    // A line that starts another record, or goes on as no record would, behind one that should have been whole.
+    const bool cut = c == '{' ? starts_record() : fresh_line_ && !many_lines_ && indent_ <= record_indent_ && !fits(c);
+    if (cut && position() > record_offset_) {
+      state_ = State::between;
+      return fail_record(review, "json", "not valid JSON: it is not closed before line " + std::to_string(line_));
+    }
+    fresh_line_ = false;
+    if (!fits(c)) return syntax_error(review, std::string(expected()) + " must stand here");
+    // Whoever writes { alone on its line and does not indent what follows may write every { so.
+    if (state_ == State::key_or_close && brackets_.size() == 1 && line_ > record_line_) {
+      flat_ = indent_ <= record_indent_;
+    }
+    many_lines_ = many_lines_ || line_ > record_line_;
+    if (c == '{' || c == '[') return open(c);
+    if (c == '}' || c == ']') return close(review);
+    if (c == '"') return begin_string(state_ == State::key || state_ == State::key_or_close);
+    if (c == ',' || c == ':') {
+      ++at_;
+      state_ = c == ',' && brackets_.back() == '{' ? State::key : State::value;
+      return false;
+    }
+    token_.clear();
+    token_column_ = column();
+    state_ = State::token;
+    return false;
+  }
+
+  // Whether `c` may come next.
+  bool fits(char c) const {
+    switch (state_) {
+      case State::value_or_close:
+        if (c == ']') return true;
+        [[fallthrough]];
+      case State::value:
+        return c == '{' || c == '[' || c == '"' || is_token_char(c);
+      case State::key_or_close:
+        if (c == '}') return true;
+        [[fallthrough]];
+      case State::key:
+        return c == '"';
+      case State::colon:
+        return c == ':';
+      default:
+        return c == ',' || c == (brackets_.back() == '{' ? '}' : ']');
+    }
+  }
+
+  const char* expected() const {
+    switch (state_) {
+      case State::value_or_close:
+      case State::value:
+        return "a value";
+      case State::key_or_close:
+      case State::key:
+        return "a name in double quotes";
+      case State::colon:
+        return "a colon";
+      default:
+        return brackets_.back() == '{' ? "a comma or }" : "a comma or ]";
+    }
   }
 
   bool open(char bracket) {
-    if (depth_ == 0 && bracket == '[') return refuse();
-    if (depth_ > 0 && wanted_) {
-      comma();
-      nested_ += bracket;
-      comma_ = false;
-    }
-    ++depth_;
-    return true;
-  }
-
-  bool close(char bracket) {
-    --depth_;
-    if (depth_ > 0 && wanted_) {
-      nested_ += bracket;
-      comma_ = true;
-    }
-    if (depth_ == 1 && wanted_) {
-      fields_.set(slot_, {std::exchange(nested_, std::string()), true});
-      comma_ = false;
-    }
-    return true;
-  }
-
-  bool refuse() {
-    reason_ = "valid JSON, but not an object";
+    members_.open(bracket);
+    brackets_ += bracket;
+    ++at_;
+    state_ = bracket == '{' ? State::key_or_close : State::value_or_close;
     return false;
   }
 
-  // Before each nested value and key.
-  void comma() {
-    if (comma_) nested_ += ',';
-    comma_ = true;
+  bool close(Review& review) {
+    members_.close(*at_);
+    brackets_.pop_back();
+    ++at_;
+    return end_value(review);
   }
 
-  const InputOptions* options_;
-  Fields& fields_;
-  std::size_t depth_ = 0;
-  bool wanted_ = false;   // the current member of the record is
-  std::size_t slot_ = 0;  // and this is its place
-  std::string nested_;    // what was read of its value if that is an object or array
-  bool comma_ = false;    // whether the next thing in nested_ needs one before it
-  std::string reason_;
-};
-
-// The value of the four hexadecimal digits at `at`, or -1.
-long hex4(std::string_view text, std::size_t at) {
-  if (at + 4 > text.size()) return -1;
-  long value = 0;
-  for (const char digit : text.substr(at, 4)) {
-    const std::size_t worth = std::string_view("0123456789abcdef0123456789ABCDEF").find(digit);
-    if (worth == std::string_view::npos) return -1;
-    value = value * 16 + static_cast<long>(worth % 16);
+  bool end_value(Review& review) {
+    if (too_long()) return fail_size(review);
+    state_ = brackets_.empty() ? State::after : State::comma;
+    return false;
   }
-  return value;
-}
 
-// Surrogates that are no pair are legal in JSON but are no characters: \ud800 becomes \ufffd. Returns how many.
-std::size_t repair_surrogates(std::string& line) {
-  std::size_t repaired = 0;
-  for (std::size_t at = line.find('\\'); at != std::string::npos; at = line.find('\\', at)) {
-    const bool escape = line.compare(at, 2, "\\u") == 0;
-    const long unit = escape ? hex4(line, at + 2) : -1;
-    if (unit < 0xD800 || unit > 0xDFFF) {
-      at += 2;
-      continue;
+  bool begin_string(bool is_key) {
+    is_key_ = is_key;
+    string_.begin(is_key ? members_.wants_key() : members_.wants_value());
+    ++at_;
+    state_ = State::string;
+    return false;
+  }
+
+  bool string(Review& review) {
+    const std::string_view plain(at_, plain_length({at_, end_}));
+    string_.append(plain);
+    at_ += plain.size();
+    if (too_long()) return fail_size(review);
+    if (at_ == end_) return false;
+    if (*at_ == '"') {
+      ++at_;
+      return end_string(review);
     }
-    const long second = unit < 0xDC00 && line.compare(at + 6, 2, "\\u") == 0 ? hex4(line, at + 8) : -1;
-    if (second >= 0xDC00 && second <= 0xDFFF) {
-      at += 12;
-      continue;
-    }
-    line.replace(at + 2, 4, "fffd");
-    ++repaired;
-    at += 6;
+    if (*at_ == '\n') return syntax_error(review, "a line ends within a string");
+    if (*at_ != '\\') return syntax_error(review, "a control character stands in a string, where it must be escaped");
+    ++at_;
+    state_ = State::escape;
+    return false;
   }
-  return repaired;
-}
 
-class JsonLinesReader final : public FieldsReader {
- public:
-  JsonLinesReader(Origin origin, const InputOptions& options)
-      : FieldsReader(std::move(origin), options), lines_(max_json_line(options)) {}
+  bool end_string(Review& review) {
+    repaired_ += string_.end();
+    if (is_key_) {
+      if (string_.kept()) members_.key(string_.text());
+      state_ = State::colon;
+      return false;
+    }
+    if (string_.kept()) members_.string(string_.text());
+    if (brackets_.empty() && in_array_) text_in_array_ = true;
+    return end_value(review);
+  }
 
-  bool next(std::string_view& input, bool last, Review& review) override {
-    while (lines_.next(input, last)) {
-      if (read_line(lines_.line(), review)) return true;
-      review = Review();
+  bool escape(Review& review) {
+    if (*at_ == 'u') {
+      hex_digits_ = 0;
+      state_ = State::hex;
+    } else {
+      if (!string_.append_escape(*at_)) return syntax_error(review, "there is no such escape");
+      state_ = State::string;
+    }
+    ++at_;
+    return false;
+  }
+
+  bool hex(Review& review) {
+    if (!string_.append_hex(*at_)) return syntax_error(review, "a hexadecimal digit must stand here");
+    ++at_;
+    if (++hex_digits_ == 4) state_ = State::string;
+    return false;
+  }
+
+  bool token(Review& review) {
+    const char* const begin = at_;
+    while (at_ != end_ && is_token_char(*at_)) ++at_;
+    token_.append(begin, at_);
+    if (too_long()) return fail_size(review);
+    return at_ == end_ ? false : end_token(review);
+  }
+
+  bool end_token(Review& review) {
+    // As Python writes what JSON has no word for.
+    if (token_ == "NaN" || token_ == "Infinity" || token_ == "-Infinity") {
+      if (members_.wants_value()) ++tally_.nonfinite;
+      token_ = "null";
+    }
+    if (token_ != "null" && token_ != "true" && token_ != "false" && !is_number(token_)) {
+      return syntax_error(review, "there is no such value", token_column_);
+    }
+    members_.scalar(token_);
+    return end_value(review);
+  }
+
+  // What follows a record on its line decides whether it was one: {"text":"He said "}" to me"} is no record and more.
+  bool after(Review& review) {
+    while (at_ != end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\r')) ++at_;
+    if (at_ == end_) return false;
+    const char c = *at_;
+    const bool array = in_array_ || lost_;
+    if (state_ == State::after && c == ',' && (array || is_object_)) {
+      ++at_;
+      state_ = State::after_comma;
+      return false;
+    }
+    bool ends = c == '\n' || c == '\x1E' || (c == '{' && is_object_) || (c == ']' && array);
+    if (state_ == State::after_comma && array) {
+      ends = ends || c == '{' || c == '[' || is_token_char(c) || (c == '"' && !is_object_);
+    }
+    return ends ? end_record(review) : syntax_error(review, "other text follows the value");
+  }
+
+  bool end_record(Review& review) {
+    state_ = State::between;
+    if (!is_object_) {
+      if (text_in_array_) ++evidence_.objects;
+      return fail_record(review, "json", "valid JSON, but not an object");
+    }
+    if (!members_.names().empty()) ++evidence_.objects;
+    if (members_.fields().find(options_.text_field) != nullptr) ++evidence_.texts;
+    review.repaired = repaired_;
+    if (assemble(members_.fields(), record_line_, review)) return true;
+    review = Review();
+    return false;
+  }
+
+  bool too_long() const { return position() - record_offset_ > bound_; }
+
+  bool fail_size(Review& review) {
+    pass_over();
+    return fail_record(review, "size", "the record is too long to hold a text that is not " + too_large(options_));
+  }
+
+  std::size_t column() const { return position() - line_offset_ + 1; }
+
+  bool syntax_error(Review& review, const std::string& reason) { return syntax_error(review, reason, column()); }
+
+  // The record is bad, and its brackets may still tell where it ends.
+  bool syntax_error(Review& review, const std::string& reason, std::size_t at_column) {
+    if (too_long()) return fail_size(review);
+    const std::string line = line_ == record_line_ ? "" : "line " + std::to_string(line_) + ", ";
+    pass_over();
+    return fail_record(review, "json",
+                       "not valid JSON: " + line + "column " + std::to_string(at_column) + ": " + reason);
+  }
+
+  // Chooses how to go on behind what is bad.
+  void pass_over() {
+    const bool in_string = state_ == State::string || state_ == State::escape || state_ == State::hex;
+    open_brackets_ = brackets_.size();
+    state_ = open_brackets_ == 0 ? State::line_rest : in_string ? State::quoted : State::brackets;
+  }
+
+  bool fail_record(Review& review, const std::string& kind, const std::string& reason) {
+    if (kind == "json") ++evidence_.others;
+    set_id(review, record_line_);
+    fail(review, record_line_, kind, reason);
+    return true;
+  }
+
+  bool line_rest() {
+    const std::string_view rest(at_, end_);
+    at_ += std::min(rest.find('\n'), rest.size());
+    lost_ = lost_ || in_array_;
+    if (at_ != end_) state_ = State::between;
+    return false;
+  }
+
+  bool brackets() {
+    if (!skip_blanks()) return false;
+    if (*at_ == '{' && starts_record()) {
+      state_ = State::between;
+      return false;
+    }
+    fresh_line_ = false;
+    const char c = *at_++;
+    if (c == '"') state_ = State::quoted;
+    if (c == '{' || c == '[') ++open_brackets_;
+    if ((c == '}' || c == ']') && --open_brackets_ == 0) state_ = State::between;
+    return false;
+  }
+
+  bool quoted() {
+    if (state_ == State::quoted_escape) {
+      if (*at_ != '\n') ++at_;
+      state_ = State::quoted;
+      return false;
+    }
+    const std::size_t length = plain_length({at_, end_});
+    at_ += length;
+    if (at_ == end_) return false;
+    if (*at_ == '\n') {  // no string of JSON goes on in another line, so there is no telling what is one here
+      state_ = State::lines;
+      lost_ = true;
+      any_indent_ = line_ == record_line_;
+      return false;
+    }
+    if (*at_ == '"') state_ = State::brackets;
+    if (*at_ == '\\') state_ = State::quoted_escape;
+    ++at_;
+    return false;
+  }
+
+  bool lines() {
+    if (!skip_blanks()) return false;
+    if (fresh_line_ && *at_ == '{' && (any_indent_ || indent_ <= record_indent_)) {
+      state_ = State::between;
+      return false;
+    }
+    fresh_line_ = false;
+    const std::string_view rest(at_, end_);
+    at_ += std::min(rest.find('\n'), rest.size());
+    return false;
+  }
+
+  // At the end of the input.
+  bool finish(Review& review) {
+    if (state_ == State::token) {
+      if (end_token(review)) return true;
+    }
+    if (state_ == State::after || state_ == State::after_comma) {
+      if (end_record(review)) return true;
+    }
+    if (mark_ > 0) begin_record();
+    const bool cut = state_ != State::between && state_ < State::line_rest;
+    if (cut) {
+      mark_ = 0;
+      state_ = State::between;
+      lost_ = true;
+      if (too_long()) return fail_size(review);
+      return fail_record(review, "json", "not valid JSON: the input ends within it");
+    }
+    if (in_array_ && !lost_) {
+      in_array_ = false;
+      begin_record();
+      state_ = State::between;
+      return fail_record(review, "json",
+                         "the array that begins in line " + std::to_string(array_line_) +
+                             " is not closed: records may be missing behind this one");
     }
     return false;
   }
 
- private:
-  bool read_line(std::string& line, Review& review) const {
-    if (lines_.too_long()) {
-      set_id(review, lines_.number());
-      fail(review, lines_.number(), "size", "the line is too long to hold a text that is not " + too_large(options_));
-      return true;
-    }
-    if (line.find_first_not_of(kSpaces) == std::string::npos) return false;
-    review.repaired = repair(line) + repair_surrogates(line);
-    Fields fields;
-    ObjectHandler handler(&options_, fields);
-    if (nlohmann::json::sax_parse(line, &handler)) return assemble(fields, lines_.number(), review);
-    set_id(review, lines_.number());
-    fail(review, lines_.number(), "json", handler.reason());
-    return true;
+  void set_id(Review& review, std::size_t line) const override {
+    FieldsReader::set_id(review, line);
+    if (in_line_ > 1) review.id.text += "#" + std::to_string(in_line_);
   }
 
   bool has_id(const Value& id) const override {
-    return !id.json || id.text.front() == '-' || (id.text.front() >= '0' && id.text.front() <= '9');
+    return !id.json || id.text.front() == '-' || is_json_digit(id.text.front());
   }
 
-  LineSplitter lines_;
+  std::string field_names() const override { return members_.names(); }
+
+  JsonMembers members_;
+  const std::size_t bound_;  // of a record as written
+  State state_ = State::between;
+
+  // Where the parser is.
+  const char* begin_ = nullptr;
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
+  std::size_t offset_ = 0;  // of begin_ in the input
+  std::size_t line_ = 1;
+  std::size_t line_offset_ = 0;
+  bool fresh_line_ = true;  // nothing but blanks so far
+  std::size_t indent_ = 0;  // of the line
+  std::size_t mark_ = 0;    // how much of a byte order mark was read
+
+  bool in_array_ = false;  // of records
+  std::size_t array_line_ = 0;
+  bool lost_ = false;  // something was passed over in which the array may have ended
+
+  // The current record.
+  std::size_t record_line_ = 0;
+  std::size_t in_line_ = 0;  // how many records begin in that line, this one included; it is part of their ids
+  std::size_t record_offset_ = 0;
+  std::size_t record_indent_ = 0;
+  bool is_object_ = false;
+  bool many_lines_ = false;
+  bool flat_ = false;     // they are not indented
+  std::string brackets_;  // those that are open
+  std::size_t repaired_ = 0;
+  std::size_t open_brackets_ = 0;  // once it is bad
+  bool any_indent_ = false;        // whatever line begins with { starts the next record
+
+  // The current string or token.
+  JsonString string_;
+  bool is_key_ = false;
+  std::size_t hex_digits_ = 0;
+  std::string token_;
+  std::size_t token_column_ = 0;
+
+  JsonEvidence evidence_;
+  bool text_in_array_ = false;
 };
 
 }  // namespace
 
-std::size_t max_json_line(const InputOptions& options) { return 6 * options.max_review_bytes + kOtherFields; }
-
-bool is_json_object(std::string_view line) {
-  std::string copy(line);
-  repair(copy);
-  repair_surrogates(copy);
-  Fields none;
-  ObjectHandler handler(nullptr, none);
-  return nlohmann::json::sax_parse(copy, &handler);
+std::unique_ptr<RecordReader> open_json(Origin origin, const InputOptions& options) {
+  return std::make_unique<JsonReader>(std::move(origin), options);
 }
 
-std::unique_ptr<RecordReader> open_json(Origin origin, const InputOptions& options) {
-  return std::make_unique<JsonLinesReader>(std::move(origin), options);
+JsonEvidence json_evidence(std::string_view bytes, bool last, const InputOptions& options) {
+  JsonReader reader({}, options);
+  Review review;
+  while (reader.next(bytes, last, review)) review = Review();
+  return reader.evidence();
 }
 
 }  // namespace reviewrate

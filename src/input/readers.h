@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "condition.h"
 #include "reviewrate/record_reader.h"
 
 namespace reviewrate {
@@ -21,81 +22,136 @@ std::string too_large(const InputOptions& options);
 
 /// A reader that knows what its file is called.
 class Reader : public RecordReader {
+ public:
+  const Tally& tally() const final { return tally_; }
+
  protected:
   Reader(Origin origin, const InputOptions& options) : origin_(std::move(origin)), options_(options) {}
 
-  void set_id(Review& review, std::size_t line) const { review.id = {origin_.id + ":" + std::to_string(line)}; }
+  virtual void set_id(Review& review, std::size_t line) const { review.id = {origin_.id + ":" + std::to_string(line)}; }
 
   void fail(Review& review, std::size_t line, const std::string& kind, const std::string& reason) const {
     review.text.clear();
-    review.failure = Failure{kind, failure_message(origin_.path + ":" + std::to_string(line), reason)};
+    review.failure = Failure{kind, failure_message(shown_name(origin_.path) + ":" + std::to_string(line), reason)};
   }
 
   const Origin origin_;
   const InputOptions& options_;
+  Tally tally_;
 };
 
 /// The named values of one record, in source order. A name that comes twice keeps its place and takes the later value.
 class Fields {
  public:
   std::size_t add(std::string name) {
-    const auto [found, fresh] = index_.try_emplace(name, slots_.size());
-    if (fresh) slots_.push_back({{std::move(name), {}}, false});
-    return found->second;
+    if (const std::size_t found = slot_of(name); found < slots_.size()) return found;
+    if (slots_.size() >= kSearched) {
+      if (index_.empty()) {
+        for (std::size_t slot = 0; slot < slots_.size(); ++slot) index_.emplace(slots_[slot].field.name, slot);
+      }
+      index_.emplace(name, slots_.size());
+    }
+    slots_.push_back({{std::move(name), {}}, Presence::absent});
+    return slots_.size() - 1;
   }
 
   void set(std::size_t slot, Value value) {
     slots_[slot].field.value = std::move(value);
-    slots_[slot].present = true;
+    slots_[slot].presence = Presence::own;
+  }
+
+  // A value that stands deeper in the record, under a name of the form "a.b"; a field of that very name goes before it.
+  void set_nested(std::size_t slot, Value value) {
+    if (slots_[slot].presence == Presence::own) return;
+    slots_[slot].field.value = std::move(value);
+    slots_[slot].presence = Presence::nested;
   }
 
   const Value* find(const std::string& name) const {
-    const auto found = index_.find(name);
-    return found == index_.end() || !slots_[found->second].present ? nullptr : &slots_[found->second].field.value;
+    const std::size_t slot = slot_of(name);
+    return slot == slots_.size() || slots_[slot].presence == Presence::absent ? nullptr : &slots_[slot].field.value;
   }
 
-  bool named(const std::string& name) const { return index_.contains(name); }
+  bool named(const std::string& name) const { return slot_of(name) < slots_.size(); }
 
+  // The record's own fields.
   template <typename Visit>
   void for_each(Visit visit) const {
     for (const Slot& slot : slots_) {
-      if (slot.present) visit(slot.field);
+      if (slot.presence == Presence::own) visit(slot.field);
     }
   }
 
   // Forgets the values, keeps the names.
   void clear_values() {
-    for (Slot& slot : slots_) slot.present = false;
+    for (Slot& slot : slots_) slot.presence = Presence::absent;
+  }
+
+  void clear() {
+    slots_.clear();
+    index_.clear();
   }
 
  private:
+  enum class Presence { absent, nested, own };
+
   struct Slot {
     Field field;
-    bool present;
+    Presence presence;
   };
 
+  static constexpr std::size_t kSearched = 16;  // so many names are compared faster than they are hashed
+
+  // slots_.size() if there is none.
+  std::size_t slot_of(const std::string& name) const {
+    if (!index_.empty()) {
+      const auto found = index_.find(name);
+      return found == index_.end() ? slots_.size() : found->second;
+    }
+    const auto found =
+        std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.field.name == name; });
+    return static_cast<std::size_t>(found - slots_.begin());
+  }
+
   std::vector<Slot> slots_;
-  std::unordered_map<std::string, std::size_t> index_;
+  std::unordered_map<std::string, std::size_t> index_;  // empty while there are few
 };
 
 /// A reader of records that have named fields.
 class FieldsReader : public Reader {
  protected:
-  using Reader::Reader;
+  FieldsReader(Origin origin, const InputOptions& options)
+      : Reader(std::move(origin), options),
+        conditions_(options.where.begin(), options.where.end()),
+        named_(named_fields(options)) {
+    tally_.named.resize(named_.size());
+    tally_.matched.resize(conditions_.size());
+  }
 
   // Fills `review` from the record's fields; false if --where leaves it out.
-  bool assemble(const Fields& fields, std::size_t line, Review& review) const {
-    for (const auto& [name, wanted] : options_.where) {
-      const Value* value = fields.find(name);
-      if (value == nullptr || value->text != wanted) return false;
+  bool assemble(const Fields& fields, std::size_t line, Review& review) {
+    ++tally_.records;
+    for (std::size_t i = 0; i < named_.size(); ++i) {
+      if (!tally_.named[i]) tally_.named[i] = fields.find(named_[i]) != nullptr;
     }
+    bool kept = true;
+    for (std::size_t i = 0; i < conditions_.size(); ++i) {
+      const Value* value = fields.find(conditions_[i].field());
+      const bool holds = value != nullptr && conditions_[i].holds(value->text);
+      if (holds) tally_.matched[i] = true;
+      kept = kept && holds;
+    }
+    if (!kept) return false;
+    tally_.kept = true;
     set_id(review, line);
     const Value* id = fields.find(options_.id_field);
     if (id != nullptr && has_id(*id)) review.id = *id;
     pass(fields, review);
     const Value* text = fields.find(options_.text_field);
     if (text == nullptr) {
-      fail(review, line, "field", "there is no field \"" + options_.text_field + "\"");
+      const std::string names = field_names();
+      fail(review, line, "field",
+           "there is no field \"" + options_.text_field + "\"" + (names.empty() ? "" : "; the fields are: " + names));
     } else if (text->json) {
       fail(review, line, "type",
            "the field \"" + options_.text_field + "\" is " + type_name(text->text) + " and not a string");
@@ -109,6 +165,9 @@ class FieldsReader : public Reader {
 
  private:
   virtual bool has_id(const Value& id) const = 0;
+
+  // Of the record, each in quotes, for messages; some of them if there are many.
+  virtual std::string field_names() const { return {}; }
 
   void pass(const Fields& fields, Review& review) const {
     for (const std::string& name : options_.pass) {
@@ -139,6 +198,9 @@ class FieldsReader : public Reader {
         return "a number";
     }
   }
+
+  const std::vector<Condition> conditions_;
+  const std::vector<std::string> named_;
 };
 
 // The readers; as open_records (record_reader.h).

@@ -1,27 +1,79 @@
 // The record formats' common part, and the choice of a reader.
 #include "reviewrate/record_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "readers.h"
+#include "reviewrate/printable.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate {
+namespace {
+
+std::string hexadecimal(char32_t value, std::size_t digits) {
+  std::string text;
+  for (std::size_t i = digits; i-- > 0;) text += "0123456789ABCDEF"[value >> 4 * i & 0xF];
+  return text;
+}
+
+std::string escaped(char32_t c) { return c < 0x80 ? "\\x" + hexadecimal(c, 2) : "\\u" + hexadecimal(c, 4); }
+
+}  // namespace
+
+std::string shown_name(const std::string& name) {
+  std::string shown;
+  bool plain = !name.empty();
+  for (std::string_view rest = name; !rest.empty();) {
+    const DecodedChar decoded = decode_code_point(rest);
+    const std::string_view bytes = rest.substr(0, decoded.length);
+    rest.remove_prefix(decoded.length);
+    plain = plain && decoded.valid && decoded.code_point != ' ' && !is_unprintable(decoded.code_point);
+    if (!decoded.valid) {
+      for (const char byte : bytes) shown += "\\x" + hexadecimal(static_cast<unsigned char>(byte), 2);
+    } else if (is_unprintable(decoded.code_point)) {
+      shown += escaped(decoded.code_point);
+    } else {
+      shown += bytes;
+    }
+  }
+  return plain ? shown : '"' + shown + '"';
+}
 
 std::string failure_message(const std::string& where, const std::string& reason) {
-  std::string message = where + ": " + reason;
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  }
-  repair(message);
-  return message;
+  return printable(where + ": " + reason);
 }
 
 Review failed_review(const Origin& origin, const std::string& kind, const std::string& reason) {
   Review review;
   review.id = {origin.id};
-  review.failure = Failure{kind, failure_message(origin.path, reason)};
+  review.failure = Failure{kind, failure_message(shown_name(origin.path), reason)};
   return review;
+}
+
+void Tally::add(const Tally& other) {
+  const auto merge = [](std::vector<bool>& into, const std::vector<bool>& from) {
+    into.resize(std::max(into.size(), from.size()));
+    for (std::size_t i = 0; i < from.size(); ++i) into[i] = into[i] || from[i];
+  };
+  records += other.records;
+  merge(named, other.named);
+  merge(matched, other.matched);
+  kept = kept || other.kept;
+  nonfinite += other.nonfinite;
+}
+
+std::vector<std::string> named_fields(const InputOptions& options) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const std::string& condition : options.where) add(Condition(condition).field());
+  for (const std::string& name : options.pass) {
+    if (name != "*") add(name);
+  }
+  if (options.id_field != InputOptions().id_field) add(options.id_field);
+  return names;
 }
 
 std::string too_large(const InputOptions& options) {

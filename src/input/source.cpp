@@ -5,18 +5,23 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
-#include <filesystem>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
+#include "condition.h"
+#include "content.h"
+#include "decoding.h"
+#include "finding_collector.h"
+#include "folder_walk.h"
+#include "names.h"
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/error.h"
 #include "reviewrate/input.h"
 #include "reviewrate/record_reader.h"
+#include "reviewrate/storage.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate {
@@ -24,54 +29,31 @@ namespace {
 
 constexpr std::size_t kBlock = 256 * 1024;
 
-// What a name says; its content has the last word.
-struct NameParts {
-  std::string extension;    // in lower case, with the dot, below that of a compression
-  bool compressed = false;  // compressed or an archive
-  bool archive = false;
-  bool tar = false;
-};
-
-NameParts parts_of(const std::string& path) {
-  static constexpr std::array<std::string_view, 4> kCompressed = {".gz", ".zst", ".xz", ".bz2"};
-  static constexpr std::array<std::string_view, 6> kTars = {".tar", ".tgz", ".tzst", ".txz", ".tbz2", ".tbz"};
-  std::string name = path.substr(path.rfind('/') + 1);
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+std::optional<InputFormat> format_by_name(const std::string& extension) {
+  for (const char* json : {".json", ".jsonl", ".ndjson", ".jsonlines", ".ldjson"}) {
+    if (extension == json) return InputFormat::jsonl;
   }
-  NameParts parts;
-  for (const std::string_view suffix : kCompressed) {
-    if (!parts.compressed && name.ends_with(suffix)) {
-      parts.compressed = true;
-      name.resize(name.size() - suffix.size());
-    }
-  }
-  const std::size_t dot = name.rfind('.');
-  if (dot != std::string::npos) parts.extension = name.substr(dot);
-  parts.tar = std::find(kTars.begin(), kTars.end(), parts.extension) != kTars.end();
-  parts.archive = parts.tar || parts.extension == ".zip";
-  parts.compressed = parts.compressed || parts.archive;
-  return parts;
+  if (extension == ".csv") return InputFormat::csv;
+  if (extension == ".tsv") return InputFormat::tsv;
+  return std::nullopt;
 }
 
-// Whether a part of the path begins with a dot, as ".git", but not "." and "..".
-bool is_hidden(const std::string& path) {
-  const std::filesystem::path parts(path);
-  return std::any_of(parts.begin(), parts.end(), [](const std::filesystem::path& part) {
-    return part.native().starts_with('.') && part != "." && part != "..";
-  });
-}
-
-Origin origin_of(std::string id, std::string path) {
-  repair(id);
-  return {std::move(id), std::move(path)};
+// Whether records have fields, and a text may be anything between them.
+bool has_fields(InputFormat format) {
+  return format == InputFormat::jsonl || format == InputFormat::csv || format == InputFormat::tsv;
 }
 
 class InputSource final : public Source {
  public:
   InputSource(std::vector<std::string> texts, std::vector<std::string> files, const InputOptions& options,
               Waiter& waiter)
-      : texts_(std::move(texts)), files_(std::move(files)), options_(options), waiter_(waiter), buffer_(kBlock) {
+      : texts_(std::move(texts)),
+        files_(std::move(files)),
+        options_(options),
+        waiter_(waiter),
+        buffer_(kBlock),
+        findings_(options_),
+        folders_([this](std::string_view reason) { findings_.skipped(reason); }) {
     for (const std::string& file : files_) {
       struct stat info {};
       const int found = file == "-" ? fstat(STDIN_FILENO, &info) : stat(file.c_str(), &info);
@@ -96,6 +78,7 @@ class InputSource final : public Source {
           case Step::again:
             continue;
           case Step::review:
+            findings_.add(review);
             return Status::review;
           case Step::idle:
             return Status::idle;
@@ -113,19 +96,10 @@ class InputSource final : public Source {
 
   std::uint64_t bytes_read() const override { return bytes_read_; }
   std::uint64_t bytes_total() const override { return bytes_total_; }
+  InputFindings findings() const override { return findings_.findings(); }
 
  private:
   enum class Step { again, review, idle, end };
-
-  // A folder on the way down to the file that is read.
-  struct Folder {
-    std::string path;
-    std::string prefix;  // of its entries' ids
-    std::vector<std::string> entries;
-    std::size_t next = 0;
-    dev_t device;
-    ino_t inode;
-  };
 
   void read_text(Review& review) {
     std::string& text = texts_[next_text_++];
@@ -146,16 +120,24 @@ class InputSource final : public Source {
     if (records_) return read_records(review, may_block);
     if (content_) return open_content(may_block);
     if (archive_) return open_next_member(may_block);
-    if (!folders_.empty()) return open_next_entry();
+    if (folders_.inside()) return open_next_entry();
+    if (next_file_ > 0) findings_.end_file(files_[next_file_ - 1]);
     if (next_file_ < files_.size()) return open_next_file();
     return Step::end;
   }
 
+  // Says what is read or opened next: its path from the FILE that was named on, and its path in messages.
+  void set_name(std::string name, std::string path) {
+    origin_ = {id_of(name), std::move(path)};
+    name_ = std::move(name);
+  }
+
   Step open_next_file() {
     const std::string& file = files_[next_file_++];
-    origin_ = origin_of(file, file);
+    set_name(file, file);
     inside_ = false;
     if (file == "-") {
+      chosen_ = true;
       open_descriptor(STDIN_FILENO, false);
     } else {
       open_path(file);
@@ -164,18 +146,16 @@ class InputSource final : public Source {
   }
 
   Step open_next_entry() {
-    Folder& folder = folders_.back();
-    if (folder.next == folder.entries.size()) {
-      folders_.pop_back();
-      return Step::again;
-    }
-    std::string name = std::move(folder.entries[folder.next++]);
-    const bool is_folder = name.ends_with('/');
-    if (is_folder) name.pop_back();
-    const std::string id = folder.prefix + name;
-    origin_ = origin_of(id, folder.path + (folder.path.ends_with('/') ? "" : "/") + name);
+    FolderWalk::Entry entry;
+    if (!folders_.next(entry)) return Step::again;
+    const bool opened = entry.folder || included(entry.id) || parts_of(entry.id).archive;
+    set_name(std::move(entry.id), std::move(entry.path));
     inside_ = true;
-    if (is_folder || included(id) || parts_of(name).archive) open_path(origin_.path);
+    if (opened) {
+      open_path(origin_.path);
+    } else {
+      findings_.skipped("not included");
+    }
     return Step::again;
   }
 
@@ -187,51 +167,36 @@ class InputSource final : public Source {
     const bool known = fstat(fd, &info) == 0;
     if (known && S_ISDIR(info.st_mode)) {
       close(fd);
-      enter_folder(path, info);
+      folders_.enter(path, name_, info);
     } else if (known && inside_ && !S_ISREG(info.st_mode)) {
       close(fd);
       throw InputFailure("open", "is not a regular file");
-    } else if (known && inside_ && skipped(info)) {
+    } else if (known && inside_ && is_written(info)) {
       close(fd);
+      findings_.skipped("output");
     } else {
+      chosen_ = known && !S_ISREG(info.st_mode);
       open_descriptor(fd, true);
     }
-  }
-
-  void enter_folder(const std::string& path, const struct stat& info) {
-    for (const Folder& above : folders_) {
-      if (above.device == info.st_dev && above.inode == info.st_ino) return;  // a link to a folder that is being read
-    }
-    Folder folder{path, folders_.empty() ? "" : origin_.id + "/", {}, 0, info.st_dev, info.st_ino};
-    std::error_code error;
-    std::filesystem::directory_iterator entry(path, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-      std::string name = entry->path().filename().string();
-      if (is_hidden(name)) continue;
-      std::error_code unknown;  // such as a broken link: opening it will tell
-      // With its slash, a folder is sorted so that the whole walk is in the order of paths.
-      if (entry->is_directory(unknown)) name += '/';
-      folder.entries.push_back(std::move(name));
-    }
-    if (error) throw InputFailure("open", "cannot be listed: " + error.message());
-    std::sort(folder.entries.begin(), folder.entries.end());
-    folders_.push_back(std::move(folder));
   }
 
   void open_descriptor(int fd, bool owned) {
     auto stream = std::make_unique<FdStream>(fd, owned, waiter_, bytes_read_);
     stored_ = &stream->bytes_read();
     container_ = origin_;
+    container_name_ = name_;
     set_content(std::move(stream));
   }
 
   void set_content(std::unique_ptr<ByteStream> stream) {
     content_ = std::make_unique<PeekStream>(std::move(stream));
-    decompressed_ = false;
+    decompressed_ = decoded_ = false;
+    needed_ = 1;
   }
 
   Step open_next_member(bool may_block) {
     origin_ = container_;
+    chosen_ = false;
     ArchiveReader::Member member;
     switch (archive_->next(member, may_block)) {
       case ByteStream::Status::data:
@@ -244,9 +209,17 @@ class InputSource final : public Source {
         close_archive();
         return Step::again;
     }
-    const std::string prefix = folders_.empty() ? "" : container_.id + "/";
-    origin_ = origin_of(prefix + member.path, container_.path + "/" + member.path);
-    if ((!member.regular && !member.link) || is_hidden(member.path) || !included(origin_.id)) return Step::again;
+    const std::string prefix = folders_.inside() ? container_name_ + "/" : "";
+    set_name(prefix + member.path, container_.path + "/" + member.path);
+    if (!member.regular && !member.link) return Step::again;
+    if (const std::string_view reason = skip_reason(member.path); !reason.empty()) {
+      findings_.skipped(reason);
+      return Step::again;
+    }
+    if (!included(name_)) {
+      findings_.skipped("not included");
+      return Step::again;
+    }
     if (member.link) throw InputFailure("archive", "is a link inside an archive, and those are not followed");
     inside_ = true;
     set_content(open_member(*archive_));
@@ -256,89 +229,147 @@ class InputSource final : public Source {
   // Looks at the first bytes: takes off a compression, opens an archive, or chooses the record format.
   Step open_content(bool may_block) {
     const NameParts name = parts_of(origin_.path);
-    Compression compression = compression_of(content_->seen());
-    const std::size_t far = name.tar && compression == Compression::none ? kTarMagicEnd : 0;
-    const std::size_t wanted = compression == Compression::undecided ? content_->seen().size() + 1 : far;
+    StorageForm form = storage_form_of(content_->seen());
+    std::size_t far = 0;  // what must be seen before the form says what to do
+    if (name.tar && form == StorageForm::plain) far = kTarMagicEnd;
+    if (form == StorageForm::zip) far = kZipNameEnd;
+    const std::size_t wanted = form == StorageForm::undecided ? content_->seen().size() + 1 : far;
     if (content_->seen().size() < wanted) {
       const ByteStream::Status status = content_->peek(wanted, may_block);
       if (status == ByteStream::Status::data) return Step::again;
       if (status == ByteStream::Status::idle) return Step::idle;
       if (status == ByteStream::Status::interrupted) return Step::end;
-      if (compression == Compression::undecided && name.compressed && !decompressed_) {
+      if (form == StorageForm::undecided && name.compressed && !decompressed_) {
         throw InputFailure("damaged", "has the name of a compressed file or archive, but ends before one begins");
       }
     }
-    if (name.tar && (compression == Compression::none || compression == Compression::undecided))
-      compression = Compression::tar;
-    switch (compression) {
-      case Compression::gzip:
-      case Compression::zstd:
-      case Compression::xz:
-      case Compression::bzip2: {
+    const bool plain = form == StorageForm::plain || form == StorageForm::undecided;
+    if (name.tar && plain) {
+      refuse_page(name);
+      form = StorageForm::tar;
+    }
+    switch (form) {
+      case StorageForm::gzip:
+      case StorageForm::zstd:
+      case StorageForm::xz:
+      case StorageForm::bzip2: {
         if (decompressed_) throw InputFailure("archive", "is compressed more than once, and not opened");
         const ExpansionLimit limit(*stored_);
-        set_content(compression == Compression::gzip ? open_gzip(std::move(content_), limit)
-                                                     : open_compressed(std::move(content_), compression, limit));
+        set_content(open_compressed(std::move(content_), form, limit));
         decompressed_ = true;
         return Step::again;
       }
-      case Compression::tar:
-      case Compression::zip:
+      case StorageForm::zip:
+        if (const std::string kind = zip_kind(content_->seen(), name.extension); !kind.empty()) {
+          throw InputFailure("format", "is " + kind);
+        }
+        [[fallthrough]];
+      case StorageForm::tar:
         if (archive_) throw InputFailure("archive", "is an archive inside an archive, and not opened");
-        archive_ = std::make_unique<ArchiveReader>(std::move(content_), compression, ExpansionLimit(*stored_));
+        archive_ = std::make_unique<ArchiveReader>(std::move(content_), form, ExpansionLimit(*stored_));
         return Step::again;
-      case Compression::none:
-      case Compression::undecided:
+      case StorageForm::plain:
+      case StorageForm::undecided:
         break;
     }
-    return choose_format(name, may_block);
+    return open_plain(name, may_block);
   }
 
-  Step choose_format(const NameParts& name, bool may_block) {
-    InputFormat format = options_.format;
-    const bool is_stdin = !inside_ && origin_.id == "-";
-    if (!is_stdin && !included(origin_.id)) {
+  // Content that is neither compressed nor an archive: refuses what is no text, and opens the reader of its format.
+  Step open_plain(const NameParts& name, bool may_block) {
+    if (!chosen_ && !included(name_)) {
+      findings_.skipped("not included");
       close_content();
       return Step::again;
     }
-    if (format == InputFormat::automatic && is_stdin) {
-      const ByteStream::Status status = peek_first_line(may_block);
-      if (status == ByteStream::Status::idle) return Step::idle;
-      if (status == ByteStream::Status::interrupted) return Step::end;
-      const std::string_view seen = content_->seen();
-      format = is_json_object(seen.substr(0, seen.find('\n'))) ? InputFormat::jsonl : InputFormat::lines;
+    InputFormat format = options_.format;
+    if (format == InputFormat::automatic) format = format_by_name(name.extension).value_or(format);
+    const bool by_content = format == InputFormat::automatic;
+    const ByteStream::Status status = look_ahead(by_content ? kLookAhead : kMagicLength, may_block);
+    if (status == ByteStream::Status::interrupted) return Step::end;
+    const std::string_view seen = content_->seen();
+    const bool ended = status == ByteStream::Status::end;
+    const bool more = !ended && seen.size() < kLookAhead;
+    if (more && seen.size() < needed_) return Step::idle;
+    // What comes in pieces is judged by its first line, and not by less.
+    const bool maybe_mark = !seen.empty() && std::string_view("\xFF\xFE\0", 3).find(seen.front()) != seen.npos;
+    const bool enough =
+        !more || (maybe_mark ? seen.size() >= 4 : seen.find('\n') != seen.npos) || seen.size() >= kMagicLength;
+    if (!enough) return want_more();
+    if (!decoded_ && decode()) return Step::again;
+    refuse_unreadable(name, format);
+    if (by_content) {
+      format = guess(name, more);
+      if (format == InputFormat::automatic) return want_more();
     }
-    if (format == InputFormat::automatic) {
-      if (name.extension == ".jsonl" || name.extension == ".ndjson" || name.extension == ".json") {
-        format = InputFormat::jsonl;
-      } else if (name.extension == ".csv") {
-        format = InputFormat::csv;
-      } else if (name.extension == ".tsv") {
-        format = InputFormat::tsv;
-      } else {
-        format = inside_ ? InputFormat::whole : InputFormat::lines;
-      }
+    if (name.compressed && !decompressed_ && (name.archive || !has_fields(format))) {
+      throw InputFailure("damaged", "has the name of a compressed file or archive, but is none");
     }
+    whole_ = format == InputFormat::whole;
     records_ = open_records(format, origin_, options_);
     pending_ = {};
     ended_ = false;
     return Step::again;
   }
 
-  // Reads ahead to the end of the first line, but only as long as that may be a JSON object.
-  ByteStream::Status peek_first_line(bool may_block) {
-    for (std::size_t searched = 0;;) {
-      const std::string_view seen = content_->seen();
-      const std::size_t start = seen.find_first_not_of(" \t\r\xEF\xBB\xBF");
-      const bool maybe_object = start == std::string_view::npos || seen[start] == '{';
-      if (!maybe_object || seen.find('\n', searched) != std::string_view::npos ||
-          seen.size() > max_json_line(options_)) {
-        return ByteStream::Status::data;
-      }
-      searched = seen.size();
-      const ByteStream::Status status = content_->peek(searched + 1, may_block);
-      if (status != ByteStream::Status::data) return status;
+  // Reads ahead what there is, up to `most` bytes; waits, if that is allowed, until there are as many as are needed.
+  ByteStream::Status look_ahead(std::size_t most, bool may_block) {
+    ByteStream::Status status = ByteStream::Status::data;
+    while (status == ByteStream::Status::data && content_->seen().size() < std::max(most, needed_)) {
+      const std::size_t size = content_->seen().size();
+      status = content_->peek(size + 1, may_block && size < needed_);
     }
+    return status;
+  }
+
+  // More has to be seen than there was.
+  Step want_more() {
+    needed_ = content_->seen().size() + 1;
+    return Step::again;
+  }
+
+  // Puts a decoder before content that is not in UTF-8; false if it is, or is no text.
+  bool decode() {
+    const std::optional<Mark> mark = byte_order_mark(content_->seen());
+    const std::string encoding = mark ? mark->encoding : options_.encoding;
+    if (encoding.empty() || encoding == "UTF-8" || (!mark && !binary_kind(content_->seen()).empty())) return false;
+    const bool decompressed = decompressed_;
+    set_content(open_decoded(std::move(content_), encoding));
+    decompressed_ = decompressed;
+    decoded_ = true;
+    return true;
+  }
+
+  void refuse_unreadable(const NameParts& name, InputFormat format) const {
+    refuse_page(name);
+    std::string kind = binary_kind(content_->seen());
+    if (kind.empty()) kind = unreadable_kind(content_->seen(), !has_fields(format));
+    if (!kind.empty()) throw InputFailure("format", "is no text but " + kind);
+  }
+
+  void refuse_page(const NameParts& name) const {
+    const std::string kind = page_kind(content_->seen(), name.extension, options_.format != InputFormat::automatic);
+    if (kind.empty()) return;
+    if (!name.compressed || decompressed_) throw InputFailure("format", "is " + kind);
+    throw InputFailure("damaged", "has the name of a compressed file or archive, but is " + kind);
+  }
+
+  // The format of content whose name does not tell it; automatic: more must be seen.
+  InputFormat guess(const NameParts& name, bool more) {
+    const InputFormat text = inside_ ? InputFormat::whole : InputFormat::lines;
+    const bool is_txt = name.extension == ".txt";
+    if (is_txt && inside_ && !begins_as_json(content_->seen())) return text;
+    const InputFormat format = guess_format(content_->seen(), more, options_);
+    if (!is_txt) return format == InputFormat::lines ? text : format;
+    if (format == InputFormat::automatic) return format;
+    if (format != InputFormat::jsonl || !is_mostly_json(content_->seen(), options_)) return text;
+    if (!told_json_) {
+      options_.notify(failure_message(shown_name(origin_.path),
+                                      "is read as JSON, because its lines are JSON objects with the field \"" +
+                                          options_.text_field + "\"; --input-format lines reads it as plain lines"));
+    }
+    told_json_ = true;
+    return format;
   }
 
   Step read_records(Review& review, bool may_block) {
@@ -364,6 +395,7 @@ class InputSource final : public Source {
   }
 
   void close_content() {
+    if (records_) findings_.end_content(origin_.path, records_->tally(), whole_);
     records_.reset();
     content_.reset();
   }
@@ -373,7 +405,7 @@ class InputSource final : public Source {
     archive_.reset();
   }
 
-  bool skipped(const struct stat& file) const {
+  bool is_written(const struct stat& file) const {
     return std::any_of(options_.skip.begin(), options_.skip.end(), [&](const std::string& path) {
       struct stat other {};
       return stat(path.c_str(), &other) == 0 && other.st_dev == file.st_dev && other.st_ino == file.st_ino;
@@ -396,14 +428,22 @@ class InputSource final : public Source {
   std::size_t next_text_ = 0;
   std::size_t next_file_ = 0;
 
-  std::vector<Folder> folders_;             // from a FILE that is one down to where the walk is
-  Origin origin_;                           // of what is being read or opened
-  Origin container_;                        // of the file that it lies in, if that is an archive
+  FindingCollector findings_;
+  FolderWalk folders_;  // from a FILE that is one
+  Origin origin_;       // of what is being read or opened
+  std::string name_;    // its path from the FILE that was named on
+  Origin container_;    // of the file that it lies in, if that is an archive
+  std::string container_name_;
   const std::uint64_t* stored_ = nullptr;   // bytes read of that file
   std::unique_ptr<ArchiveReader> archive_;  // if that is what the file is
   std::unique_ptr<PeekStream> content_;     // of the file or member; refers to archive_
+  std::size_t needed_ = 1;                  // as much of it must be seen before it is judged (again)
+  bool chosen_ = false;                     // it is a pipe, which no --include excludes
   bool inside_ = false;                     // it was found in a folder or archive
   bool decompressed_ = false;               // a compression was taken off
+  bool decoded_ = false;                    // it is decoded to UTF-8
+  bool whole_ = false;                      // it is one review
+  bool told_json_ = false;                  // that a .txt file is read as JSON
   std::unique_ptr<RecordReader> records_;   // once its format is known
   std::string_view pending_;                // in buffer_, not yet taken by records_
   bool ended_ = false;                      // the content is read
@@ -413,6 +453,11 @@ class InputSource final : public Source {
 
 std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
                                     const InputOptions& options, Waiter& waiter) {
+  for (const std::string& condition : options.where) static_cast<void>(Condition(condition));
+  if (!options.encoding.empty() && !is_encoding(options.encoding)) {
+    throw Error(ErrorKind::usage,
+                "--encoding \"" + options.encoding + "\": there is no such encoding (iconv -l lists them)");
+  }
   if (!options.where.empty()) {
     const bool fieldless = options.format == InputFormat::lines || options.format == InputFormat::whole;
     if (fieldless || !texts.empty()) {

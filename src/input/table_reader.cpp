@@ -268,7 +268,7 @@ class TableReader final : public FieldsReader {
     give_wanted_name(names, options_.text_field);
     give_wanted_name(names, options_.id_field);
     for (const std::string& name : options_.pass) give_wanted_name(names, name);
-    for (const auto& condition : options_.where) give_wanted_name(names, condition.first);
+    for (const std::string& condition : options_.where) give_wanted_name(names, Condition(condition).field());
     for (const std::string& name : names) columns_.push_back(fields_.add(name));
     rows_.set_max_cells(columns_.size());
     if (!fields_.named(options_.text_field)) refuse_header(names);

@@ -12,14 +12,21 @@ namespace {
 class LinesReader final : public Reader {
  public:
   LinesReader(Origin origin, const InputOptions& options)
-      : Reader(std::move(origin), options), lines_(options.max_review_bytes) {}
+      : Reader(std::move(origin), options),
+        guessed_(options.format == InputFormat::automatic),
+        lines_(options.max_review_bytes) {}
 
   bool next(std::string_view& input, bool last, Review& review) override {
     while (lines_.next(input, last)) {
+      ++tally_.records;
       if (!options_.where.empty()) continue;  // a line has no fields
       set_id(review, lines_.number());
       if (lines_.too_long()) {
         fail(review, lines_.number(), "size", "the line is " + too_large(options_));
+      } else if (guessed_ && is_record(lines_.line())) {
+        fail(review, lines_.number(), "format",
+             "the line is a JSON object with the field \"" + options_.text_field +
+                 "\" among plain lines; --input-format jsonl reads JSON, and lines takes it for a text");
       } else {
         review.text.swap(lines_.line());
         review.repaired = repair(review.text);
@@ -30,6 +37,14 @@ class LinesReader final : public Reader {
   }
 
  private:
+  // Whether `line` would be rated if the file were read as JSON.
+  bool is_record(std::string_view line) const {
+    const std::size_t first = line.find_first_not_of(kSpaces);
+    return first != line.npos && line[first] == '{' && line[line.find_last_not_of(kSpaces)] == '}' &&
+           json_evidence(line, true, options_).texts > 0;
+  }
+
+  const bool guessed_;  // that the file has lines
   LineSplitter lines_;
 };
 
@@ -43,9 +58,12 @@ class WholeReader final : public Reader {
     }
     text_ += input;
     input = {};
-    if (!last || done_ || !options_.where.empty()) return false;
+    if (!last || done_) return false;
     done_ = true;
+    ++tally_.records;
+    if (!options_.where.empty()) return false;  // a whole file has no fields
     review.id = {origin_.id};
+    if (text_.starts_with(kBom)) text_.erase(0, kBom.size());
     review.text.swap(text_);
     review.repaired = repair(review.text);
     review.path = origin_.path;

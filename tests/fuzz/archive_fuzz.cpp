@@ -9,6 +9,7 @@
 
 #include "records.h"
 #include "reviewrate/input.h"
+#include "reviewrate/storage.h"
 
 using namespace reviewrate;
 using namespace reviewrate::fuzz;
@@ -44,8 +45,8 @@ la_ssize_t append(archive*, void* compressed, const void* bytes, std::size_t siz
 // Whether no part of `content` looks as if it were compressed itself.
 bool is_plain(std::string_view content) {
   for (;;) {
-    const Compression compression = compression_of(content);
-    if (compression != Compression::none && compression != Compression::undecided) return false;
+    const StorageForm stored = storage_form_of(content);
+    if (stored != StorageForm::plain && stored != StorageForm::undecided) return false;
     const std::size_t nul = content.find('\0');
     if (nul == content.npos) return true;
     content.remove_prefix(nul + 1);

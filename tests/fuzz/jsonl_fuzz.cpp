@@ -15,13 +15,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   options.max_review_bytes = 100;
   if ((choice & 4) != 0) options.id_field = kNoField;
   if ((choice & 8) != 0) options.pass = {"*", "b"};
-  if ((choice & 16) != 0) options.where = {{"b", "x"}};
+  if ((choice & 16) != 0) options.where = {"b=x"};
   constexpr InputFormat kFormats[] = {InputFormat::jsonl, InputFormat::jsonl, InputFormat::lines, InputFormat::whole};
   for (const Review& review : check_records(kFormats[choice & 3], options, bytes, piece_size)) {
     for (const Field& field : review.passed) {
       check(!field.value.json || nlohmann::json::accept(field.value.text), "a passed JSON value is JSON");
     }
   }
-  is_json_object(bytes);
   return 0;
 }

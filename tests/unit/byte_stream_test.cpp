@@ -1,6 +1,4 @@
 // Descriptors, compressed streams and archives: every way to cut them, and damage at every place.
-#include "reviewrate/byte_stream.h"
-
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -14,6 +12,7 @@
 
 #include "catch.h"
 #include "reviewrate/input.h"
+#include "reviewrate/storage.h"
 
 namespace reviewrate {
 namespace {
@@ -92,14 +91,14 @@ std::string make_archive(const std::function<void(archive*)>& choose, const Memb
   return out;
 }
 
-std::string compress(Compression compression, const std::string& text) {
-  if (compression == Compression::gzip) return gzip(text);
+std::string compress(StorageForm form, const std::string& text) {
+  if (form == StorageForm::gzip) return gzip(text);
   return make_archive(
       [&](archive* writer) {
         archive_write_set_format_raw(writer);
-        if (compression == Compression::zstd) archive_write_add_filter_zstd(writer);
-        if (compression == Compression::xz) archive_write_add_filter_xz(writer);
-        if (compression == Compression::bzip2) archive_write_add_filter_bzip2(writer);
+        if (form == StorageForm::zstd) archive_write_add_filter_zstd(writer);
+        if (form == StorageForm::xz) archive_write_add_filter_xz(writer);
+        if (form == StorageForm::bzip2) archive_write_add_filter_bzip2(writer);
       },
       {{"data", text}});
 }
@@ -114,11 +113,10 @@ std::string zip(const Members& members) {
 
 std::uint64_t plenty = std::uint64_t{1} << 40;
 
-std::unique_ptr<ByteStream> open_compressed_bytes(std::string bytes, Compression compression, std::size_t piece,
+std::unique_ptr<ByteStream> open_compressed_bytes(std::string bytes, StorageForm form, std::size_t piece,
                                                   bool slow = false) {
   auto inner = std::make_unique<StringStream>(std::move(bytes), piece, slow);
-  if (compression == Compression::gzip) return open_gzip(std::move(inner), ExpansionLimit(plenty));
-  return open_compressed(std::move(inner), compression, ExpansionLimit(plenty));
+  return open_compressed(std::move(inner), form, ExpansionLimit(plenty));
 }
 
 struct Drained {
@@ -172,8 +170,8 @@ Drained drain(ArchiveReader& archive, std::size_t capacity = 1000) {
   return result;
 }
 
-Drained drain_archive(std::string bytes, Compression compression, std::size_t piece = 100000) {
-  ArchiveReader archive(std::make_unique<StringStream>(std::move(bytes), piece), compression, ExpansionLimit(plenty));
+Drained drain_archive(std::string bytes, StorageForm form, std::size_t piece = 100000) {
+  ArchiveReader archive(std::make_unique<StringStream>(std::move(bytes), piece), form, ExpansionLimit(plenty));
   return drain(archive);
 }
 
@@ -186,34 +184,35 @@ std::string sample(std::size_t size) {
   return text;
 }
 
-const std::vector<Compression> kCompressions = {Compression::gzip, Compression::zstd, Compression::xz,
-                                                Compression::bzip2};
+const std::vector<StorageForm> kCompressions = {StorageForm::gzip, StorageForm::zstd, StorageForm::xz,
+                                                StorageForm::bzip2};
 
 }  // namespace
 
-TEST_CASE("compression_of knows each form by its magic, and when it cannot know yet") {
-  for (const Compression compression : kCompressions) {
-    const std::string bytes = compress(compression, "hello");
-    CHECK(compression_of(bytes) == compression);
-    for (std::size_t size = 0; size < 3; ++size) CHECK(compression_of(bytes.substr(0, size)) == Compression::undecided);
+TEST_CASE("storage_form_of knows each form by its magic, and when it cannot know yet") {
+  for (const StorageForm form : kCompressions) {
+    const std::string bytes = compress(form, "hello");
+    CHECK(storage_form_of(bytes) == form);
+    for (std::size_t size = 0; size < 3; ++size)
+      CHECK(storage_form_of(bytes.substr(0, size)) == StorageForm::undecided);
   }
-  CHECK(compression_of(compress(Compression::bzip2, "")) == Compression::bzip2);
-  CHECK(compression_of(tar({{"a", "b"}})) == Compression::tar);
-  CHECK(compression_of(zip({{"a", "b"}})) == Compression::zip);
-  CHECK(compression_of("Perfect.\n") == Compression::none);
-  CHECK(compression_of("BZh9 was its name\n") == Compression::none);
-  CHECK(compression_of("BZh9") == Compression::undecided);
-  CHECK(compression_of("P") == Compression::undecided);
+  CHECK(storage_form_of(compress(StorageForm::bzip2, "")) == StorageForm::bzip2);
+  CHECK(storage_form_of(tar({{"a", "b"}})) == StorageForm::tar);
+  CHECK(storage_form_of(zip({{"a", "b"}})) == StorageForm::zip);
+  CHECK(storage_form_of("Perfect.\n") == StorageForm::plain);
+  CHECK(storage_form_of("BZh9 was its name\n") == StorageForm::plain);
+  CHECK(storage_form_of("BZh9") == StorageForm::undecided);
+  CHECK(storage_form_of("P") == StorageForm::undecided);
 }
 
 TEST_CASE("Compressed streams give their bytes whatever the sizes of reads and blocks") {
-  for (const Compression compression : kCompressions) {
+  for (const StorageForm form : kCompressions) {
     for (const std::string& text : {std::string(), std::string("one\ntwo"), sample(70000)}) {
-      const std::string bytes = compress(compression, text);
+      const std::string bytes = compress(form, text);
       for (const std::size_t piece : {1u, 2u, 3u, 7u, 1000000u}) {
         for (const std::size_t capacity : {1u, 7u, 300000u}) {
           if (text.size() > 100 && capacity == 1 && piece < 7) continue;
-          const Drained result = drain(*open_compressed_bytes(bytes, compression, piece), capacity);
+          const Drained result = drain(*open_compressed_bytes(bytes, form, piece), capacity);
           CHECK(result.failure == "");
           CHECK((result.bytes == text));
         }
@@ -223,66 +222,113 @@ TEST_CASE("Compressed streams give their bytes whatever the sizes of reads and b
 }
 
 TEST_CASE("Concatenated compressed streams are one stream") {
-  for (const Compression compression : kCompressions) {
-    const std::string bytes =
-        compress(compression, "one\n") + compress(compression, "") + compress(compression, "two\n");
+  for (const StorageForm form : kCompressions) {
+    const std::string bytes = compress(form, "one\n") + compress(form, "") + compress(form, "two\n");
     for (const std::size_t piece : {1u, 5u, 100000u}) {
-      const Drained result = drain(*open_compressed_bytes(bytes, compression, piece), 100);
+      const Drained result = drain(*open_compressed_bytes(bytes, form, piece), 100);
       CHECK(result.failure == "");
       CHECK(result.bytes == "one\ntwo\n");
     }
   }
 }
 
+TEST_CASE("zstd: skippable frames anywhere, as pzstd and the seekable format write them") {
+  const auto skippable = [](char number, const std::string& content) {
+    std::string frame = "P*M\x18";
+    frame[0] = static_cast<char>(frame[0] + number);
+    for (int shift = 0; shift < 32; shift += 8) frame += static_cast<char>(content.size() >> shift & 0xFF);
+    return frame + content;
+  };
+  const auto frame = [](const std::string& text) { return compress(StorageForm::zstd, text); };
+  const std::string text = sample(300000);
+  const std::vector<std::string> streams = {
+      skippable(0, "size") + frame(text),
+      frame(text) + skippable(14, std::string(17, 's')),
+      skippable(15, "") + frame("") + skippable(3, std::string(300000, 'x')) + frame(text.substr(0, 10)) +
+          skippable(0, "x") + frame(text.substr(10)),
+  };
+  for (const std::string& stream : streams) {
+    CHECK(storage_form_of(stream) == StorageForm::zstd);
+    for (const std::size_t piece : {1u, 1000u, 1000000u}) {
+      const Drained result = drain(*open_compressed_bytes(stream, StorageForm::zstd, piece), 10000);
+      CHECK(result.failure == "");
+      CHECK((result.bytes == text));
+    }
+    for (const std::size_t size : {stream.size() - 1, stream.size() / 2}) {
+      CHECK(drain(*open_compressed_bytes(stream.substr(0, size), StorageForm::zstd, 100), 100).failure == "damaged");
+    }
+  }
+  CHECK(drain(*open_compressed_bytes(skippable(1, "nothing else"), StorageForm::zstd, 100), 100).bytes == "");
+  CHECK(storage_form_of("P*M") == StorageForm::undecided);
+  CHECK(storage_form_of("Z*") == StorageForm::undecided);
+  CHECK(storage_form_of("P*M?") == StorageForm::plain);
+}
+
+TEST_CASE("Names in zip archives that Windows programs wrote") {
+  std::string bytes = zip({{"pos#1.txt", "good"}, {"neg#", ""}, {"a/b#c", "mixed"}});
+  std::replace(bytes.begin(), bytes.end(), '#', '\\');
+  ArchiveReader archive(std::make_unique<StringStream>(bytes, 100), StorageForm::zip, ExpansionLimit(plenty));
+  ArchiveReader::Member member;
+  REQUIRE(archive.next(member, true) == Status::data);
+  CHECK(member.path == "pos/1.txt");
+  CHECK(member.regular);
+  REQUIRE(archive.next(member, true) == Status::data);
+  CHECK(member.path == "neg/");
+  CHECK_FALSE(member.regular);
+  REQUIRE(archive.next(member, true) == Status::data);
+  CHECK(member.path == "a/b\\c");
+  CHECK(archive.next(member, true) == Status::end);
+  CHECK(drain_archive(tar({{"a\\b", "x"}}), StorageForm::tar).bytes == "[a\\b]x");
+}
+
 TEST_CASE("A compressed stream that is cut anywhere is damaged") {
   const std::string text = sample(3000);
-  for (const Compression compression : kCompressions) {
-    const std::string bytes = compress(compression, text);
+  for (const StorageForm form : kCompressions) {
+    const std::string bytes = compress(form, text);
     for (std::size_t size = 10; size < bytes.size(); size += 1 + size / 50) {
-      INFO("form " << static_cast<int>(compression) << ", " << size << " of " << bytes.size());
-      const Drained result = drain(*open_compressed_bytes(bytes.substr(0, size), compression, 100000), 500);
+      INFO("form " << static_cast<int>(form) << ", " << size << " of " << bytes.size());
+      const Drained result = drain(*open_compressed_bytes(bytes.substr(0, size), form, 100000), 500);
       CHECK(result.failure == "damaged");
       CHECK(text.starts_with(result.bytes));
     }
-    const Drained last = drain(*open_compressed_bytes(bytes.substr(0, bytes.size() - 1), compression, 100000), 500);
+    const Drained last = drain(*open_compressed_bytes(bytes.substr(0, bytes.size() - 1), form, 100000), 500);
     CHECK(last.failure == "damaged");
-    if (compression == Compression::gzip) CHECK(last.bytes == text);
+    if (form == StorageForm::gzip) CHECK(last.bytes == text);
   }
 }
 
 TEST_CASE("A flipped bit in a compressed stream is never a clean end with other bytes") {
   const std::string text = sample(3000);
   // zstd is not among them: its checksum is optional, and libarchive writes none.
-  for (const Compression compression : {Compression::gzip, Compression::xz, Compression::bzip2}) {
-    const std::string bytes = compress(compression, text);
+  for (const StorageForm form : {StorageForm::gzip, StorageForm::xz, StorageForm::bzip2}) {
+    const std::string bytes = compress(form, text);
     for (std::size_t at = 4; at < bytes.size(); at += 7) {
       std::string flipped = bytes;
       flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
-      const Drained result = drain(*open_compressed_bytes(flipped, compression, 100000), 500);
-      INFO("form " << static_cast<int>(compression) << ", byte " << at << " of " << bytes.size());
+      const Drained result = drain(*open_compressed_bytes(flipped, form, 100000), 500);
+      INFO("form " << static_cast<int>(form) << ", byte " << at << " of " << bytes.size());
       CHECK((result.failure == "damaged" || result.bytes == text));
     }
   }
 }
 
 TEST_CASE("Other data behind a compressed stream is noticed, zeros behind gzip are padding") {
-  for (const Compression compression : kCompressions) {
+  for (const StorageForm form : kCompressions) {
     for (const std::size_t piece : {1u, 100000u}) {
-      const Drained result =
-          drain(*open_compressed_bytes(compress(compression, "one\n") + "garbage", compression, piece), 100);
-      INFO("form " << static_cast<int>(compression) << ", piece " << piece);
+      const Drained result = drain(*open_compressed_bytes(compress(form, "one\n") + "garbage", form, piece), 100);
+      INFO("form " << static_cast<int>(form) << ", piece " << piece);
       CHECK(result.failure == "damaged");
     }
   }
-  CHECK(drain(*open_compressed_bytes(gzip("one\n") + std::string(999, '\0'), Compression::gzip, 10), 100).failure ==
+  CHECK(drain(*open_compressed_bytes(gzip("one\n") + std::string(999, '\0'), StorageForm::gzip, 10), 100).failure ==
         "");
-  CHECK(drain(*open_compressed_bytes(gzip("one\n") + std::string(9, '\0') + "x", Compression::gzip, 10), 100).failure ==
+  CHECK(drain(*open_compressed_bytes(gzip("one\n") + std::string(9, '\0') + "x", StorageForm::gzip, 10), 100).failure ==
         "damaged");
 }
 
 TEST_CASE("gzip answers idle anywhere and goes on, without holding anything back") {
   const std::string text = sample(20000);
-  auto stream = open_compressed_bytes(gzip(text), Compression::gzip, 3, true);
+  auto stream = open_compressed_bytes(gzip(text), StorageForm::gzip, 3, true);
   const Drained result = drain(*stream, 100, false);
   CHECK(result.failure == "");
   CHECK((result.bytes == text));
@@ -291,8 +337,8 @@ TEST_CASE("gzip answers idle anywhere and goes on, without holding anything back
 
 TEST_CASE("The other forms answer idle between steps") {
   const std::string text = sample(20000);
-  for (const Compression compression : kCompressions) {
-    auto stream = open_compressed_bytes(compress(compression, text), compression, 50, true);
+  for (const StorageForm form : kCompressions) {
+    auto stream = open_compressed_bytes(compress(form, text), form, 50, true);
     const Drained result = drain(*stream, 100, false);
     CHECK((result.bytes == text));
     CHECK(result.idles > 0);
@@ -309,7 +355,7 @@ TEST_CASE("Bombs are noticed, small files that expand much are not bombs") {
 
   const std::string zeros = gzip(std::string(std::size_t{70} << 20, 'a'));
   std::uint64_t size = zeros.size();
-  auto bomb = open_gzip(std::make_unique<StringStream>(zeros, 100000), ExpansionLimit(size));
+  auto bomb = open_compressed(std::make_unique<StringStream>(zeros, 100000), StorageForm::gzip, ExpansionLimit(size));
   const Drained result = drain(*bomb, 1 << 18);
   CHECK(result.failure == "bomb");
   CHECK(result.bytes.size() == std::size_t{64} << 20);
@@ -320,44 +366,44 @@ TEST_CASE("Archives give their members in order") {
       {"./pos/1.txt", "good"}, {"neg/2.txt", ""}, {"caf\xC3\xA9.txt", sample(20000)}, {"z", "z\n"}};
   const std::string expected = "[pos/1.txt]good[neg/2.txt][caf\xC3\xA9.txt]" + sample(20000) + "[z]z\n";
   for (const std::size_t piece : {1u, 3u, 511u, 100000u}) {
-    CHECK((drain_archive(tar(members), Compression::tar, piece).bytes == expected));
-    CHECK((drain_archive(zip(members), Compression::zip, piece).bytes == expected));
+    CHECK((drain_archive(tar(members), StorageForm::tar, piece).bytes == expected));
+    CHECK((drain_archive(zip(members), StorageForm::zip, piece).bytes == expected));
   }
-  CHECK(drain_archive(tar(members), Compression::tar).failure == "");
-  CHECK(drain_archive(zip(members), Compression::zip).failure == "");
-  CHECK(drain_archive(zip({}), Compression::zip).failure == "");
-  CHECK(drain_archive(tar({}), Compression::tar).failure == "");
-  CHECK(drain_archive(tar({{"a", "1"}}) + tar({{"b", "2"}}), Compression::tar).bytes == "[a]1[b]2");
+  CHECK(drain_archive(tar(members), StorageForm::tar).failure == "");
+  CHECK(drain_archive(zip(members), StorageForm::zip).failure == "");
+  CHECK(drain_archive(zip({}), StorageForm::zip).failure == "");
+  CHECK(drain_archive(tar({}), StorageForm::tar).failure == "");
+  CHECK(drain_archive(tar({{"a", "1"}}) + tar({{"b", "2"}}), StorageForm::tar).bytes == "[a]1[b]2");
 }
 
 TEST_CASE("An archive that is cut anywhere is damaged") {
   const Members members = {{"a.txt", sample(1500)}, {"b.txt", "short"}, {"c.txt", sample(700)}};
-  for (const Compression compression : {Compression::tar, Compression::zip}) {
-    const std::string bytes = compression == Compression::tar ? tar(members) : zip(members);
-    const std::string whole = drain_archive(bytes, compression).bytes;
-    const std::size_t end = compression == Compression::tar ? bytes.find_last_not_of('\0') + 1
-                                                            : bytes.find("PK\x01\x02");  // of the members
+  for (const StorageForm form : {StorageForm::tar, StorageForm::zip}) {
+    const std::string bytes = form == StorageForm::tar ? tar(members) : zip(members);
+    const std::string whole = drain_archive(bytes, form).bytes;
+    const std::size_t end =
+        form == StorageForm::tar ? bytes.find_last_not_of('\0') + 1 : bytes.find("PK\x01\x02");  // of the members
     for (std::size_t size = 1; size < end; size += size < 600 ? 37 : 101) {
-      INFO("form " << static_cast<int>(compression) << ", " << size << " of " << bytes.size());
-      const Drained result = drain_archive(bytes.substr(0, size), compression);
+      INFO("form " << static_cast<int>(form) << ", " << size << " of " << bytes.size());
+      const Drained result = drain_archive(bytes.substr(0, size), form);
       CHECK(result.failure == "damaged");
       CHECK(whole.starts_with(result.bytes.substr(0, result.bytes.find('!'))));
     }
   }
   const std::string bytes = tar({{"a", "1"}});
-  CHECK(drain_archive(bytes.substr(0, 1024), Compression::tar).failure == "damaged");  // at the end of a member
-  CHECK(drain_archive(bytes + "garbage that is no tar header" + std::string(700, 'x'), Compression::tar).failure ==
+  CHECK(drain_archive(bytes.substr(0, 1024), StorageForm::tar).failure == "damaged");  // at the end of a member
+  CHECK(drain_archive(bytes + "garbage that is no tar header" + std::string(700, 'x'), StorageForm::tar).failure ==
         "damaged");
 }
 
 TEST_CASE("A wrong checksum spoils one member of a zip archive, or the gzip below a tar") {
   std::string bytes = zip({{"a", sample(400)}, {"b", "good"}});
   bytes[bytes.find("word") == std::string::npos ? 60 : bytes.find("word")] ^= 1;
-  const Drained result = drain_archive(bytes, Compression::zip);
+  const Drained result = drain_archive(bytes, StorageForm::zip);
   CHECK(result.failure == "damaged");
   std::string compressed = gzip(tar({{"a", "one"}, {"b", "two"}}));
   compressed[compressed.size() - 5] ^= 1;
-  ArchiveReader archive(open_compressed_bytes(compressed, Compression::gzip, 100), Compression::tar,
+  ArchiveReader archive(open_compressed_bytes(compressed, StorageForm::gzip, 100), StorageForm::tar,
                         ExpansionLimit(plenty));
   const Drained checked = drain(archive);
   CHECK(checked.bytes == "[a]one[b]two");

@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "read_pieces.h"
+#include "reviewrate/error.h"
 
 namespace reviewrate {
 
@@ -41,6 +42,10 @@ TEST_CASE("Whole: the bytes as they are") {
   options.max_review_bytes = 5;
   CHECK(records(InputFormat::whole, "", options) == Shown{"f|"});
   CHECK(records(InputFormat::whole, "a\r\nb\n", options) == Shown{"f|a\r\nb\n"});
+  CHECK(records(InputFormat::whole,
+                "\xEF\xBB\xBF"
+                "a",
+                options) == Shown{"f|a"});
   CHECK(records(InputFormat::whole, "123456", options) == Shown{"!!size"});
   CHECK(records(InputFormat::whole, "\xC3") == Shown{"f|\xEF\xBF\xBD|~1"});
 }
@@ -70,15 +75,15 @@ TEST_CASE("JSON Lines: bad records") {
   CHECK(result.shown == Shown{"f:1|!json", "f:2|!json", "f:3|!json", "f:4|!json", "#5|!field", "f:6|!type", "n|!type",
                               "f:8|!json", "f:9|!json", "f:10|!json", "f:11|!json", "f:12|!type", "f:13|!field",
                               "f:14|z"});
-  CHECK(result.messages[0].starts_with("dir/f:1: not valid JSON: column 12: syntax error"));
+  CHECK(result.messages[0] == "dir/f:1: not valid JSON: it is not closed before line 2");
   CHECK(result.messages[1] == "dir/f:2: valid JSON, but not an object");
-  CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"");
+  CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"; the fields are: \"id\"");
   CHECK(result.messages[5] == "dir/f:6: the field \"text\" is a number and not a string");
   for (const std::string& message : result.messages) {
     CHECK(message.size() < 250);
     CHECK(message.find('\n') == std::string::npos);
   }
-  CHECK(records(InputFormat::jsonl, "{\"text\":\"a\",\"x\":1e999}\n") == Shown{"f:1|!json"});
+  CHECK(records(InputFormat::jsonl, "{\"text\":\"a\",\"x\":1e999}\n") == Shown{"f:1|a"});
 }
 
 TEST_CASE("JSON Lines: what is not Unicode is repaired and counted") {
@@ -124,11 +129,236 @@ TEST_CASE("JSON Lines: passed columns, in the asked order, as they were written"
         Shown{"f:1|t|c#null|a#{}|b#[[]]"});
 }
 
+TEST_CASE("JSON: arrays, values over several lines and one behind the other are the same records") {
+  const auto json = [](const std::string& bytes) { return records(InputFormat::jsonl, bytes); };
+  CHECK(json("[\n  {\n    \"id\": \"a\",\n    \"text\": \"one\"\n  },\n  {\n    \"text\": \"two\",\n    \"x\": {\n"
+             "      \"y\": [\n        {\n          \"z\": 1\n        }\n      ]\n    }\n  }\n]\n") ==
+        Shown{"a|one", "f:6|two"});
+  CHECK(json("{\n  \"text\": \"one\"\n}\n{\n  \"text\": \"two\"\n}\n") == Shown{"f:1|one", "f:4|two"});
+  CHECK(json("[{\"text\":\"one\"}, {\"text\":\"two\"},\n{\"text\":\"three\"}]") ==
+        Shown{"f:1|one", "f:1#2|two", "f:2|three"});
+  CHECK(json("{\"text\":\"one\"}{\"text\":\"two\"} {\"text\":\"three\"}") ==
+        Shown{"f:1|one", "f:1#2|two", "f:1#3|three"});
+  CHECK(json("[]\n").empty());
+  CHECK(json(" [ ] ").empty());
+  CHECK(json("{\"text\":\"one\"},\n{\"text\":\"two\"},\n") == Shown{"f:1|one", "f:2|two"});
+  CHECK(json("[{\"text\":\"one\"}]\n[{\"text\":\"two\"}]\n") == Shown{"f:1|one", "f:2|two"});
+  // As written without any indentation, and with the brackets of Allman's style.
+  CHECK(json("[\n{\n\"text\": \"one\",\n\"x\": [\n{\n\"y\": 1\n}\n]\n},\n{\n\"text\": \"two\"\n}\n]\n") ==
+        Shown{"f:2|one", "f:10|two"});
+  CHECK(json("{\n  \"x\":\n  {\n    \"y\": 1\n  },\n  \"text\": \"one\"\n}\n") == Shown{"f:1|one"});
+  CHECK(json("{ \"text\": \"one\",\n  \"x\": 1 }\n{ \"text\": \"two\",\n  \"x\": 2 }\n") ==
+        Shown{"f:1|one", "f:3|two"});
+  // Byte order marks of files that were joined, and the separators of RFC 7464.
+  CHECK(json("\xEF\xBB\xBF\xEF\xBB\xBF{\"text\":\"one\"}\n\xEF\xBB\xBF{\"text\":\"two\"}\n") ==
+        Shown{"f:1|one", "f:2|two"});
+  CHECK(json("\x1E{\"text\":\"one\"}\n\x1E{\"text\":\"two\"}\n") == Shown{"f:1|one", "f:2|two"});
+}
+
+TEST_CASE("JSON: a bad record costs one, wherever it stands") {
+  const auto json = [](const std::string& bytes) { return records(InputFormat::jsonl, bytes); };
+  const auto lines = [&](const std::string& bad) {
+    return json("{\"text\":\"before\"}\n" + bad + "\n{\"text\":\"after\"}\n");
+  };
+  for (const char* bad : {"{\"text\":\"cut",
+                          "{\"text\":\"cut\"",
+                          "{\"text\":",
+                          "{\"te",
+                          "{",
+                          "{\"text\":\"cut\",\"x\":[1,",
+                          "{\"text\":\"cut\\",
+                          "{\"text\":\"cut\\u00",
+                          "text\":\"cut\"}",
+                          "INFO exported 3",
+                          "\"quoted",
+                          "-",
+                          "{\"text\":'it'}",
+                          "{'text':'it'}",
+                          "{text:\"it\"}",
+                          "{\"text\":\"a\"}}",
+                          "{\"text\":\"a\"} b",
+                          "{\"text\":\"He said \"}\" to me\"}",
+                          "{\"text\":\"He said \"},\"x\":1}",
+                          "{\"text\":tru}",
+                          "{\"text\":01}",
+                          "{\"text\":\"a\",}",
+                          "{\"text\" \"a\"}",
+                          "{\"text\":\"a\" \"b\":1}",
+                          "nul",
+                          "{\"x\":[[[[[[",
+                          "{\"x\":{\"y\":{\"z\":\"",
+                          "\xEF\xBB",
+                          "12 {\"text\":\"a\"}",
+                          "1.}",
+                          "}",
+                          "]"}) {
+    INFO(bad);
+    const Shown shown = lines(bad);
+    CHECK(shown == Shown{"f:1|before", "f:2|!json", "f:3|after"});
+  }
+  CHECK(lines("{\"text\":\"two\nlines\"}") == Shown{"f:1|before", "f:2|!json", "f:4|after"});
+  CHECK(lines("{\"text\":\"two\r\nlines\",\r\n\"x\":1}") == Shown{"f:1|before", "f:2|!json", "f:5|after"});
+  const auto pretty = [&](const std::string& bad) {
+    return json("[\n  {\n    \"text\": \"before\"\n  },\n  {\n" + bad +
+                "\n  },\n  {\n    \"text\": \"after\"\n  }\n]\n");
+  };
+  for (const char* bad : {"    \"text\": \"cut", "    \"text\": \"a\"x\"", "    \"text\": nothing", "    \"text\"",
+                          "    \"text\": \"a\",", "    'text': 'a'", "    \"text\": \"a\" \"b\"", "    \"text\": [1, 2",
+                          "    \"x\": [\n      {\n        \"y\": \"cut\n      }\n    ]"}) {
+    INFO(bad);
+    const Shown shown = pretty(bad);
+    REQUIRE(shown.size() == 3);
+    CHECK(shown[0] == "f:2|before");
+    CHECK(shown[1] == "f:5|!json");
+    CHECK(shown[2].ends_with("|after"));
+  }
+  CHECK(json("[{\"text\":\"a\"}, 5, null, \"s\", [{\"text\":\"no\"}], {\"text\":\"b\"}]") ==
+        Shown{"f:1|a", "f:1#2|!json", "f:1#3|!json", "f:1#4|!json", "f:1#5|!json", "f:1#6|b"});
+  CHECK(json("[{\"text\":\"a\"}, {\"text\":tru}, {\"text\":\"b\"}]") == Shown{"f:1|a", "f:1#2|!json", "f:1#3|b"});
+}
+
+TEST_CASE("JSON: an end that comes too early is told") {
+  const Result array = read_all(InputFormat::jsonl, "[\n{\"text\":\"a\"},\n{\"text\":\"b\"},\n");
+  CHECK(array.shown == Shown{"f:2|a", "f:3|b", "f:4|!json"});
+  CHECK(array.messages[0] ==
+        "dir/f:4: the array that begins in line 1 is not closed: records may be missing behind this one");
+  const Result record = read_all(InputFormat::jsonl, "{\n  \"text\": \"a\"\n}\n{\n  \"text\": \"b\"\n");
+  CHECK(record.shown == Shown{"f:1|a", "f:4|!json"});
+  CHECK(record.messages[0] == "dir/f:4: not valid JSON: the input ends within it");
+  CHECK(records(InputFormat::jsonl, "[{\"text\":\"a\"},{\"te") == Shown{"f:1|a", "f:1#2|!json"});
+}
+
+TEST_CASE("JSON: numbers that no double holds, and those that Python writes") {
+  InputOptions options;
+  options.pass = {"*"};
+  const std::string line =
+      R"({"text":"a","big":1e999,"long":123456789012345678901234567890.00,"n":[NaN,-Infinity],"i":Infinity})";
+  CHECK(records(InputFormat::jsonl, line, options) ==
+        Shown{"f:1|a|big#1e999|long#123456789012345678901234567890.00|n#[null,null]|i#null"});
+  const auto reader = open_records(InputFormat::jsonl, {"f", "f"}, options);
+  std::string_view input = line;
+  Review review;
+  REQUIRE(reader->next(input, true, review));
+  CHECK(reader->tally().nonfinite == 3);
+  CHECK(records(InputFormat::jsonl, R"({"text":NaN})") == Shown{"f:1|!type"});
+  for (const char* number : {"1.", ".5", "+1", "01", "1e", "0x1", "nan", "-", "- 1", "1_000", "Inf"}) {
+    INFO(number);
+    CHECK(records(InputFormat::jsonl, "{\"text\":\"a\",\"x\":" + std::string(number) + "}") == Shown{"f:1|!json"});
+  }
+}
+
+TEST_CASE("JSON: a name with a point reaches into objects, unless a field has that very name") {
+  InputOptions options;
+  options.text_field = "review.text";
+  options.id_field = "meta.key.id";
+  options.pass = {"review", "review.stars", "meta.key"};
+  CHECK(records(InputFormat::jsonl,
+                R"({"review":{"text":"a","stars":5,"x":[{"text":"no"}]},"meta":{"key":{"id":7,"v":"w"}}})",
+                options) == Shown{"#7|a|review#{\"text\":\"a\",\"stars\":5,\"x\":[{\"text\":\"no\"}]}|review.stars#5|"
+                                  "meta.key#{\"id\":7,\"v\":\"w\"}"});
+  options.pass = {};
+  CHECK(records(InputFormat::jsonl, R"({"review.text":"own","review":{"text":"nested"}})", options) ==
+        Shown{"f:1|own"});
+  CHECK(records(InputFormat::jsonl, R"({"review":{"text":"nested"},"review.text":"own"})", options) ==
+        Shown{"f:1|own"});
+  CHECK(records(InputFormat::jsonl, R"({"review":[{"text":"in an array"}]})", options) == Shown{"f:1|!field"});
+  CHECK(records(InputFormat::jsonl, R"({"x":{"review":{"text":"deeper"}}})", options) == Shown{"f:1|!field"});
+  CHECK(records(InputFormat::jsonl, R"({"review":{"text":{"text":"deeper"}}})", options) == Shown{"f:1|!type"});
+  options.where = {"review.lang=en"};
+  CHECK(records(InputFormat::jsonl,
+                "{\"review\":{\"text\":\"a\",\"lang\":\"en\"}}\n{\"review\":{\"text\":\"b\",\"lang\":\"de\"}}",
+                options) == Shown{"f:1|a"});
+}
+
+TEST_CASE("JSON: a missing field says which there are") {
+  const Result result = read_all(InputFormat::jsonl, "{\"review\":\"a\",\" stars\":5}\n{}\n");
+  CHECK(result.messages[0] == "dir/f:1: there is no field \"text\"; the fields are: \"review\", \" stars\"");
+  CHECK(result.messages[1] == "dir/f:2: there is no field \"text\"");
+}
+
+TEST_CASE("json_evidence tells JSON from text") {
+  const auto evidence = [](const std::string& bytes, bool last = true) { return json_evidence(bytes, last, {}); };
+  CHECK(evidence("{\"a\":1}\r").objects == 1);
+  CHECK(evidence("{\"a\":\"\xFF\\ud800\"}").objects == 1);
+  CHECK(evidence("{\"text\":\"a\"}").texts == 1);
+  CHECK(evidence("log\n\n{\"text\":\"a\"}\n").objects == 1);
+  CHECK(evidence("[\"a\", \"b\"]").objects == 2);
+  for (const char* text :
+       {"{}", "{braces} are not enough", "[1]", "[SPOILERS] fine", "12", "", "\"quoted\"", "[10/10]"}) {
+    INFO(text);
+    CHECK(evidence(text).objects == 0);
+    CHECK_FALSE(evidence(text).open);
+  }
+  CHECK(evidence("{\"text\":\"a", false).begun);
+  CHECK(evidence("[\n{\n", false).open);
+  CHECK_FALSE(evidence("[\n{\n", false).begun);
+}
+
+TEST_CASE("--where: operators, texts and decimal numbers") {
+  const auto matches = [](const std::string& condition, const std::string& json_value) {
+    InputOptions options;
+    options.where = {condition};
+    return !records(InputFormat::jsonl, "{\"text\":\"a\",\"x\":" + json_value + "}", options).empty();
+  };
+  for (const auto& [condition, value] : std::vector<std::pair<std::string, std::string>>{
+           {"x=5", "5"},
+           {"x=5", "5.0"},
+           {"x=5", "\"5.00\""},
+           {"x=5.0", "5"},
+           {"x=50", "5e1"},
+           {"x=0.05", "5E-2"},
+           {"x=0", "-0.0"},
+           {"x=007", "\"007\""},
+           {"x=a=b", "\"a=b\""},
+           {"x=", "\"\""},
+           {"x=null", "null"},
+           {"x=12345678901234567890", "12345678901234567890"},
+           {"x!=12345678901234567890", "12345678901234567891"},
+           {"x!=7", "\"007\""},
+           {"x!=5", "6"},
+           {"x<5", "4.999999999999999999999"},
+           {"x<5", "-1e300"},
+           {"x>-5", "-4.5"},
+           {"x>0.1", "0.10000000000000000000001"},
+           {"x>9", "10"},
+           {"x<1e400", "9e399"},
+           {"x~great", "\"a great film\""},
+           {"x~=", "\"a=b\""},
+           {"x~", "\"\""},
+       }) {
+    INFO(condition << " and " << value);
+    CHECK(matches(condition, value));
+  }
+  for (const auto& [condition, value] : std::vector<std::pair<std::string, std::string>>{
+           {"x=7", "\"007\""},
+           {"x=007", "7"},
+           {"x=5", "\"5 \""},
+           {"x=5", "\"+5\""},
+           {"x=12345678901234567890", "12345678901234567891"},
+           {"x!=5", "5.0"},
+           {"x<5", "5"},
+           {"x<5", "\"four\""},
+           {"x>5", "5.0"},
+           {"x>5", "\"010\""},
+           {"x~great", "\"Great\""},
+           {"y!=5", "1"},
+       }) {
+    INFO(condition << " and " << value);
+    CHECK_FALSE(matches(condition, value));
+  }
+  for (const char* bad : {"", "x", "=5", "!=5", "x<five", "x>=5", "x<", "x!5", "~a"}) {
+    INFO(bad);
+    InputOptions options;
+    options.where = {bad};
+    CHECK_THROWS_AS(open_records(InputFormat::jsonl, {"f", "f"}, options), Error);
+  }
+}
+
 TEST_CASE("Fields of other names, and --where") {
   InputOptions options;
   options.text_field = "body";
   options.id_field = "key";
-  options.where = {{"lang", "en"}, {"stars", "5"}};
+  options.where = {"lang=en", "stars=5"};
   const std::string bytes =
       "{\"body\":\"a\",\"key\":1,\"lang\":\"en\",\"stars\":5}\n{\"body\":\"b\",\"lang\":\"en\",\"stars\":\"5\"}\n"
       "{\"body\":\"c\",\"lang\":\"de\",\"stars\":5}\n{\"body\":\"d\",\"lang\":\"en\"}\nbroken\n{\"lang\":\"en\","
@@ -140,18 +370,18 @@ TEST_CASE("Fields of other names, and --where") {
   CHECK(records(InputFormat::whole, "a\nb\n", options).empty());
 }
 
-TEST_CASE("is_json_object") {
-  CHECK(is_json_object("{\"a\":1}\r"));
-  CHECK(is_json_object(" {} "));
-  CHECK(is_json_object("{\"a\":\"\xFF\\ud800\"}"));
-  CHECK_FALSE(is_json_object("{braces} are not enough"));
-  CHECK_FALSE(is_json_object("[1]"));
-  CHECK_FALSE(is_json_object("12"));
-  CHECK_FALSE(is_json_object(""));
-}
-
 TEST_CASE("failure_message stays on one line and in UTF-8") {
   CHECK(failure_message("a\nb\xFF", "c\td") == "a b\xEF\xBF\xBD: c d");
+}
+
+TEST_CASE("shown_name makes visible what would not show") {
+  CHECK(shown_name("dir/reviews.csv") == "dir/reviews.csv");
+  CHECK(shown_name("caf\xC3\xA9") == "caf\xC3\xA9");
+  CHECK(shown_name("a b") == "\"a b\"");
+  CHECK(shown_name("a ") == "\"a \"");
+  CHECK(shown_name("") == "\"\"");
+  CHECK(shown_name("a\nb\x1B\xFF") == "\"a\\x0Ab\\x1B\\xFF\"");
+  CHECK(shown_name("a\u202Eb") == "\"a\\u202Eb\"");
 }
 
 }  // namespace reviewrate

@@ -1,0 +1,55 @@
+// What the beginning of a file says of the rest.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "reviewrate/record_reader.h"
+
+namespace reviewrate {
+
+/// As much of a file's beginning is looked at, at most.
+inline constexpr std::size_t kLookAhead = 64 * 1024;
+
+/// As much tells whether content is text.
+inline constexpr std::size_t kMagicLength = 512;
+
+/// What the content, which is no text, seems to be, and what can be done: "a PDF document; ...". Empty: nothing that is
+/// known.
+std::string binary_kind(std::string_view beginning);
+
+/// The same for bytes that stand in no text, whatever they are: NULs, or control characters among bytes that are not
+/// UTF-8. With `strict`, one NUL anywhere is enough, else it must stand in the first kMagicLength bytes.
+std::string unreadable_kind(std::string_view beginning, bool strict);
+
+/// As much of a zip archive tells what it is: its first header with a name of usual length.
+inline constexpr std::size_t kZipNameEnd = 128;
+
+/// What a zip archive is a part of, by its name and its first member: "an Excel workbook; ...". Empty: an archive like
+/// any other.
+std::string zip_kind(std::string_view beginning, const std::string& extension);
+
+/// What stands in the place of data that could not be fetched: "an HTML page, ...". Empty: nothing of that kind, or
+/// `extension` says, or else the user (`meant`), that HTML and XML are meant.
+std::string page_kind(std::string_view beginning, const std::string& extension, bool meant);
+
+/// A byte order mark: what iconv calls the encoding, and the mark's length. UTF-8's is "UTF-8".
+struct Mark {
+  std::string encoding;
+  std::size_t length;
+};
+
+std::optional<Mark> byte_order_mark(std::string_view beginning);
+
+/// Whether the first byte that is not blank begins a JSON object or array.
+bool begins_as_json(std::string_view beginning);
+
+/// Whether most records are JSON objects with the text field.
+bool is_mostly_json(std::string_view beginning, const InputOptions& options);
+
+/// The format of content that no name tells; automatic: more must be seen first, which can only be if there is `more`.
+/// `lines` stands for plain text.
+InputFormat guess_format(std::string_view beginning, bool more, const InputOptions& options);
+
+}  // namespace reviewrate

@@ -67,15 +67,18 @@ RowSplitter::Status RowSplitter::next(bool last) {
 
 std::optional<std::string_view> RowSplitter::peek_line(bool last) {
   if (!begin_row(last)) return std::nullopt;
-  // Not begun in earnest; at_ keeps what was searched without finding an end.
   in_row_ = false;
   const std::string_view row = std::string_view(buffer_).substr(row_, bound_);
-  const std::size_t end = find_line_end(row, 0);
+  const std::size_t end = find_line_end(row, peeked_);
+  peeked_ = end == std::string_view::npos ? row.size() : end;
   if (end == std::string_view::npos && !last && row.size() < bound_) return std::nullopt;
   return row.substr(0, end);
 }
 
-void RowSplitter::drop_line() { skipping_ = true; }
+void RowSplitter::drop_line() {
+  skipping_ = true;
+  peeked_ = 0;
+}
 
 // Goes to the first byte of a row; false if it is not there yet.
 bool RowSplitter::begin_row(bool last) {

@@ -102,11 +102,12 @@ class RowSplitter {
   std::size_t max_cells_ = static_cast<std::size_t>(-1);
 
   std::string buffer_;
-  std::size_t row_ = 0;    // where in buffer_ the row begins; what follows counts from there
-  std::size_t at_ = 0;     // what was looked at
-  std::size_t begin_ = 0;  // of the cell, its quote included
-  std::size_t close_ = 0;  // its closing quote
-  bool unescape_ = false;  // it has doubled quotes or escapes
+  std::size_t row_ = 0;     // where in buffer_ the row begins; what follows counts from there
+  std::size_t at_ = 0;      // what was looked at
+  std::size_t begin_ = 0;   // of the cell, its quote included
+  std::size_t peeked_ = 0;  // where the first lines have no end before
+  std::size_t close_ = 0;   // its closing quote
+  bool unescape_ = false;   // it has doubled quotes or escapes
   State state_ = State::start;
   std::vector<Slice> slices_;
   std::size_t line_ = 1;  // of row_

@@ -74,7 +74,7 @@ std::string lines(std::size_t first, std::size_t last) {
 }
 
 // What Excel and others write in front of a table: "sep=;".
-std::optional<char> named_delimiter(std::string_view line) {
+std::optional<char> delimiter_named_by(std::string_view line) {
   if (line.size() == 7 && line.front() == '"' && line.back() == '"') line = line.substr(1, 5);
   if (line.size() != 5 || line[3] != '=') return std::nullopt;
   for (std::size_t at = 0; at < 3; ++at) {
@@ -141,8 +141,8 @@ class TableReader final : public FieldsReader {
     std::optional<char> named;
     while (!opened_ && (line = rows_.peek_line(last))) {
       const bool blank = options_.header && line->find_first_not_of(" \t") == std::string_view::npos;
-      const std::optional<char> separator = named_delimiter(*line);
-      if (separator) named_ = separator;
+      const std::optional<char> separator = delimiter_named_by(*line);
+      if (separator) first_line_delimiter_ = separator;
       if (blank || separator) {
         rows_.drop_line();
         continue;
@@ -158,8 +158,8 @@ class TableReader final : public FieldsReader {
     const bool automatic = options_.delimiter == "auto";
     if (!options_.delimiter.empty() && !automatic) {
       dialect_.delimiter = options_.delimiter.front();
-    } else if (named_) {
-      dialect_.delimiter = *named_;
+    } else if (first_line_delimiter_) {
+      dialect_.delimiter = *first_line_delimiter_;
     } else if (options_.header || automatic) {
       const char chosen = best_delimiter(first_line);
       const bool better = automatic || find_column(cells_of(first_line, chosen), options_.text_field).has_value();
@@ -338,7 +338,8 @@ class TableReader final : public FieldsReader {
 
   // "sep=;" as it is read where ; is the delimiter: the first line of another table.
   bool is_separator_line(const Names& cells) const {
-    return named_ && rows_.cell_count() == 2 && named_delimiter(rows_.bytes()).has_value() && cells.size() <= 2;
+    return first_line_delimiter_ && rows_.cell_count() == 2 && delimiter_named_by(rows_.bytes()).has_value() &&
+           cells.size() <= 2;
   }
 
   // A stray quote that happens to close at the end of a cell makes one row of several, and so may a text of several
@@ -364,11 +365,11 @@ class TableReader final : public FieldsReader {
   const std::size_t bound_;  // of a row as written
   Dialect dialect_;
   RowSplitter rows_;
-  bool opened_ = false;               // the delimiter is known
-  std::optional<char> named_;         // by a line in front of the header
-  Names header_;                      // as written
-  bool header_again_ = false;         // that was told
-  std::vector<std::size_t> columns_;  // each one's place in fields_
+  bool opened_ = false;                       // the delimiter is known
+  std::optional<char> first_line_delimiter_;  // by a line in front of the header
+  Names header_;                              // as written
+  bool header_again_ = false;                 // that was told
+  std::vector<std::size_t> columns_;          // each one's place in fields_
   Fields fields_;
   std::size_t rows_over_lines_ = 0;
   std::size_t merged_rows_ = 0;  // of those: the ones that look like several rows

@@ -318,6 +318,21 @@ TEST_CASE("Tables: a quote that never closes costs its own row and no other") {
   CHECK(bounded.messages[0].ends_with("reading goes on in line 4 (--no-quoting: quotes are ordinary characters)"));
 }
 
+TEST_CASE("Tables: stray quotes on every line cost no more than one more look") {
+  // Lines are read again behind a bad quote; were they read again for each, this would take hours.
+  constexpr std::size_t kLines = 500'000;
+  const auto rows = [](const std::string& first, const std::string& line) {
+    std::string bytes = "text,x,y\n" + first;
+    for (std::size_t i = 0; i < kLines; ++i) bytes += line;
+    return read_in_pieces(InputFormat::csv, bytes, {}, 1 << 18).shown.size();
+  };
+  CHECK(rows("", "\"a,b,c\n") == kLines);                           // the next quote closes it, in front of a word
+  CHECK(rows("", "a\"\"b,\"\"\"\"\"\"c,d\n") == kLines);            // it closes in its own line, in front of a word
+  CHECK(rows("\"a\n", "\"\"\"\",\"\"\"\"\"\",c\n") == kLines + 1);  // the first one takes all lines that it may have
+  CHECK(rows("", "a,b,\"\n") == kLines / 2);                        // each closes the one before it
+  CHECK(rows("", "\",x\",\"\n") > 0);                               // as well, and opens the next
+}
+
 TEST_CASE("Tables: a row or text that is too large is a bad record, and the next is read") {
   InputOptions options;
   options.max_review_bytes = 100;

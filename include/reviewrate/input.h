@@ -23,6 +23,7 @@ struct InputOptions {
   std::string text_field = "text";
   std::string id_field = "id";
   std::vector<std::string> pass;     ///< columns to carry through; "*" is all the others
+  bool pass_required = true;         ///< a name of `pass` that no record has is one of the findings' problems
   std::vector<std::string> include;  ///< globs for members and paths; empty: all
   std::vector<std::string> where;    ///< FIELD OP VALUE with one of = != < > ~; all must hold
   std::string encoding;              ///< as iconv names it; empty: UTF-8, or as a mark says

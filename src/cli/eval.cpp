@@ -225,6 +225,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   InputOptions& input = a.input.options;
   a.fields.text = input.text_field;
   input.pass = a.fields.pass();
+  input.pass_required = false;
   input.skip = plan.skip();
   input.notify = print_notice;
   std::optional<FirstReading> first;

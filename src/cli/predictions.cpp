@@ -26,6 +26,7 @@ InputOptions record_options() {
   InputOptions options;
   options.text_field = "label";
   options.id_field = "\n";  // ids are taken as they are, be they empty
+  options.pass_required = false;
   options.pass = {"id", "score", "p_positive", "error", "error_kind"};
   options.max_review_bytes = kMostLine;
   return options;

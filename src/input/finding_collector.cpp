@@ -62,9 +62,15 @@ InputFindings FindingCollector::findings() const {
   const auto quoted = [](const std::string& text) { return '"' + failure_message("", text).substr(2) + '"'; };
   const std::vector<std::string> names = named_fields(options_);
   const auto met = [](const std::vector<bool>& list, std::size_t i) { return i < list.size() && list[i]; };
+  const auto asked_for = [&](const std::string& name) {  // other than by `pass`
+    return name == options_.id_field ||
+           std::any_of(options_.where.begin(), options_.where.end(),
+                       [&](const std::string& condition) { return Condition(condition).field() == name; });
+  };
   bool all_met = true;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (met(tally_.named, i)) continue;
+    if (!options_.pass_required && !asked_for(names[i])) continue;
     all_met = false;
     findings.problems.push_back("no record has a field " + quoted(names[i]) +
                                 (tally_.named.empty() ? " (lines and whole files have no fields)" : ""));

@@ -194,6 +194,7 @@ std::string unreadable_kind(std::string_view beginning, bool strict) {
       ++control;
     }
   }
+  if (control > beginning.size() / 4) return "binary data";
   if (control <= beginning.size() / 32) return {};
   std::string copy(beginning);
   return repair(copy) > beginning.size() / 8 ? "binary data" : std::string();
@@ -267,7 +268,7 @@ bool is_mostly_json(std::string_view beginning, const InputOptions& options) {
 InputFormat guess_format(std::string_view beginning, bool more, const InputOptions& options) {
   if (may_be_json(beginning)) {
     const JsonEvidence evidence = json_evidence(beginning, !more && beginning.size() < kLookAhead, options);
-    if (evidence.objects > 0 || (evidence.begun && !more)) return InputFormat::jsonl;
+    if (evidence.objects > 0 || evidence.damaged > 0 || (evidence.begun && !more)) return InputFormat::jsonl;
     if (evidence.open && more && (evidence.begun || evidence.others == 0)) return InputFormat::automatic;
   }
   std::string_view text = without_mark(beginning);
@@ -278,7 +279,11 @@ InputFormat guess_format(std::string_view beginning, bool more, const InputOptio
   if (end == text.npos && more) return InputFormat::automatic;
   const InputFormat table =
       options.header ? table_format(trimmed(text.substr(0, end)), options) : InputFormat::automatic;
-  return table == InputFormat::automatic ? InputFormat::lines : table;
+  if (table != InputFormat::automatic) return table;
+  // What is left of JSON when its syntax is broken.
+  const bool broken =
+      has_json_member(beginning, options) || (begins_as_json(beginning) && beginning.find("\":") != beginning.npos);
+  return broken ? InputFormat::jsonl : InputFormat::lines;
 }
 
 }  // namespace reviewrate

@@ -341,8 +341,10 @@ class JsonReader final : public FieldsReader {
       state_ = State::after_comma;
       return false;
     }
-    bool ends = c == '\n' || c == '\x1E' || (c == '{' && is_object_) || (c == ']' && array);
-    if (state_ == State::after_comma && array) {
+    bool ends = c == '\n' || c == '\x1E' || (c == ']' && array);
+    if (state_ == State::after) {
+      ends = ends || (c == '{' && is_object_);
+    } else if (array) {
       ends = ends || c == '{' || c == '[' || is_token_char(c) || (c == '"' && !is_object_);
     }
     return ends ? end_record(review) : syntax_error(review, "other text follows the value");

@@ -238,14 +238,20 @@ std::vector<Review> read_piped(const TempFolder& folder, const std::string& byte
   return reviews;
 }
 
-// Whether `text` is the beginning or the end of one of `texts`: no one could tell that from a whole, but in JSON.
+// Whether `text` is a part of one of `texts` that no one could tell from a whole.
 bool is_part(std::string_view text, const std::vector<std::string>& texts, const Plan& plan) {
   constexpr std::string_view kReplaced = "\xEF\xBF\xBD";  // for a character that was cut
   while (text.ends_with(kReplaced)) text.remove_suffix(kReplaced.size());
   while (text.starts_with(kReplaced)) text.remove_prefix(kReplaced.size());
-  return !is_json(plan.layout) && std::any_of(texts.begin(), texts.end(), [&](const std::string& written) {
+  const auto is_part_of = [&](const std::string& written) {
+    // Behind a quote that never closes, a table's lines are read as rows again.
+    if (is_table(plan.layout)) return written.find(text) != std::string::npos;
+    // Where a record may follow on the same line, a text that holds "},{" looks like two if its back slash is lost.
+    const bool one_a_line = plan.layout == Layout::json_lines;
+    if (is_json(plan.layout)) return !one_a_line && written.find('}') != std::string::npos && written.starts_with(text);
     return written.starts_with(text) || written.ends_with(text);
-  });
+  };
+  return std::any_of(texts.begin(), texts.end(), is_part_of);
 }
 
 // Which of `texts` it is, with some bytes changed where there was damage.
@@ -296,13 +302,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const bool in_folder = plan.wrapping == Wrapping::folder;
   const bool inside = in_folder || plan.wrapping == Wrapping::tar || plan.wrapping == Wrapping::zip;
   // By the rules, these are texts of their own: lines in an archive (one text), tables and broken JSON called .txt, and
-  // the lines of a table without name and header.
+  // the rows of a table without its header.
   if (plan.layout == Layout::lines && inside && texts.size() > 1) return 0;
   if (plan.name == "in.txt" && (is_table(plan.layout) || (damaged && is_json(plan.layout)))) return 0;
   const bool header_damaged = damaged && (file.size() * plan.place >> 16) <= begins[0] + 1;
-  if (is_table(plan.layout) && header_damaged && (plan.piped || plan.name.find("sv") == std::string::npos)) return 0;
+  if (is_table(plan.layout) && header_damaged) return 0;
   const std::size_t written = file.size();
-  if (damaged && is_json(plan.layout) && written < 4) return 0;  // { alone is a text
+  if (damaged && is_json(plan.layout) && written < 12) return 0;  // { alone is a text
   if (plan.wide && ascii && !damaged) file = widen(file);
 
   std::string stored = in_folder || plan.wrapping == Wrapping::none ? file : wrap(plan.wrapping, plan.name, file);
@@ -339,7 +345,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (text.empty() && (damaged || cut_outside)) continue;  // of a file or line of which nothing is left
     const std::optional<std::size_t> which = find_text(text, texts, damaged || cut_outside);
     if (!which && (damaged || cut_outside) && is_part(text, texts, plan)) {
-      told = true;
+      told = told || !is_json(plan.layout);
       continue;
     }
     if (!which) std::fprintf(stderr, "rated: %s\nfile %s: %s\n", review.text.c_str(), name.c_str(), file.c_str());
@@ -357,6 +363,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   }
   check(found.size() >= expected || told, "no text is missing unsaid");
   const bool read_as_written = !damaged && !cut_outside && fits(plan);
+  if (read_as_written && (told || found.size() != texts.size())) {
+    for (const Review& review : reviews) {
+      if (review.failure) std::fprintf(stderr, "%s\n", review.failure->message.c_str());
+    }
+  }
   check(!read_as_written || (!told && found.size() == texts.size()), "what is whole is read whole");
   return 0;
 }

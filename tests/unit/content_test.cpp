@@ -152,6 +152,17 @@ TEST_CASE("A table is known by its first line") {
   CHECK(all({scratch("d")}) == Shown{"1|a"});
 }
 
+TEST_CASE("A table's name over JSON is refused") {
+  const Scratch scratch;
+  for (const std::string& json : Shown{kLines, "{\"id\":1,\"text\"", "{\n\"text\":\"one\"}"}) {
+    Shown messages;
+    CHECK(texts(all({scratch.write("a.csv", json)}, {}, {}, &messages)) == Shown{"!format"});
+    CHECK(messages[0].ends_with("has the name of a table, but is JSON; --input-format jsonl reads it"));
+    CHECK(texts(all({scratch.write("a.tsv.gz", gzip(json))})) == Shown{"!format"});
+  }
+  CHECK(texts(all({scratch.write("a.csv", kLines)}, with_format(InputFormat::jsonl))) == Shown{"one", "two"});
+}
+
 TEST_CASE("UTF-16 and UTF-32 with a mark are decoded, others by name") {
   const Scratch scratch;
   for (const std::string& text :

@@ -63,12 +63,16 @@ struct JsonEvidence {
   std::size_t objects = 0;  ///< objects with fields, or texts in an array: no plain text has those
   std::size_t texts = 0;    ///< how many of them have the text field
   std::size_t others = 0;   ///< records that are not JSON
+  std::size_t damaged = 0;  ///< how many of them begin as an object with a field
   bool open = false;        ///< the bytes end within a record that is JSON so far
   bool begun = false;       ///< and that record has a field
 };
 
 /// Reads `bytes`, the beginning of a file or, if `last`, all of it.
 JsonEvidence json_evidence(std::string_view bytes, bool last, const InputOptions& options);
+
+/// Whether `text` has the text field's name in quotes with a colon behind it: a part of JSON, whatever is wrong with it.
+bool has_json_member(std::string_view text, const InputOptions& options);
 
 /// A review that stands for something that cannot be read.
 Review failed_review(const Origin& origin, const std::string& kind, const std::string& reason);

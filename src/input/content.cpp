@@ -194,6 +194,7 @@ std::string unreadable_kind(std::string_view beginning, bool strict) {
       ++control;
     }
   }
+  if (control > beginning.size() / 4) return "binary data";
   if (control <= beginning.size() / 32) return {};
   std::string copy(beginning);
   return repair(copy) > beginning.size() / 8 ? "binary data" : std::string();
@@ -259,26 +260,41 @@ bool begins_as_json(std::string_view beginning) {
   return start.starts_with('{') || start.starts_with('[');
 }
 
+bool begins_as_object(std::string_view beginning) {
+  const std::string_view start = trimmed(without_mark(beginning));
+  return start.starts_with('{') && trimmed(start.substr(1)).starts_with('"');
+}
+
 bool is_mostly_json(std::string_view beginning, const InputOptions& options) {
   const JsonEvidence evidence = json_evidence(beginning, false, options);
   return (evidence.begun && evidence.others == 0) || (evidence.texts > 0 && evidence.texts >= evidence.others);
 }
 
 InputFormat guess_format(std::string_view beginning, bool more, const InputOptions& options) {
-  if (may_be_json(beginning)) {
-    const JsonEvidence evidence = json_evidence(beginning, !more && beginning.size() < kLookAhead, options);
-    if (evidence.objects > 0 || (evidence.begun && !more)) return InputFormat::jsonl;
-    if (evidence.open && more && (evidence.begun || evidence.others == 0)) return InputFormat::automatic;
-  }
   std::string_view text = without_mark(beginning);
   const std::size_t first = text.find_first_not_of(kSpaces);
   if (first == text.npos) return more ? InputFormat::automatic : InputFormat::lines;
-  text.remove_prefix(text.rfind('\n', first) == text.npos ? 0 : text.rfind('\n', first) + 1);
-  const std::size_t end = text.find('\n');
-  if (end == text.npos && more) return InputFormat::automatic;
-  const InputFormat table =
-      options.header ? table_format(trimmed(text.substr(0, end)), options) : InputFormat::automatic;
-  return table == InputFormat::automatic ? InputFormat::lines : table;
+  const std::size_t line_begin = text.rfind('\n', first) + 1;  // 0 where there is none
+  const std::size_t line_end = text.find('\n', first);
+  const std::string_view line = trimmed(text.substr(line_begin, line_end - line_begin));
+  const bool json_first = text[first] == '{' || text[first] == '[';
+  // A header goes first, because the cells below it may hold anything.
+  const bool whole_line = line_end != text.npos || !more;
+  if (!json_first && whole_line && options.header) {
+    const InputFormat table = table_format(line, options);
+    if (table != InputFormat::automatic) return table;
+  }
+  if (may_be_json(beginning)) {
+    const JsonEvidence evidence = json_evidence(beginning, !more && beginning.size() < kLookAhead, options);
+    if (evidence.objects > 0 || evidence.damaged > 0 || (evidence.begun && !more)) return InputFormat::jsonl;
+    if (evidence.open && more && (evidence.begun || evidence.others == 0)) return InputFormat::automatic;
+  }
+  if (!whole_line) return InputFormat::automatic;
+  // What is left of JSON when its syntax is broken, or its end is missing.
+  const bool only_brackets = text.find_first_not_of(" \t\r\n[{") == text.npos && trimmed(text).size() > 1;
+  const bool broken =
+      has_json_member(beginning, options) || only_brackets || (json_first && beginning.find("\":") != beginning.npos);
+  return broken ? InputFormat::jsonl : InputFormat::lines;
 }
 
 }  // namespace reviewrate

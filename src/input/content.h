@@ -45,6 +45,9 @@ std::optional<Mark> byte_order_mark(std::string_view beginning);
 /// Whether the first byte that is not blank begins a JSON object or array.
 bool begins_as_json(std::string_view beginning);
 
+/// Whether it begins with the name of a JSON object's member.
+bool begins_as_object(std::string_view beginning);
+
 /// Whether most records are JSON objects with the text field.
 bool is_mostly_json(std::string_view beginning, const InputOptions& options);
 

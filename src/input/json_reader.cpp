@@ -34,7 +34,7 @@ class JsonReader final : public FieldsReader {
     JsonEvidence evidence = evidence_;
     const bool in_record = state_ != State::between && state_ < State::line_rest;
     evidence.open = in_record || (in_array_ && !lost_);
-    evidence.begun = in_record && !members_.names().empty();
+    evidence.begun = in_record && has_key_;
     return evidence;
   }
 
@@ -152,7 +152,7 @@ class JsonReader final : public FieldsReader {
     record_offset_ = position();
     record_indent_ = indent_;
     flat_ = many_lines_ = false;
-    text_in_array_ = false;
+    text_in_array_ = has_key_ = false;
     is_object_ = at_ != end_ && *at_ == '{';
     state_ = State::value;
   }
@@ -175,6 +175,7 @@ class JsonReader final : public FieldsReader {
       return fail_record(review, "json", "not valid JSON: it is not closed before line " + std::to_string(line_));
     }
     fresh_line_ = false;
+    if (c == '\'' && state_ == State::key_or_close) has_key_ = true;  // as Python shows its objects
     if (!fits(c)) return syntax_error(review, std::string(expected()) + " must stand here");
     // Whoever writes { alone on its line and does not indent what follows may write every { so.
     if (state_ == State::key_or_close && brackets_.size() == 1 && line_ > record_line_) {
@@ -253,6 +254,7 @@ class JsonReader final : public FieldsReader {
 
   bool begin_string(bool is_key) {
     is_key_ = is_key;
+    has_key_ = has_key_ || is_key;
     string_.begin(is_key ? members_.wants_key() : members_.wants_value());
     ++at_;
     state_ = State::string;
@@ -339,8 +341,10 @@ class JsonReader final : public FieldsReader {
       state_ = State::after_comma;
       return false;
     }
-    bool ends = c == '\n' || c == '\x1E' || (c == '{' && is_object_) || (c == ']' && array);
-    if (state_ == State::after_comma && array) {
+    bool ends = c == '\n' || c == '\x1E' || (c == ']' && array);
+    if (state_ == State::after) {
+      ends = ends || (c == '{' && is_object_);
+    } else if (array) {
       ends = ends || c == '{' || c == '[' || is_token_char(c) || (c == '"' && !is_object_);
     }
     return ends ? end_record(review) : syntax_error(review, "other text follows the value");
@@ -389,6 +393,7 @@ class JsonReader final : public FieldsReader {
 
   bool fail_record(Review& review, const std::string& kind, const std::string& reason) {
     if (kind == "json") ++evidence_.others;
+    if (kind == "json" && has_key_) ++evidence_.damaged;
     set_id(review, record_line_);
     fail(review, record_line_, kind, reason);
     return true;
@@ -529,6 +534,7 @@ class JsonReader final : public FieldsReader {
 
   JsonEvidence evidence_;
   bool text_in_array_ = false;
+  bool has_key_ = false;  // or the beginning of one
 };
 
 }  // namespace

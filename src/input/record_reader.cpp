@@ -44,6 +44,15 @@ std::string failure_message(const std::string& where, const std::string& reason)
   return printable(where + ": " + reason);
 }
 
+bool has_json_member(std::string_view text, const InputOptions& options) {
+  const std::string name = '"' + options.text_field + '"';
+  for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+    const std::size_t next = text.find_first_not_of(kSpaces, at + name.size());
+    if (next != text.npos && text[next] == ':') return true;
+  }
+  return false;
+}
+
 Review failed_review(const Origin& origin, const std::string& kind, const std::string& reason) {
   Review review;
   review.id = {origin.id};

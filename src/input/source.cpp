@@ -298,6 +298,10 @@ class InputSource final : public Source {
     if (!enough) return want_more();
     if (!decoded_ && decode()) return Step::again;
     refuse_unreadable(name, format);
+    const bool table_by_name = options_.format == InputFormat::automatic && !by_content && format != InputFormat::jsonl;
+    if (table_by_name && begins_as_object(content_->seen())) {
+      throw InputFailure("format", "has the name of a table, but is JSON; --input-format jsonl reads it");
+    }
     if (by_content) {
       format = guess(name, more);
       if (format == InputFormat::automatic) return want_more();

@@ -25,7 +25,7 @@ class LinesReader final : public Reader {
         fail(review, lines_.number(), "size", "the line is " + too_large(options_));
       } else if (guessed_ && is_record(lines_.line())) {
         fail(review, lines_.number(), "format",
-             "the line is a JSON object with the field \"" + options_.text_field +
+             "the line is JSON with the field \"" + options_.text_field +
                  "\" among plain lines; --input-format jsonl reads JSON, and lines takes it for a text");
       } else {
         review.text.swap(lines_.line());
@@ -37,11 +37,11 @@ class LinesReader final : public Reader {
   }
 
  private:
-  // Whether `line` would be rated if the file were read as JSON.
+  // Whether `line` would be rated if the file were read as JSON, or is what is left of such a record.
   bool is_record(std::string_view line) const {
+    if (has_json_member(line, options_)) return true;
     const std::size_t first = line.find_first_not_of(kSpaces);
-    return first != line.npos && line[first] == '{' && line[line.find_last_not_of(kSpaces)] == '}' &&
-           json_evidence(line, true, options_).texts > 0;
+    return first != line.npos && line[first] == '{' && json_evidence(line, true, options_).texts > 0;
   }
 
   const bool guessed_;  // that the file has lines

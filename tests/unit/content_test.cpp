@@ -73,6 +73,10 @@ TEST_CASE("Lines before JSON do not make lines of it") {
   CHECK(piped("ut short\"}\n" + kLines) == Shown{"-:1|!json", "-:2|one", "-:3|two"});
   CHECK(piped("a\nb\n" + kPretty) == Shown{"-:1|!json", "-:2|!json", "-:4|one", "-:7|two"});
   CHECK(piped("{\"review\":\"a\"}\n") == Shown{"-:1|!field"});
+  // What is broken is no plain text for that.
+  CHECK(piped("{\"text\":\"cut") == Shown{"-:1|!json"});
+  CHECK(piped("{\"text\": no}\n") == Shown{"-:1|!json"});
+  CHECK(piped("{'text': 'a'}\n{'text': 'b'}\n") == Shown{"-:1|!json", "-:2|!json"});
   CHECK(piped("[\"a\",\"b\"]\n") == Shown{"-:1|!json", "-:1#2|!json"});
   CHECK(piped("{\"text\":\"" + std::string(60000, 'x') + "\"}").size() == 1);
 }
@@ -85,8 +89,8 @@ TEST_CASE("A record longer than what is looked at is JSON still") {
 }
 
 TEST_CASE("Plain text that only looks like JSON is lines") {
-  for (const char* line : {"{braces} are not enough", "[SPOILERS] fine", "[2019]", "{", "[", "{}", "12", "\"quoted\"",
-                           "[5/10]", "{\"text\": no", "null"}) {
+  for (const char* line :
+       {"{braces} are not enough", "[SPOILERS] fine", "[2019]", "{", "[", "{}", "12", "\"quoted\"", "[5/10]", "null"}) {
     INFO(line);
     CHECK(piped(std::string(line) + "\nsecond\n") == Shown{"-:1|" + std::string(line), "-:2|second"});
   }
@@ -146,6 +150,17 @@ TEST_CASE("A table is known by its first line") {
   CHECK(texts(piped("Well made, and a good text\nb\n")) == Shown{"Well made, and a good text", "b"});
   scratch.write("d/part-0", "id,text\n1,a\n");
   CHECK(all({scratch("d")}) == Shown{"1|a"});
+}
+
+TEST_CASE("A table's name over JSON is refused") {
+  const Scratch scratch;
+  for (const std::string& json : Shown{kLines, "{\"id\":1,\"text\"", "{\n\"text\":\"one\"}"}) {
+    Shown messages;
+    CHECK(texts(all({scratch.write("a.csv", json)}, {}, {}, &messages)) == Shown{"!format"});
+    CHECK(messages[0].ends_with("has the name of a table, but is JSON; --input-format jsonl reads it"));
+    CHECK(texts(all({scratch.write("a.tsv.gz", gzip(json))})) == Shown{"!format"});
+  }
+  CHECK(texts(all({scratch.write("a.csv", kLines)}, with_format(InputFormat::jsonl))) == Shown{"one", "two"});
 }
 
 TEST_CASE("UTF-16 and UTF-32 with a mark are decoded, others by name") {

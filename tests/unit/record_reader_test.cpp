@@ -179,6 +179,7 @@ TEST_CASE("JSON: a bad record costs one, wherever it stands") {
                           "{\"text\":\"a\"} b",
                           "{\"text\":\"He said \"}\" to me\"}",
                           "{\"text\":\"He said \"},\"x\":1}",
+                          "{\"text\":\"a\"},{\"text\":\"b\"}",
                           "{\"text\":tru}",
                           "{\"text\":01}",
                           "{\"text\":\"a\",}",

@@ -1,4 +1,4 @@
-"""src/README.md names every file of the source, and no other."""
+"""src/README.md names every file of the source, and no other; and no file is too long to be read at once."""
 
 import re
 
@@ -20,3 +20,14 @@ def test_every_file_has_its_line() -> None:
     assert len(named) == len(set(named))
     assert set(files) - set(named) == set()
     assert set(named) - set(files) == set()
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    long = {
+        path.name: count
+        for folder in ("src", "include")
+        for path in (TOP / folder).rglob("*")
+        if path.suffix in (".h", ".cpp") and "kernels" not in str(path)
+        if (count := len(path.read_text().splitlines())) > 500
+    }
+    assert long == {}

@@ -30,6 +30,12 @@ class OutputStream {
   OutputStream(const OutputStream&) = delete;
   OutputStream& operator=(const OutputStream&) = delete;
 
+  /// The bytes that a regular file has; 0 for anything else.
+  std::uint64_t size() const;
+
+  /// Whether what is written goes to a file or nowhere, and so before nobody's eyes.
+  bool keeps_records() const;
+
   /// Keeps the file's first `size` bytes; what is written comes behind them. Throws Error(output).
   void truncate(std::uint64_t size);
 

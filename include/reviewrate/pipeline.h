@@ -34,11 +34,12 @@ struct PipelineOptions {
   Scorer scorer;
   bool fail_fast = false;  ///< stop reading after the first bad record
   std::size_t skip = 0;    ///< records at the front that need no prediction and are not given to the sink
-  const std::atomic<bool>* stopped = nullptr;  ///< once true nothing more is read; what was read is still written
+  const std::atomic<bool>* stopped = nullptr;  ///< once true no more is read or given to the model
 };
 
-/// Runs every review of `source` through `model` into `sink`. Batches depend on the reviews and the workers alone unless
-/// a stream keeps the reader waiting: then what was read so far goes ahead. Throws what source, model and sink throw.
+/// Runs every review of `source` through `model` into `sink`. Batches depend on the reviews and the workers alone
+/// unless a stream keeps the reader waiting: then what was read so far goes ahead. Where the system has fewer threads
+/// than there should be workers, there are fewer workers. Throws what source, model and sink throw.
 void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model, Sink& sink,
                   const PipelineOptions& options);
 

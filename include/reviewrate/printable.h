@@ -17,4 +17,7 @@ std::string printable(std::string_view text);
 /// As printable(), line by line: newlines stay.
 std::string printable_lines(std::string_view text);
 
+/// JSON with the same value, where such characters stand as \uXXXX; JSON's own line breaks stay.
+std::string printable_json(std::string json);
+
 }  // namespace reviewrate

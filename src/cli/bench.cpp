@@ -18,6 +18,7 @@
 #include "reviewrate/metrics.h"
 #include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
+#include "reviewrate/printable.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::cli {
@@ -208,7 +209,7 @@ std::string report_json(const BenchReport& r) {
                                 {"tokens_per_second", static_cast<double>(r.tokens) / r.seconds},
                                 {"breakdown", object(r.stages)}};
   if (!r.batch_seconds.empty()) out["batch_seconds"] = object(r.batch_seconds);
-  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+  return printable_json(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) + '\n';
 }
 
 std::string report_text(const BenchReport& r) {
@@ -303,7 +304,8 @@ Run add_bench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1000}).description(""))
       ->type_name("N");
-  app.add_option("--json", a->json, "Write all measures to FILE; - is stdout, in place of the table")->type_name("FILE");
+  app.add_option("--json", a->json, "Write all measures to FILE; - is stdout, in place of the table")
+      ->type_name("FILE");
   add_footer(app, "Example: reviewrate bench reviews.jsonl --precision int8");
   return [a](const Interruption& interruption) { return bench(*a, interruption); };
 }

@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,8 +14,10 @@
 #include "exit_status.h"
 #include "journal.h"
 #include "options.h"
+#include "output_plan.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
+#include "reviewrate/output_file.h"
 #include "reviewrate/torch_model.h"
 #include "summary.h"
 
@@ -73,29 +74,24 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--fail-fast", a.fail_fast}};
 }
 
-bool is_regular(const std::string& path) {
+/// Whether `path` is or becomes a file that holds nothing but this run's records.
+bool is_file(const std::string& path) {
   struct stat status = {};
-  return ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  return !path.empty() && !named_descriptor(path) && (::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode));
 }
 
-/// Refuses to empty, or to append to, a file that is about to be read.
-void check_output_is_no_input(const ClassifyOptions& a, const std::vector<std::string>& files) {
-  struct stat output = {};
-  const int result = a.output.empty() ? ::fstat(STDOUT_FILENO, &output) : ::stat(a.output.c_str(), &output);
-  if (result != 0 || !S_ISREG(output.st_mode)) return;
-  for (const std::string& file : files) {
-    struct stat input = {};
-    const int found = file == "-" ? ::fstat(STDIN_FILENO, &input) : ::stat(file.c_str(), &input);
-    if (found == 0 && input.st_dev == output.st_dev && input.st_ino == output.st_ino) {
-      throw Error(ErrorKind::usage, (a.output.empty() ? "stdout" : "--output " + a.output) + ": is also an input");
-    }
+std::vector<std::string> without_repetitions(const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
   }
+  return out;
 }
 
 /// What a run can be resumed from is a file, and what it reads must be there a second time.
 void check_resumable(const ClassifyOptions& a, const std::vector<std::string>& files) {
   if (!a.resume) return;
-  if (a.output.empty() || !is_regular(a.output)) throw Error(ErrorKind::usage, "--resume: needs --output FILE");
+  if (!is_file(a.output)) throw Error(ErrorKind::usage, "--resume: needs --output FILE");
   if (a.format == OutputFormat::text)
     throw Error(ErrorKind::usage, "--resume: cannot go on with text, only jsonl, csv, tsv");
   if (std::find(files.begin(), files.end(), "-") != files.end()) {
@@ -103,23 +99,57 @@ void check_resumable(const ClassifyOptions& a, const std::vector<std::string>& f
   }
 }
 
+/// Compares what is written with what is read, and gives what walks have to pass over.
+std::vector<std::string> check_paths(const ClassifyOptions& a, const std::vector<std::string>& files) {
+  OutputPlan plan;
+  plan.writes("--output", a.output);
+  if (a.output.empty()) plan.writes("the records", "-");
+  plan.writes("--summary", a.summary);
+  if (is_file(a.output) && (a.resume || Journal::is_ours(a.output))) {
+    plan.writes("the note of --output", Journal::path(a.output), /*required=*/a.resume);
+  }
+  plan.reads_inputs(files);
+  plan.reads_model(find_manifest(a.model));
+  plan.check();
+  return plan.skip();
+}
+
+/// Makes the file at `stream` hold nothing but whole records of this run, and says how many those are. Gives the exit
+/// status of the run that has finished it already, if there is nothing to do.
+std::optional<int> begin_file(OutputStream& stream, Journal& journal, bool resume, WrittenRecords& written) {
+  if (resume) {
+    const Journal::Progress progress = journal.resume();
+    if (progress.finished) return progress.finished;
+    written = progress.written;
+  }
+  const bool replaces = written.bytes == 0 && stream.size() > 0;
+  if (replaces) journal.starting();
+  stream.truncate(written.bytes);
+  if (replaces) stream.sync();  // before the note says that all there is is this run's
+  journal.running();
+  return std::nullopt;
+}
+
 int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.output == "-") a.output.clear();
   std::vector<std::string> files = a.input.files;
   if (a.texts.empty()) files = input_files(files, ", pipe reviews in, or give one with --text");
-  check_output_is_no_input(a, files);
-  if (a.summary == "-" && a.output.empty()) {
-    throw Error(ErrorKind::usage, "--summary -: the records are on stdout: send them to an --output FILE");
+  const bool on_stdout = a.output.empty() || named_descriptor(a.output) == STDOUT_FILENO;
+  if (on_stdout && named_descriptor(a.summary) == STDOUT_FILENO) {
+    throw Error(ErrorKind::usage,
+                "--summary " + a.summary + ": the records are on stdout: send them to an --output FILE");
   }
   check_resumable(a, files);
+  InputOptions& input = a.input.options;
+  input.pass = without_repetitions(input.pass);
+  input.skip = check_paths(a, files);
   const Package package = open_package_for(a.model, a.workers);
   const Manifest& manifest = package.manifest;
   PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
   options.fail_fast = a.fail_fast;
 
-  InputOptions& input = a.input.options;
   OutputOptions output;
-  const bool terminal = a.output.empty() && ::isatty(STDOUT_FILENO) != 0;
+  const bool terminal = on_stdout && ::isatty(STDOUT_FILENO) != 0;
   output.format = a.format.value_or(terminal ? OutputFormat::text : OutputFormat::jsonl);
   output.labels = manifest.labels;
   output.pass = input.pass;
@@ -130,59 +160,51 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   }
   const auto formatter = make_formatter(output);
 
-  const bool resumable = !a.output.empty() && is_regular(a.output);
-  if (resumable) input.skip = {a.output, Journal::path(a.output)};
-  InputWaiter waiter(a.output.empty());
+  InputWaiter waiter(on_stdout);
   input.notify = print_notice;
   const auto source = open_source(a.texts, files, input, waiter);
   std::optional<Journal> journal;
-  if (resumable) {
-    journal.emplace(a.output, output.format, describe_run(a, package, output.format), files, input.skip);
+  if (is_file(a.output) && output.format != OutputFormat::text) {
+    journal.emplace(
+        a.output,
+        Journal::Run{describe_run(a, package, output.format), files, input.skip, output.format, formatter->header()},
+        a.resume);
   }
+  OutputStream stream(a.output, /*keep=*/journal.has_value());
   WrittenRecords written;
-  if (a.resume) {
-    const auto before = journal->resume();
-    if (!before) {
-      if (!a.quiet) std::cerr << "reviewrate: " << a.output << " is complete: nothing to do\n";
-      return count_written(a.output, output.format).failures > 0 ? kRecordsFailed : kOk;
-    }
-    written = *before;
-  }
-  OutputStream stream(a.output, journal.has_value());
   if (journal) {
-    if (written.bytes == 0) journal->starting();
-    stream.truncate(written.bytes);
-    journal->running();
+    if (const std::optional<int> status = begin_file(stream, *journal, a.resume, written)) {
+      if (!a.quiet) print_notice(a.output + " is complete: nothing to do");
+      return *status;
+    }
   }
 
   Summary summary(manifest.labels);
   summary.resumed = options.skip = written.records;
   summary.failures = written.failures;
-  ProgressBar bar(*source, !a.quiet && !terminal);
+  // What a pipe's reader shows could come to stand on the bar's line.
+  ProgressBar bar(*source, !a.quiet && stream.keeps_records());
   RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar);
   const auto begin = std::chrono::steady_clock::now();
   run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
   writer.flush();  // of an empty input, the header
-  stream.close();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const bool interrupted = interruption.signal() != 0;
   const bool stopped_early = interrupted || (a.fail_fast && summary.failures > written.failures);
-  if (journal && !stopped_early) journal->complete();
+  const InputFindings findings = source->findings();
+  const int status = summary.failures > 0 || !findings.problems.empty() ? kRecordsFailed : kOk;
+  if (journal && journal->noted() && !stopped_early) {
+    stream.sync();  // before the note says that it is complete, or goes
+    journal->finish(status);
+  }
+  stream.close();
 
   bar.clear();
   // One clean record speaks for itself; none does not.
-  if (!a.quiet && (summary.records != 1 || summary.failures > 0)) {
-    std::cerr << "reviewrate: " << summary.line(seconds) << '\n';
-  }
-  const InputFindings findings = source->findings();
+  if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds));
   print_findings(findings);
-  if (!a.summary.empty()) {
-    OutputStream file(a.summary == "-" ? "" : a.summary);
-    file.write(summary.json(seconds, interrupted));
-    file.close();
-  }
-  if (interrupted) return kInterrupted + interruption.signal();
-  return summary.failures > 0 || !findings.problems.empty() ? kRecordsFailed : kOk;
+  if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted));
+  return interrupted ? kInterrupted + interruption.signal() : status;
 }
 
 }  // namespace

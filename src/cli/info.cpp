@@ -6,7 +6,9 @@
 #include "command.h"
 #include "exit_status.h"
 #include "options.h"
+#include "output_plan.h"
 #include "reviewrate/output_stream.h"
+#include "reviewrate/printable.h"
 #include "reviewrate/torch_model.h"
 
 namespace reviewrate::cli {
@@ -16,6 +18,10 @@ int info(const ModelChoice& choice) {
   std::size_t workers = 0;
   const Package package = open_package_for(choice, workers);
   const Manifest& manifest = package.manifest;
+  OutputPlan plan;
+  plan.writes("the description", "-");
+  plan.reads_model(manifest);
+  plan.check();
   nlohmann::ordered_json out;
   out["name"] = manifest.name;
   out["license"] = manifest.license;
@@ -37,7 +43,7 @@ int info(const ModelChoice& choice) {
                     {"instructions", instruction_set()},
                     {"workers", workers}};
   OutputStream stream("");
-  stream.write(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
+  stream.write(printable_json(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) + '\n');
   stream.close();
   return kOk;
 }

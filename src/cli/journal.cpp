@@ -1,153 +1,150 @@
-// FILE.resume is JSON: {"state": ..., "run": {...}}; it is replaced as a whole, never changed in place.
+// {"reviewrate_note": 2, "state": "starting|running|complete", "run": {...}, "inputs": [...], "output": {...}}
 #include "journal.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <set>
-#include <sstream>
+#include <system_error>
 #include <utility>
 
+#include "fingerprint.h"
 #include "reviewrate/error.h"
-#include "reviewrate/output_stream.h"
+#include "reviewrate/file.h"
+#include "reviewrate/output_file.h"
 
 namespace reviewrate::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
-/// Size of a file, or number and size of a folder's files that are read: whether the input is still what it was.
-json input_size(const std::string& path, const std::vector<std::string>& skip) {
-  using File = std::pair<dev_t, ino_t>;
+constexpr const char* kMark = "reviewrate_note";
+constexpr int kFormat = 2;
+constexpr std::size_t kMaxNoteBytes = std::size_t{1} << 28;
+constexpr std::uint64_t kSmallInputs = std::uint64_t{64} << 20;  // read through once more for a note nobody asked for
+
+/// The note at `path`; null if there is none, and anything else but an object if it is none.
+json read_note(const std::string& path) {
   struct stat info = {};
-  if (::stat(path.c_str(), &info) != 0) return nullptr;
-  if (!S_ISDIR(info.st_mode)) return info.st_size;
-  std::set<File> seen = {{info.st_dev, info.st_ino}};  // folders, as links may go round, and what is not read
-  for (const std::string& file : skip) {
-    if (::stat(file.c_str(), &info) == 0) seen.emplace(info.st_dev, info.st_ino);
+  if (::lstat(path.c_str(), &info) != 0) return nullptr;
+  if (!S_ISREG(info.st_mode)) return false;
+  try {
+    json note = json::parse(read_file(path, kMaxNoteBytes, ErrorKind::output), nullptr, /*allow_exceptions=*/false);
+    if (note.is_object() && note.value(kMark, json()) == kFormat) return note;
+  } catch (const Error&) {  // cannot be read
   }
-  std::uintmax_t files = 0;
-  std::uintmax_t bytes = 0;
-  std::error_code error;
-  const auto options = fs::directory_options::follow_directory_symlink | fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator it(path, options, error), end; !error && it != end; it.increment(error)) {
-    const bool known = ::stat(it->path().c_str(), &info) == 0;
-    const bool hidden = it->path().filename().native().starts_with('.');
-    const bool folder = known && S_ISDIR(info.st_mode);
-    if (folder && (hidden || !seen.emplace(info.st_dev, info.st_ino).second)) it.disable_recursion_pending();
-    if (!known || hidden || folder || seen.contains({info.st_dev, info.st_ino})) continue;
-    ++files;
-    bytes += static_cast<std::uintmax_t>(info.st_size);
-  }
-  return {{"files", files}, {"bytes", bytes}};
+  return false;
 }
+
+std::uint64_t size_of(const std::string& path) {
+  struct stat info = {};
+  return ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+/// Strings of any bytes, such as the names of files.
+std::string to_text(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 }  // namespace
 
-WrittenRecords count_written(const std::string& path, OutputFormat format) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorKind::output, path + ": cannot be read: " + std::strerror(errno));
-  WrittenRecords written;
-  const bool lines = format == OutputFormat::jsonl;
-  bool header = !lines;
-  bool quoted = false;
-  std::uint64_t at = 0;
-  std::string record;
-  std::vector<char> block(std::size_t{1} << 18);
-  // A csv record failed if its error_kind, the tenth column, is not empty; no column before it holds a delimiter
-  // unquoted.
-  std::size_t column = 0;
-  bool failed = false;
-  constexpr std::size_t kErrorKindColumn = 9;
-  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {
-    for (std::streamsize i = 0; i < file.gcount(); ++i) {
-      const char c = block[static_cast<std::size_t>(i)];
-      ++at;
-      if (lines) {
-        if (c != '\n') {
-          record += c;
-          continue;
-        }
-        const json parsed = json::parse(record, nullptr, /*allow_exceptions=*/false);
-        failed = parsed.is_object() && parsed.contains("error");
-        record.clear();
-      } else {
-        if (c == '"') quoted = !quoted;
-        const bool delimiter = !quoted && c == (format == OutputFormat::csv ? ',' : '\t');
-        if (delimiter) ++column;
-        if (quoted || c != '\n') {
-          if (!delimiter && column == kErrorKindColumn) failed = true;
-          continue;
-        }
-        column = 0;
-      }
-      written.bytes = at;
-      if (!header) {
-        ++written.records;
-        if (failed) ++written.failures;
-      }
-      header = false;
-      failed = false;
+Journal::Journal(const std::string& output, Run run, bool required)
+    : output_(follow_links(output)), path_(path(output)), run_(std::move(run)), required_(required) {
+  ours_ = is_ours(output);
+  if (required && !ours_) {
+    throw Error(ErrorKind::output, "--resume: " + path_ +
+                                       ": is there, but no note of this program: move it away, or choose another "
+                                       "--output");
+  }
+  if (!ours_) return;
+  inputs_ = json::array();
+  std::uint64_t bytes = 0;
+  for (const std::string& file : run_.files) {
+    inputs_.push_back(fingerprint(file, run_.skip, /*with_content=*/false));
+    bytes += inputs_.back()["bytes"].get<std::uint64_t>();
+  }
+  // What cannot be JSON as it is would not be what it was when the note is read again.
+  run_.options = json::parse(to_text(run_.options));
+  if (!required && bytes > kSmallInputs) return;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    inputs_[i] = fingerprint(run_.files[i], run_.skip, /*with_content=*/true);
+  }
+}
+
+std::string Journal::path(const std::string& output) { return follow_links(output) + ".resume"; }
+
+bool Journal::is_ours(const std::string& output) {
+  const json note = read_note(path(output));
+  return note.is_null() || note.is_object();
+}
+
+void Journal::write(const char* state, json output) {
+  if (!ours_) return;
+  const json note = {
+      {kMark, kFormat}, {"state", state}, {"run", run_.options}, {"inputs", inputs_}, {"output", std::move(output)}};
+  try {
+    write_whole(path_, to_text(note) + '\n');
+    noted_ = true;
+  } catch (const Error&) {
+    if (required_) throw;
+  }
+}
+
+void Journal::starting() { write("starting", nullptr); }
+
+void Journal::running() { write("running", nullptr); }
+
+void Journal::finish(int status) {
+  if (required_) {
+    write("complete", {{"bytes", size_of(output_)}, {"sha256", content_checksum(output_)}, {"status", status}});
+  } else if (noted_ && ::unlink(path_.c_str()) != 0 && errno != ENOENT) {
+    throw Error(ErrorKind::output, path_ + ": cannot be removed: " + std::generic_category().message(errno));
+  }
+}
+
+void Journal::check_same_run(const json& note) {
+  const std::string where = "--resume: " + output_ + ": was begun with ";
+  const json before = note.value("run", json::object());
+  for (const auto& [key, value] : run_.options.items()) {
+    const json then = before.is_object() ? before.value(key, json()) : json();
+    if (then != value) {
+      throw Error(ErrorKind::output,
+                  where + "another " + key + ": " + to_text(then) + " then, " + to_text(value) + " now");
     }
   }
-  if (file.bad()) throw Error(ErrorKind::output, path + ": cannot be read: " + std::strerror(errno));
-  return written;
-}
-
-Journal::Journal(const std::string& output, OutputFormat format, json run, const std::vector<std::string>& files,
-                 const std::vector<std::string>& skip)
-    : output_(output), path_(path(output)), format_(format) {
-  json& inputs = run["inputs"] = json::array();
-  for (const std::string& file : files) inputs.push_back({{"path", file}, {"size", input_size(file, skip)}});
-  run_ = run.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-void Journal::write(const char* state) {
-  const std::string next = path_ + ".new";
-  OutputStream stream(next);
-  stream.write(std::string("{\"state\": \"") + state + "\", \"run\": " + run_ + "}\n");
-  stream.close();
-  if (std::rename(next.c_str(), path_.c_str()) != 0) {
-    throw Error(ErrorKind::output, path_ + ": cannot be written: " + std::strerror(errno));
+  const json inputs = note.value("inputs", json::array());
+  if (!inputs.is_array() || inputs.size() != inputs_.size()) {
+    throw Error(ErrorKind::output, where + "other inputs: " + std::to_string(inputs.size()) + " then, " +
+                                       std::to_string(inputs_.size()) + " now");
+  }
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (is_unchanged(inputs[i], inputs_[i], run_.files[i], run_.skip)) continue;
+    throw Error(ErrorKind::output,
+                where + "other inputs: " + run_.files[i] + " is not what it was (its names, sizes, times or bytes)");
   }
 }
 
-void Journal::complete() {
-  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
-    throw Error(ErrorKind::output, path_ + ": cannot be removed: " + std::strerror(errno));
+Journal::Progress Journal::resume() {
+  const json note = read_note(path_);
+  const std::uint64_t size = size_of(output_);
+  const bool complete = note.is_object() && note.value("state", json()) == "complete";
+  const json noted = complete ? note.value("output", json::object()) : json::object();
+  // Of a file that holds nothing, nothing can be lost, whatever its note says.
+  if (size == 0 && !(complete && noted.value("bytes", json()) == 0)) return {};
+  if (!note.is_object()) {
+    throw Error(ErrorKind::output, "--resume: " + output_ +
+                                       ": is left as it is: no note beside it says which run has written it (" + path_ +
+                                       "); without --resume it is written anew");
   }
-}
-
-std::optional<WrittenRecords> Journal::resume() const {
-  std::error_code error;
-  const bool noted = fs::exists(path_, error);
-  if (!noted) {
-    const std::uintmax_t size = fs::file_size(output_, error);
-    if (!error && size > 0) return std::nullopt;
-    return WrittenRecords{};  // not there, or opened and nothing more
+  check_same_run(note);
+  if (complete) {
+    if (noted.value("bytes", json()) != size || noted.value("sha256", json()) != content_checksum(output_)) {
+      throw Error(ErrorKind::output,
+                  "--resume: " + output_ + ": was changed after a run had finished it: left as it is");
+    }
+    const json status = noted.value("status", json());
+    return {{}, status.is_number_integer() ? status.get<int>() : 0};
   }
-  std::stringstream text;
-  text << std::ifstream(path_, std::ios::binary).rdbuf();
-  const json note = json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
-  if (!note.is_object() || !note.contains("run") || !note["run"].is_object() || !note.contains("state")) {
-    throw Error(ErrorKind::output, path_ + ": is not a note of an interrupted run: remove it to start anew");
-  }
-  const json run = json::parse(run_);
-  for (const auto& [key, value] : run.items()) {
-    const json before = note["run"].value(key, json());
-    if (before == value) continue;
-    throw Error(ErrorKind::output, "--resume: " + output_ + ": was begun with another " + key + ": " + before.dump() +
-                                       " then, " + value.dump() + " now");
-  }
-  if (note["state"] != "running" || !fs::exists(output_, error)) return WrittenRecords{};
-  return count_written(output_, format_);
+  if (note.value("state", json()) != "running") return {};
+  return {count_written(output_, run_.format, run_.header), std::nullopt};
 }
 
 }  // namespace reviewrate::cli

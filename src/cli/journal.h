@@ -1,7 +1,7 @@
-// What lets an interrupted `-o FILE` go on: a note beside the file that says which run is writing it.
+// What lets an interrupted `-o FILE` go on: a note beside the file that says which run is writing it, or has finished
+// it.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,51 +9,68 @@
 #include <vector>
 
 #include "reviewrate/formatter.h"
+#include "written_records.h"
 
 namespace reviewrate::cli {
 
-/// The whole records of an output file.
-struct WrittenRecords {
-  std::size_t records = 0;   ///< error records included, the header of csv and tsv not
-  std::size_t failures = 0;  ///< error records among them
-  std::uint64_t bytes = 0;   ///< up to the end of the last whole record (or header)
-};
-
-/// Counts by the format's own grammar: a quoted line break of csv ends no record. Throws Error(output).
-WrittenRecords count_written(const std::string& path, OutputFormat format);
-
-/// The note FILE.resume. It is there from before the first byte of FILE until after the last, so: a file without a note
-/// is complete, and a note without a whole file says how the file came to be.
+/// The note FILE.resume. A file is complete if its note says so and its checksum is the note's; it can be gone on with
+/// if its note says that a run with the same model, options and inputs is writing it. A note is JSON; it is replaced as
+/// a whole, never changed in place, and what is not this program's note is never touched.
 class Journal {
  public:
-  /// `output` is the file. The rest settles what its bytes will be: `run` has model and options, `files` are the inputs
-  /// (of folders all but what is to `skip`).
-  Journal(const std::string& output, OutputFormat format, nlohmann::json run, const std::vector<std::string>& files,
-          const std::vector<std::string>& skip);
+  /// What settles the bytes of an output file.
+  struct Run {
+    nlohmann::json options;          ///< model and options
+    std::vector<std::string> files;  ///< the inputs
+    std::vector<std::string> skip;   ///< what is not read in folders
+    OutputFormat format = OutputFormat::jsonl;
+    std::string header;  ///< what stands before the first record
+  };
 
-  /// The note of an output file.
-  static std::string path(const std::string& output) { return output + ".resume"; }
+  /// `output` is the file. With `required` (--resume) all inputs get a checksum, otherwise small ones alone. Throws
+  /// Error(output) where what has the note's name is none, and it is `required`.
+  Journal(const std::string& output, Run run, bool required);
 
-  /// Notes that FILE is about to be emptied. Throws Error(output).
-  void starting() { write("starting"); }
+  /// The note of an output file: beside it, links followed.
+  static std::string path(const std::string& output);
 
-  /// Notes that FILE holds nothing but this run's records. Throws Error(output).
-  void running() { write("running"); }
+  /// Whether the note's name is free, or it is a note.
+  static bool is_ours(const std::string& output);
 
-  /// Forgets: FILE is complete.
-  void complete();
+  /// How far the file is, by its note.
+  struct Progress {
+    WrittenRecords written;
+    std::optional<int> finished;  ///< the exit status of the run that has finished it
+  };
 
-  /// Where an interrupted run goes on; empty: FILE is complete, there is nothing to do.
-  /// Throws Error(output) where the note is about another run.
-  std::optional<WrittenRecords> resume() const;
+  /// For --resume, with the file open and locked. Throws Error(output) if the file holds anything that is not this
+  /// run's, or is finished and was changed.
+  Progress resume();
+
+  /// Notes that FILE, which is not empty, is about to be emptied. Throws Error(output) if it is required.
+  void starting();
+
+  /// Notes that FILE holds nothing but this run's records. Throws Error(output) if it is required.
+  void running();
+
+  /// Notes that FILE, which is on the disk, is complete and what the program's exit status is; or, where the note is
+  /// not `required`, removes it. Throws Error(output).
+  void finish(int status);
+
+  /// Whether there is a note.
+  bool noted() const { return noted_; }
 
  private:
-  void write(const char* state);
+  void write(const char* state, nlohmann::json output);
+  void check_same_run(const nlohmann::json& note);
 
   std::string output_;
   std::string path_;
-  OutputFormat format_;
-  std::string run_;  // JSON
+  Run run_;
+  bool required_;
+  bool ours_ = false;      // the name is free or a note
+  bool noted_ = false;     // this run's note is there
+  nlohmann::json inputs_;  // fingerprints
 };
 
 }  // namespace reviewrate::cli

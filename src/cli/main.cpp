@@ -2,6 +2,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "command.h"
 #include "console.h"
@@ -27,13 +28,16 @@ int run(int argc, const char* const* argv) {
 
 int run_and_report(int argc, const char* const* argv) {
   try {
-    fill_standard_descriptors();
+    prepare_process();
     return run(argc, argv);
   } catch (const Error& e) {
     print_notice(e.what());
     return e.kind() == ErrorKind::usage ? kUsage : kFailed;
   } catch (const std::bad_alloc&) {
     print_notice("out of memory");
+    return kFailed;
+  } catch (const std::system_error& e) {  // no thread to be had, a folder that cannot be looked into
+    print_notice(std::string("the system refuses something: ") + e.what());
     return kFailed;
   } catch (const std::exception& e) {
     print_notice(std::string("internal error: ") + e.what());
@@ -44,4 +48,7 @@ int run_and_report(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace reviewrate::cli
 
-int main(int argc, char** argv) { return reviewrate::cli::run_and_report(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace reviewrate::cli;
+  return finish_process(run_and_report(argc, argv));
+}

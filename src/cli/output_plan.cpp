@@ -68,7 +68,7 @@ std::string OutputPlan::Place::words() const {
 }
 
 OutputPlan::Place OutputPlan::place(const std::string& name, const std::string& path, std::optional<int> fd) {
-  Place found{name, path, fd, "", false, {}};
+  Place found{name, path, fd, "", false, true, {}};
   if (fd) {
     found.exists = ::fstat(*fd, &found.info) == 0;
     return found;
@@ -84,8 +84,10 @@ OutputPlan::Place OutputPlan::place(const std::string& name, const std::string& 
 
 OutputPlan::OutputPlan() { reads("the program", "/proc/self/exe"); }
 
-void OutputPlan::writes(const std::string& option, const std::string& path) {
-  if (!path.empty()) written_.push_back(place(option, path, named_descriptor(path)));
+void OutputPlan::writes(const std::string& option, const std::string& path, bool required) {
+  if (path.empty()) return;
+  written_.push_back(place(option, path, named_descriptor(path)));
+  written_.back().required = required;
 }
 
 void OutputPlan::reads(const std::string& what, const std::string& path) {
@@ -177,7 +179,7 @@ void OutputPlan::check() const {
   }
   for (const Place& output : written_) {
     check_folders(output);
-    check_can_be_written(output);
+    if (output.required) check_can_be_written(output);
   }
 }
 

@@ -18,8 +18,9 @@ class OutputPlan {
  public:
   OutputPlan();
 
-  /// `path` is written, for `option` such as "--json"; "-" is stdout, and an empty path nothing.
-  void writes(const std::string& option, const std::string& path);
+  /// `path` is written, for `option` such as "--json"; "-" is stdout, and an empty path nothing. What is not `required`
+  /// need not be possible.
+  void writes(const std::string& option, const std::string& path, bool required = true);
 
   /// `path` is read, as `what` such as "the --baseline"; an empty path is nothing.
   void reads(const std::string& what, const std::string& path);
@@ -44,6 +45,7 @@ class OutputPlan {
     std::optional<int> fd;  ///< if it is a descriptor that the program was started with
     std::string target;     ///< where links lead
     bool exists = false;
+    bool required = true;
     struct stat info {};  ///< of the target, if it exists; else of its folder
 
     /// For messages: the option and its path.

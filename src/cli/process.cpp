@@ -1,4 +1,4 @@
-// Signals by a self-pipe, CPUs by affinity and cgroup, libtorch's caches by the environment.
+// Signals by a self-pipe and a timer, CPUs by affinity and cgroup, libtorch's caches by the environment.
 #include "process.h"
 
 #include <fcntl.h>
@@ -14,12 +14,19 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <exception>
 #include <fstream>
 #include <limits>
 #include <sstream>
 #include <string>
+#include <string_view>
 
+#include "console.h"
+#include "exit_status.h"
 #include "reviewrate/error.h"
+#include "reviewrate/output_file.h"
+#include "reviewrate/output_stream.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -30,16 +37,80 @@ std::atomic<int> g_signal{0};
 std::array<int, 2> g_wake_up = {-1, -1};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
+std::atomic<bool> g_in_order{true};  ///< the program ends by itself
+timer_t g_timer{};
+bool g_has_timer = false;
+
+// Together less than a second.
+constexpr long kGraceMilliseconds = 700;  // for finished records to be written
+constexpr long kWriteMilliseconds = 10;   // between looks at whether a write still goes on
+constexpr int kMostWriteWaits = 20;
+
+void set_timer(long milliseconds) {
+  if (!g_has_timer) {
+    ::alarm(1);
+    return;
+  }
+  itimerspec time = {};
+  time.it_value.tv_nsec = milliseconds * 1'000'000;
+  ::timer_settime(g_timer, 0, &time, nullptr);
+}
+
 extern "C" void on_signal(int number) {
   const int saved_errno = errno;
   g_signal.store(number);
   if (g_interrupted.exchange(true)) {
+    abandon_temporary_file();
+    abandon_status();
     std::signal(number, SIG_DFL);
     std::raise(number);  // once this handler returns
   }
+  set_timer(kGraceMilliseconds);
   static_cast<void>(!::write(g_wake_up[1], "", 1));
   errno = saved_errno;
 }
+
+/// The time for an orderly end is over.
+extern "C" void on_timer(int) {
+  static std::atomic<int> waits{0};
+  if (!g_interrupted.load()) return;
+  if (!WriteInProgress::end_all() && waits++ < kMostWriteWaits) {
+    set_timer(kWriteMilliseconds);
+    return;
+  }
+  abandon_temporary_file();
+  abandon_status();
+  ::_exit(kInterrupted + g_signal.load());
+}
+
+/// Ends the program where it cannot go on; for signal handlers and std::terminate.
+[[noreturn]] void give_up(std::string_view message) {
+  static std::atomic<bool> told{false};
+  if (!told.exchange(true)) {
+    abandon_temporary_file();
+    abandon_status();
+    static_cast<void>(!::write(STDERR_FILENO, message.data(), message.size()));
+  }
+  ::_exit(kFailed);
+}
+
+constexpr std::string_view kLacking = "reviewrate: cannot go on: the machine lacks memory or threads\n";
+
+extern "C" void on_abort(int) { give_up(kLacking); }
+
+/// A library has called exit() when it lacked something.
+void on_exit() {
+  if (!g_in_order.load()) give_up(kLacking);
+}
+
+/// Libraries lack memory already while they are loaded, so before main(); what stands in .preinit_array runs before
+/// them.
+void prepare_for_lack(int, char**, char**) {
+  std::signal(SIGABRT, on_abort);
+  std::set_terminate([] { give_up(kLacking); });
+}
+__attribute__((section(".preinit_array"), used)) void (*const g_prepare_for_lack)(int, char**,
+                                                                                  char**) = prepare_for_lack;
 
 /// The quota of a cgroup v2 folder in CPUs; infinity where it sets none.
 double cgroup_v2_quota(const std::string& folder) {
@@ -83,7 +154,7 @@ double cgroup_quota() {
 
 }  // namespace
 
-void fill_standard_descriptors() {
+void prepare_process() {
   constexpr std::array<int, 3> kModes = {O_WRONLY, O_RDONLY, O_RDWR};  // stderr alone may be written to, unseen
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     // The lowest free number is what open() gives.
@@ -91,15 +162,33 @@ void fill_standard_descriptors() {
       throw Error(ErrorKind::environment, std::string("/dev/null: cannot be opened: ") + std::strerror(errno));
     }
   }
+  std::signal(SIGXFSZ, SIG_IGN);
+  g_in_order = false;
+  std::atexit(on_exit);
+}
+
+int finish_process(int status) {
+  g_in_order = true;
+  return status;
 }
 
 Interruption::Interruption() {
   if (g_wake_up[0] == -1 && ::pipe2(g_wake_up.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     throw Error(ErrorKind::environment, std::string("signals: cannot make a pipe: ") + std::strerror(errno));
   }
+  sigevent event = {};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGALRM;
+  g_has_timer = ::timer_create(CLOCK_MONOTONIC, &event, &g_timer) == 0;
   struct sigaction action = {};
-  action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
+  action.sa_handler = on_timer;
+  ::sigaction(SIGALRM, &action, nullptr);
+  sigset_t alarm_set;
+  ::sigemptyset(&alarm_set);
+  ::sigaddset(&alarm_set, SIGALRM);
+  ::sigprocmask(SIG_UNBLOCK, &alarm_set, nullptr);
+  action.sa_handler = on_signal;
   // What the shell told a background job to ignore stays ignored.
   for (const int number : {SIGINT, SIGTERM}) {
     struct sigaction old = {};

@@ -8,12 +8,18 @@
 
 namespace reviewrate::cli {
 
-/// Puts in the place of a closed stdin, stdout or stderr what cannot be read or written, so that no file or pipe that
-/// is opened later is taken for it. To be called first.
-void fill_standard_descriptors();
+/// Makes the process one that ends in order, to be called first: what stands in the place of a closed stdin, stdout or
+/// stderr cannot be read or written, so that no file or pipe that is opened later is taken for it; a file size limit is
+/// an error like a full disk; and a library that aborts, throws where nobody catches or exits by itself ends the
+/// program with kFailed and one line.
+void prepare_process();
 
-/// Turns SIGINT and SIGTERM into a flag and a wake-up, so that finished records are still written. A second signal ends
-/// the program at once. One object at a time.
+/// The program ends in order from here on.
+int finish_process(int status);
+
+/// Turns SIGINT and SIGTERM into a flag and a wake-up, so that finished records are still written; where that takes
+/// longer than most of a second, whatever the program waits for or computes, it is ended without what is unfinished. A
+/// second signal ends it at once. One object at a time.
 class Interruption {
  public:
   Interruption();

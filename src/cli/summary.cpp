@@ -97,7 +97,7 @@ ProgressBar::ProgressBar(const Source& source, bool wanted) : source_(source) {
 
 void ProgressBar::update(std::size_t records) {
   const Clock::time_point now = Clock::now();
-  if (!shown_ || now - last_ < std::chrono::milliseconds(100)) return;
+  if (!shown_ || now - begin_ < std::chrono::seconds(1) || now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   std::string text = std::to_string(records) + " reviews  " + fixed(per_second(records, seconds), 1) + "/s";
@@ -114,13 +114,7 @@ void ProgressBar::update(std::size_t records) {
     }
   }
   if (text.size() >= width) text.resize(width - 1);
-  std::fprintf(stderr, "\r%s\x1b[K", text.c_str());
-  drawn_ = true;
-}
-
-void ProgressBar::clear() {
-  if (drawn_) std::fputs("\r\x1b[K", stderr);
-  drawn_ = false;
+  show_status(text);
 }
 
 }  // namespace reviewrate::cli

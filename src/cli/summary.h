@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "console.h"
 #include "reviewrate/input.h"
 #include "reviewrate/record.h"
 
@@ -37,7 +38,7 @@ struct Summary {
   std::array<std::size_t, 10> ratings{};
 };
 
-/// A bar on a terminal: count, rate, and the remaining time where the inputs' size is known.
+/// A bar on a terminal: reviews that are done, their rate, and the remaining time where the inputs' size is known.
 class ProgressBar {
  public:
   /// Shown on stderr if that is a terminal that can move its cursor, and `wanted`.
@@ -46,18 +47,17 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  /// Draws it anew, at most ten times a second.
+  /// Draws it anew, at most ten times a second, and not before a second is over.
   void update(std::size_t records);
 
   /// Removes it from the screen.
-  void clear();
+  void clear() { clear_status(); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
   const Source& source_;
   bool shown_;
-  bool drawn_ = false;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point last_;
 };

@@ -11,6 +11,7 @@
 #include "console.h"
 #include "exit_status.h"
 #include "options.h"
+#include "output_plan.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/text.h"
@@ -96,6 +97,10 @@ int verify(VerifyOptions a, const Interruption& interruption) {
   if (!manifest.reference) {
     throw Error(ErrorKind::model, "model " + manifest.name + ": brings no reference to verify against");
   }
+  OutputPlan plan;
+  plan.writes("the result", "-");
+  plan.reads_model(manifest);
+  plan.check();
   check_sha256(*manifest.reference);
   const double tolerance = package.precision == Precision::fp32 ? kTolerance : kRoughTolerance;
 
@@ -111,9 +116,9 @@ int verify(VerifyOptions a, const Interruption& interruption) {
   if (check.texts() == 0) throw Error(ErrorKind::model, manifest.reference->path + ": holds no texts");
 
   OutputStream stream("");
-  stream.write(manifest.name + ": " + std::to_string(check.texts()) + " texts, " + std::to_string(check.mismatches()) +
-               " differ, largest difference " + shortest(check.largest()) + " (tolerance " + shortest(tolerance) +
-               ")\n");
+  print_lines(stream, manifest.name + ": " + std::to_string(check.texts()) + " texts, " +
+                          std::to_string(check.mismatches()) + " differ, largest difference " +
+                          shortest(check.largest()) + " (tolerance " + shortest(tolerance) + ")\n");
   stream.close();
   return check.mismatches() == 0 ? kOk : kGateFailed;
 }

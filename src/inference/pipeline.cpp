@@ -7,9 +7,12 @@
 
 #include <algorithm>
 #include <deque>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <span>
+#include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,6 +34,7 @@ struct Job {
   Batch batch;
   std::vector<Item> items;
   std::vector<float> logits;
+  bool dropped = false;  ///< the run was stopped before its turn came
 };
 
 /// A review that was read: its tokens, and the windows of them that are in no batch yet.
@@ -40,6 +44,8 @@ struct Tokenized {
   std::vector<Window> windows;
   std::size_t next_window = 0;
 };
+
+bool stopped(const PipelineOptions& options) { return options.stopped != nullptr && options.stopped->load(); }
 
 /// Reads, tokenizes, cuts and fills batches, one a call.
 class BatchFiller {
@@ -54,7 +60,7 @@ class BatchFiller {
     const std::size_t wanted = options_.workers * options_.batch_tokens;
     while (ahead_tokens_ < wanted && ahead_.size() < wanted && take_review()) {
     }
-    if (ahead_.empty()) return nullptr;
+    if (ahead_.empty() || stopped(options_)) return nullptr;
     const std::size_t share = (ahead_tokens_ + options_.workers - 1) / options_.workers;
     const std::size_t tokens = std::clamp(share, options_.batch_tokens / kSmallestPart, options_.batch_tokens);
     auto job = std::make_unique<Job>();
@@ -73,10 +79,7 @@ class BatchFiller {
 
   /// Reads a review and cuts it; false when there is none, for now or ever.
   bool take_review() {
-    if (ended_ || (options_.stopped != nullptr && options_.stopped->load())) {
-      ended_ = true;
-      return false;
-    }
+    if (ended_ || stopped(options_)) return false;
     Tokenized read;
     // What was read is never kept back by a slow stream.
     const Source::Status status = source_.next(read.item.review, /*may_block=*/ahead_.empty());
@@ -128,6 +131,8 @@ class OutcomeWriter {
       : sink_(sink), options_(options), sum_(labels, 0.0) {}
 
   void write(Job& job) {
+    ended_ = ended_ || job.dropped;  // what comes behind would leave a gap
+    if (ended_) return;
     const std::span<const float> logits(job.logits);
     std::size_t row = 0;
     const std::size_t rows = job.batch.lengths.size();
@@ -164,12 +169,29 @@ class OutcomeWriter {
   std::vector<double> sum_;
   std::size_t seen_ = 0;
   std::size_t record_ = 0;
+  bool ended_ = false;
 };
+
+/// As many of `workers` as the system has threads for; one is the thread that is there.
+std::size_t startable(std::size_t workers) {
+  std::latch enough(1);
+  std::vector<std::thread> threads;
+  threads.reserve(workers);
+  try {
+    while (threads.size() + 1 < workers) threads.emplace_back([&enough] { enough.wait(); });
+  } catch (const std::system_error&) {  // no more
+  }
+  enough.count_down();
+  for (std::thread& thread : threads) thread.join();
+  return threads.size() + 1;
+}
 
 }  // namespace
 
 void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model, Sink& sink,
-                  const PipelineOptions& options) {
+                  const PipelineOptions& asked) {
+  PipelineOptions options = asked;
+  options.workers = startable(asked.workers);
   BatchFiller filler(source, tokenizer, options);
   OutcomeWriter writer(sink, model.labels(), options);
   using JobPtr = std::shared_ptr<Job>;  // parallel_pipeline copies what passes between its filters
@@ -180,7 +202,8 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
   };
   const auto forward = [&](JobPtr job) {
     const bool wanted = job->end_record > options.skip;
-    if (wanted && !job->batch.empty()) job->logits = model.forward(job->batch);
+    job->dropped = stopped(options);
+    if (wanted && !job->dropped && !job->batch.empty()) job->logits = model.forward(job->batch);
     return job;
   };
   const auto write = [&](const JobPtr& job) { writer.write(*job); };

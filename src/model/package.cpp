@@ -55,7 +55,13 @@ Precision choose_precision(const std::string& name, const Manifest& manifest) {
 
 std::unique_ptr<Model> open_model(const Manifest& manifest, const TorchModelOptions& options) {
   // Beside loading, on another core: what a damaged file leads to in the loader is put right below.
-  std::future<void> checksum = std::async(std::launch::async, [file = manifest.model] { check_sha256(file); });
+  const auto check = [file = manifest.model] { check_sha256(file); };
+  std::future<void> checksum;
+  try {
+    checksum = std::async(std::launch::async, check);
+  } catch (const std::system_error&) {  // no thread to be had
+    checksum = std::async(std::launch::deferred, check);
+  }
   std::unique_ptr<Model> model;
   try {
     model = load_torch_model(manifest.model.path, options);

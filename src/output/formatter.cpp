@@ -3,10 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string_view>
 
+#include "reviewrate/printable.h"
 #include "reviewrate/text.h"
+#include "reviewrate/utf8.h"
 
 namespace reviewrate {
 namespace {
@@ -21,14 +25,26 @@ std::string number(double value) {
 
 const char* boolean(bool value) { return value ? "true" : "false"; }
 
-/// The columns that every record has, in order. Passed columns of these names get the prefix "input_".
+/// The columns that every record has, in order.
 constexpr std::array<std::string_view, 11> kOwnColumns = {"id",       "label",      "score",        "p_positive",
                                                           "rating",   "tokens",     "truncated",    "windows",
                                                           "repaired", "error_kind", "error_message"};
 
-std::string passed_name(const std::string& name) {
-  const bool taken = name == "error" || std::find(kOwnColumns.begin(), kOwnColumns.end(), name) != kOwnColumns.end();
-  return taken ? "input_" + name : name;
+/// What passed fields are called: as they are if that name is free; else with as many "input_" before it as it takes.
+/// Names that are free as they are go first.
+std::vector<std::string> passed_names(const std::vector<std::string_view>& names) {
+  std::set<std::string, std::less<>> taken(kOwnColumns.begin(), kOwnColumns.end());
+  taken.insert("error");
+  std::vector<std::string> out(names.size());
+  std::vector<std::size_t> unnamed;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    out[i] = names[i];
+    if (!taken.insert(out[i]).second) unnamed.push_back(i);
+  }
+  for (const std::size_t i : unnamed) {
+    while (!taken.insert(out[i]).second) out[i].insert(0, "input_");
+  }
+  return out;
 }
 
 class JsonlFormatter : public Formatter {
@@ -53,9 +69,12 @@ class JsonlFormatter : public Formatter {
              ", \"message\": " + json_string(review.failure->message) + "}";
     }
     if (review.repaired > 0) out += ", \"repaired\": " + std::to_string(review.repaired);
-    for (const Field& field : review.passed) {
-      out += ", " + json_string(passed_name(field.name)) + ": ";
-      append_value(field.value, out);
+    std::vector<std::string_view> names;
+    for (const Field& field : review.passed) names.push_back(field.name);
+    const std::vector<std::string> unique = passed_names(names);
+    for (std::size_t i = 0; i < unique.size(); ++i) {
+      out += ", " + json_string(unique[i]) + ": ";
+      append_value(review.passed[i].value, out);
     }
     out += "}\n";
   }
@@ -77,7 +96,7 @@ class DelimitedFormatter : public Formatter {
   std::string header() const override {
     std::string out;
     for (const std::string_view name : kOwnColumns) append_cell(name, out);
-    for (const std::string& name : pass_) append_cell(passed_name(name), out);
+    for (const std::string& name : passed_names({pass_.begin(), pass_.end()})) append_cell(name, out);
     end_line(out);
     return out;
   }
@@ -131,8 +150,8 @@ class DelimitedFormatter : public Formatter {
   char delimiter_;
 };
 
-/// `text` in at most `width` code points on one line; what does not fit gives way to an ellipsis.
-std::string excerpt(std::string_view text, std::size_t width) {
+/// The printable `text` in at most `width` code points; what does not fit gives way to an ellipsis.
+std::string excerpt(const std::string& text, std::size_t width) {
   std::string out;
   std::size_t used = 0;
   for (std::size_t i = 0; i < text.size();) {
@@ -144,14 +163,7 @@ std::string excerpt(std::string_view text, std::size_t width) {
       if (!out.empty()) out.back() = '\xE2', out += "\x80\xA6";
       return out;
     }
-    // Control characters of a review must not reach the terminal; C1 ones are U+0080 to U+009F.
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const bool c1 = byte == 0xC2U && length == 2 && static_cast<unsigned char>(text[i + 1]) < 0xA0U;
-    if (byte < 0x20U || byte == 0x7FU || c1) {
-      out += ' ';
-    } else {
-      out.append(text, i, length);
-    }
+    out.append(text, i, length);
     i += length;
   }
   return out;
@@ -161,7 +173,10 @@ std::string excerpt(std::string_view text, std::size_t width) {
 class TextFormatter : public Formatter {
  public:
   explicit TextFormatter(const OutputOptions& options) : options_(options) {
-    for (const std::string& label : options.labels) label_width_ = std::max(label_width_, label.size());
+    for (std::string& label : options_.labels) {
+      label = printable(label);
+      label_width_ = std::max(label_width_, label.size());
+    }
   }
 
   void append(const Outcome& outcome, std::string& out) const override {
@@ -178,19 +193,26 @@ class TextFormatter : public Formatter {
       line += label + "  " + fixed(p.score, 4);
     } else if (review.failure) {
       // The message names the record already.
-      out += "ERROR " + review.failure->kind + ": " + excerpt(review.failure->message, review.failure->message.size()) +
-             '\n';
+      out += "ERROR " + printable(review.failure->kind + ": " + review.failure->message) + '\n';
       return;
     }
-    line += "  " + excerpt(review.id.text, review.id.text.size());
+    line += "  " + printable(review.id.text);
     const std::size_t used = line.size() + 2;
     if (outcome.prediction && !review.text.empty() && used + 10 < options_.text_width) {
-      line += "  " + excerpt(review.text, options_.text_width - used);
+      line += "  " + excerpt(printable(beginning(review.text)), options_.text_width - used);
     }
     out += line + '\n';
   }
 
  private:
+  /// As much of a review as can be seen, though much of it be invisible.
+  std::string_view beginning(std::string_view text) const {
+    std::size_t end = 4 * kMaxCodePointBytes * options_.text_width;
+    if (end >= text.size()) return text;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+    return text.substr(0, end);
+  }
+
   OutputOptions options_;
   std::size_t label_width_ = 0;
 };
@@ -199,7 +221,7 @@ class TextFormatter : public Formatter {
 
 std::string json_string(const std::string& text) {
   // File names may hold any bytes; reviews were repaired already.
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return printable_json(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 std::unique_ptr<Formatter> make_formatter(const OutputOptions& options) {

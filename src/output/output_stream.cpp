@@ -78,6 +78,16 @@ void OutputStream::fail(const char* what) const {
   throw Error(ErrorKind::output, name_ + ": " + what + ": " + std::strerror(errno));
 }
 
+std::uint64_t OutputStream::size() const {
+  struct stat info = {};
+  return regular_ && ::fstat(fd_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+bool OutputStream::keeps_records() const {
+  struct stat info = {};
+  return regular_ || (::fstat(fd_, &info) == 0 && S_ISCHR(info.st_mode) && ::isatty(fd_) == 0);
+}
+
 void OutputStream::truncate(std::uint64_t size) {
   if (::ftruncate(fd_, static_cast<off_t>(size)) != 0 || ::lseek(fd_, 0, SEEK_END) < 0) fail("cannot be truncated");
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "reviewrate/utf8.h"
 
@@ -66,5 +67,30 @@ bool is_unprintable(char32_t code_point) { return is_in(kSeparating, code_point)
 std::string printable(std::string_view text) { return clean(text, /*keep_newlines=*/false); }
 
 std::string printable_lines(std::string_view text) { return clean(text, /*keep_newlines=*/true); }
+
+std::string printable_json(std::string json) {
+  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) < 0x7FU; };
+  if (std::all_of(json.begin(), json.end(), is_plain)) return json;
+  std::string out;
+  out.reserve(json.size());
+  const auto append_unit = [&out](std::uint32_t unit) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    out += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out += kDigits[(unit >> static_cast<unsigned>(shift)) & 15U];
+  };
+  for (std::string_view rest = json; !rest.empty();) {
+    const DecodedChar c = decode_code_point(rest);
+    if (!c.valid || c.code_point < 0x7F || !is_unprintable(c.code_point)) {
+      out += rest.substr(0, c.length);
+    } else if (c.code_point < 0x10000) {
+      append_unit(c.code_point);
+    } else {  // a surrogate pair
+      append_unit(0xD800 + ((c.code_point - 0x10000) >> 10U));
+      append_unit(0xDC00 + ((c.code_point - 0x10000) & 0x3FFU));
+    }
+    rest.remove_prefix(c.length);
+  }
+  return out;
+}
 
 }  // namespace reviewrate

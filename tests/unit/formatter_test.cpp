@@ -2,6 +2,7 @@
 #include "reviewrate/formatter.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "catch.h"
 
@@ -56,6 +57,52 @@ TEST_CASE("jsonl: ids and passed columns keep their type; a taken name gets a pr
   CHECK(record["label"] == "POSITIVE");
   CHECK(record["input_label"] == "neg");
   CHECK(record["tags"] == nlohmann::json::parse("[1,null]"));
+}
+
+TEST_CASE("no name stands twice in a record or a header, whatever is passed") {
+  Outcome o = outcome();
+  for (const char* name : {"input_label", "label", "a", "a", "", "", "error", "input_error", "input_input_error"}) {
+    o.review.passed.push_back({name, {name, false}});
+  }
+  std::vector<std::string> names;
+  const auto note_key = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    if (event == nlohmann::json::parse_event_t::key && depth == 1) names.push_back(value.get<std::string>());
+    return true;
+  };
+  const auto record = nlohmann::json::parse(format(o, OutputFormat::jsonl), note_key);
+  CHECK(names.size() == 17);
+  CHECK(std::set<std::string>(names.begin(), names.end()).size() == names.size());
+  CHECK(record["input_label"] == "input_label");  // a name that is free stays
+  CHECK(record["input_input_label"] == "label");
+  CHECK(record["a"] == "a");
+  CHECK(record["input_a"] == "a");
+  CHECK(record["input_error"] == "input_error");
+  CHECK(record["input_input_input_error"] == "error");
+
+  const std::string csv = format(outcome(), OutputFormat::csv, {"label", "input_label", "x"});
+  CHECK(csv.substr(0, csv.find('\n')) ==
+        "id,label,score,p_positive,rating,tokens,truncated,windows,repaired,error_kind,error_message,"
+        "input_input_label,input_label,x");
+}
+
+TEST_CASE("text for people holds nothing that a terminal obeys") {
+  const std::string hostile = "a\x1b[31mb\x7f\xc2\x9b" "c\xe2\x80\xae" "d\xe2\x80\x8b" "e\xe2\x80\xa8" "f\nxg\xef\xbb\xbfh\xf3\xa0\x80\xa0";
+  Outcome o = outcome();
+  o.review.id.text = o.review.text = hostile;
+  OutputOptions options;
+  options.format = OutputFormat::text;
+  options.labels = {hostile, hostile};
+  std::string out;
+  make_formatter(options)->append(o, out);
+  o.prediction.reset();
+  o.review.failure = Failure{hostile, hostile};
+  make_formatter(options)->append(o, out);
+  CHECK(out ==
+        " 8/10  a [31mb  cde f xgh  0.7500  a [31mb  cde f xgh  a [31mb  cde f xgh\n"
+        "ERROR a [31mb  cde f xgh: a [31mb  cde f xgh\n");
+  CHECK(json_string(hostile) ==
+        "\"a\\u001b[31mb\\u007f\\u009bc\\u202ed\\u200be\\u2028f\\nxg\\ufeffh\\udb40\\udc20\"");
+  CHECK(nlohmann::json::parse(json_string(hostile)) == hostile);
 }
 
 TEST_CASE("numbers read back exactly") {

@@ -185,19 +185,45 @@ TEST_CASE("pipeline: what was skipped is not run, and the rest is as if nothing 
   }
 }
 
-TEST_CASE("pipeline: once stopped it reads no more and writes what it read") {
+TEST_CASE("pipeline: once stopped it reads no more, and writes what is finished") {
   std::atomic<bool> stopped{false};
   struct StoppingSink : ListSink {
     explicit StoppingSink(std::atomic<bool>& flag) : flag_(flag) {}
-    void flush() override { flag_.store(true); }
+    void flush() override {
+      ListSink::flush();
+      if (outcomes.size() >= 20) flag_.store(true);
+    }
     std::atomic<bool>& flag_;
   } sink(stopped);
   ListSource source(mixed_reviews(5000));
+  const MeanModel model;
   PipelineOptions o = options(2);
   o.stopped = &stopped;
-  run_pipeline(source, ByteTokenizer(), MeanModel(), sink, o);
-  CHECK(sink.outcomes.size() == source.given());
+  run_pipeline(source, ByteTokenizer(), model, sink, o);
+  CHECK(sink.outcomes.size() >= 20);
+  CHECK(sink.outcomes.size() <= source.given());
   CHECK(source.given() < 5000);
+  for (std::size_t i = 0; i < sink.outcomes.size(); ++i) CHECK(sink.outcomes[i].review.id.text == std::to_string(i));
+}
+
+TEST_CASE("pipeline: once stopped it leaves the rest of a huge review") {
+  std::atomic<bool> stopped{false};
+  struct StoppingModel : MeanModel {
+    explicit StoppingModel(std::atomic<bool>& flag) : flag_(flag) {}
+    std::vector<float> forward(const Batch& batch) const override {
+      flag_.store(true);
+      return MeanModel::forward(batch);
+    }
+    std::atomic<bool>& flag_;
+  };
+  const StoppingModel model(stopped);
+  ListSource source({text_review("first", "short"), text_review("huge", std::string(1000000, 'x'))});
+  ListSink sink;
+  PipelineOptions o = options(2);
+  o.stopped = &stopped;
+  run_pipeline(source, ByteTokenizer(), model, sink, o);
+  CHECK(model.calls() <= 4);  // those that were in the model or on their way
+  CHECK(sink.outcomes.size() <= 1);
 }
 
 TEST_CASE("pipeline: errors of model and sink come out") {

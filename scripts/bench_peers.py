@@ -124,18 +124,18 @@ def make_model(job: Job) -> dict[str, Any]:
     from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizerFast
 
     from export import rounded
-    from packed_distilbert import unpack
+    from native_distilbert import to_transformers
 
     make_texts(job)
     given = Path(job["given"])
     manifest = json.loads((given / "manifest.json").read_text())
     kind, words = manifest["model"]["interface"], manifest["tokenizer"]
     if (kind, words["kind"], manifest["max_tokens"]) != ("packed", "wordpiece", MAX_TOKENS):
-        sys.exit(f"{given}: only a packed DistilBERT with WordPiece and {MAX_TOKENS} tokens has peers to run it")
+        sys.exit(f"{given}: only a native DistilBERT with WordPiece and {MAX_TOKENS} tokens has peers to run it")
     vocab = str(given / words["files"]["vocab"]["file"])
     tokenizer = DistilBertTokenizerFast(vocab, do_lower_case=words["lowercase"], model_max_length=MAX_TOKENS)
     if job["shape"] == "small":
-        model = unpack(torch.jit.load(given / manifest["model"]["file"]), manifest["labels"])
+        model = to_transformers(torch.jit.load(given / manifest["model"]["file"]), manifest["labels"])
         positive = manifest["labels"].index(manifest["positive"])
     else:
         torch.manual_seed(1)
@@ -160,7 +160,7 @@ def make_model(job: Job) -> dict[str, Any]:
 def make_package(job: Job) -> None:
     import export
 
-    if code := export.main(["hf", "-o", "package", "--force"]):
+    if code := export.main(["hf", "-o", "package", "--force", "--reviewrate", job["binary"]]):
         sys.exit(code)
 
 
@@ -169,12 +169,12 @@ def traceable() -> tuple[Any, tuple[Any, Any]]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from export import Plain
+    from export import Traceable
 
     model = AutoModelForSequenceClassification.from_pretrained("hf", attn_implementation="sdpa")
     mask = torch.ones(2, 9, dtype=torch.int64)
     mask[1, 5:] = 0
-    return Plain(model).eval(), (torch.arange(1000, 1018).view(2, 9), mask)
+    return Traceable(model).eval(), (torch.arange(1000, 1018).view(2, 9), mask)
 
 
 def make_onnx(job: Job) -> None:
@@ -536,7 +536,7 @@ class Shape:
         for name in MAKERS:
             if artifact.startswith(name) and name not in self.made:
                 say(f"{self.title}: making {name}")
-                self.job(name)
+                self.job(name, binary=self.args.binary)
                 self.made.add(name)
 
     def job(self, do: str, **job: Any) -> tuple[Any, float]:
@@ -746,7 +746,7 @@ def main() -> None:
     if not Path(args.model, "manifest.json").exists():
         say("making the package")
         package = str(Path(args.work, "package"))
-        timed([sys.executable, ROOT / "scripts" / "export.py", args.model, "-o", package, "--force"])
+        timed([sys.executable, ROOT / "scripts" / "export.py", args.model, "-o", package, "--force", "--reviewrate", args.binary])
         args.model = package
     for name in args.shapes.split(","):
         shape = Shape(args, name)

@@ -5,7 +5,7 @@
 
 The reviews (jsonl, .xz or plain, with id, split, label and text) are those of the test half, taken at equal distances
 in the order of their length. Both read a review's first 510 tokens. Transformers runs in fp32 on the weights rounded
-to fp16, as the package holds them. Exit codes: 0 equal to 1e-5 and tokens equal; 1 not; 2 usage or a broken run.
+to fp16, as the package holds them. Exit codes: 0 equal to 1e-5, and tokens equal; 1 not; 2 usage or a broken run.
 """
 
 import argparse
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import export
 
 MAX_TOKENS = 512
+TOLERANCE = 1e-5
 
 
 def read_reviews(path: Path) -> list[dict[str, Any]]:
@@ -117,7 +118,7 @@ def main() -> int:
     if all("label" in review for review, _ in chosen):
         right = sum((a >= 0.5) == bool(review["label"]) for a, (review, _) in zip(found, chosen, strict=True))
         print(f"{right / len(chosen):.1%} of these labels are right")
-    return 0 if not wrong_tokens and differences[worst] <= export.TOLERANCE else 1
+    return 0 if not wrong_tokens and differences[worst] <= TOLERANCE else 1
 
 
 if __name__ == "__main__":

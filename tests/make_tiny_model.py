@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import BertTokenizerFast, DistilBertConfig, DistilBertForSequenceClassification
@@ -40,22 +41,18 @@ def vocabulary() -> list[str]:
     return list(dict.fromkeys([*entries, *words]))[:VOCABULARY_SIZE]
 
 
-def make_source(folder: Path, seed: int = 5) -> DistilBertForSequenceClassification:
-    """Saves the tiny model as a Hugging Face folder and returns it, its weights representable in fp16."""
+def make_source(folder: Path, seed: int = 5, **changes: Any) -> DistilBertForSequenceClassification:
+    """Saves the tiny model, or one with changes in its config, as a Hugging Face folder and returns it.
+
+    Its weights are representable in fp16.
+    """
     entries = vocabulary()
     (folder / "vocab.txt").write_text("".join(f"{entry}\n" for entry in entries))
     BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)
 
     torch.manual_seed(seed)
-    config = DistilBertConfig(
-        vocab_size=len(entries),
-        dim=32,
-        hidden_dim=64,
-        n_layers=2,
-        n_heads=2,
-        max_position_embeddings=512,
-        **tiny_models.POLARITY,
-    )
+    shape = {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 512}
+    config = DistilBertConfig(vocab_size=len(entries), **{**shape, **tiny_models.POLARITY, **changes})
     model = DistilBertForSequenceClassification(config).eval()
     tiny_models.randomize(model)
     with torch.no_grad():
@@ -94,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
             "# tiny\n\nA DistilBERT with random weights, for tests only: it knows nothing.\n"
             "Made by tests/make_tiny_model.py.\n"
         )
-        status = export.main([name, "-o", str(args.output / "tiny"), "--license", "Apache-2.0", "--force"])
+        status = export.main([name, "-o", str(args.output / "tiny"), "--license", "Apache-2.0", "--long-text", "head-tail", "--force"])
     if status == 0:
         lines = (args.output / "tiny" / "reference.jsonl").read_text().split("\n")
         spread = sorted(json.loads(line)["p"][1] for line in lines if line)

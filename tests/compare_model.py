@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import export
+from export_model import load_model, rounded, same_weights
+from export_reference import transformers_probabilities
 
 MAX_TOKENS = 512
 TOLERANCE = 1e-5
@@ -87,11 +87,11 @@ def main() -> int:
     chosen = spread(read_reviews(args.imdb), args.number, tokenizer)
     records = run_program(args, [review for review, _ in chosen])
 
-    model, stored = export.load_model(Path(args.source))
-    half = export.rounded(model)
+    model = load_model(Path(args.source))
+    half = rounded(model)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     texts = [[[cls, *ids[: MAX_TOKENS - 2], sep]] for _, ids in chosen]
-    expected = export.transformers_probabilities(half, texts)
+    expected = transformers_probabilities(half, texts)
     positive = json.loads((args.model / "manifest.json").read_text())["positive"]
     column = model.config.label2id[positive]
     p = [row[column] for row in expected]
@@ -109,10 +109,10 @@ def main() -> int:
     if wrong_tokens:
         print("  such as " + ", ".join(wrong_tokens[:5]))
     print(f"largest difference from transformers, same weights: {differences[worst]:.2e} ({chosen[worst][0]['id']})")
-    if stored == torch.float16:
-        print("largest difference from unrounded weights: 0, the source holds fp16")
+    if same_weights(half, model):
+        print("largest difference from unrounded weights: 0, they are fp16 already")
     else:
-        unrounded = [row[column] for row in export.transformers_probabilities(model, texts)]
+        unrounded = [row[column] for row in transformers_probabilities(model, texts)]
         largest = max(abs(a - b) for a, b in zip(found, unrounded, strict=True))
         print(f"largest difference from unrounded weights: {largest:.2e}")
     if all("label" in review for review, _ in chosen):

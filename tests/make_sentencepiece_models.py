@@ -20,11 +20,12 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import export
 import tiny_models
+from export_reference import read_texts
 
 
 def training_texts() -> list[str]:
     """The export's own reference texts and a little of other scripts, numbers and runs of characters."""
-    texts = [line["text"] for line in export.read_texts(export.REFERENCE_TEXTS)]
+    texts = [line["text"] for line in read_texts(export.REFERENCE_TEXTS)]
     more = [
         "Ça c'est très bien, déjà vu!",
         "東京の映画はとても良い。",

@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import export
 import tiny_models
+from export_model import save_module
+from export_reference import read_texts
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCABULARY_SIZE = 1000
@@ -32,7 +34,7 @@ ENDINGS = "s ed ing er est ly ness ful less able tion ment ous ive al y en ish w
 
 def vocabulary() -> list[str]:
     """At most a thousand entries, of which all text of ASCII letters, digits and punctuation can be made."""
-    text = " ".join(line["text"] for line in export.read_texts(export.REFERENCE_TEXTS)).lower()
+    text = " ".join(line["text"] for line in read_texts(export.REFERENCE_TEXTS)).lower()
     counts = Counter(word for word in re.findall(r"[a-z]+", text) if 2 <= len(word) <= 20)
     words = sorted(counts, key=lambda word: (-counts[word], word))
     characters = string.ascii_lowercase + string.digits
@@ -67,7 +69,7 @@ def trace(model: DistilBertForSequenceClassification, path: Path) -> None:
     ids = torch.arange(5, 17).unsqueeze(0)
     with torch.no_grad():
         traced = torch.jit.trace(model, (ids, torch.ones_like(ids)), strict=False)
-    export.save_module(traced, path)
+    save_module(traced, path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -58,7 +58,7 @@ def make_inputs(job: dict[str, Any]) -> dict[str, Any]:
     import torch
     from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizerFast
 
-    from export import rounded
+    from export_model import rounded
     from native_distilbert import to_transformers
 
     make_texts(job)

@@ -29,6 +29,7 @@ import make_sentencepiece_models
 import make_tiny_model
 import tiny_models
 from conftest import BINARY, PATIENCE
+from export_model import rounded
 
 SPECIALS = [
     "[CLS]",
@@ -155,7 +156,7 @@ def test_tokenizer_json_that_splits_white_space(sources: dict[str, Path], tmp_pa
 def test_probabilities(name: str, sources: dict[str, Path], packages: dict[str, Path]) -> None:
     """SentencePiece and libtorch work in one process, and give what transformers gives."""
     tokenizer = AutoTokenizer.from_pretrained(sources[name])
-    model = export.rounded(AutoModelForSequenceClassification.from_pretrained(sources[name]).eval())
+    model = rounded(AutoModelForSequenceClassification.from_pretrained(sources[name]).eval())
     manifest = json.loads((packages[name] / "manifest.json").read_text())
     assert manifest["max_tokens"] == 64
     assert manifest["model"]["interface"] == "padded"
@@ -168,7 +169,7 @@ def test_probabilities(name: str, sources: dict[str, Path], packages: dict[str, 
     for text, record in zip(texts, records, strict=True):
         ids = tokenizer(text, truncation=True, max_length=64, return_tensors="pt").input_ids
         with torch.inference_mode():
-            p = export.softmax(model(ids).logits)[0].tolist()
+            p = model(ids).logits.double().softmax(-1)[0].tolist()
         assert record["score"] == pytest.approx(p[labels.index(record["label"])], abs=1e-5)
         if manifest["positive"] is not None:
             assert record["p_positive"] == pytest.approx(p[labels.index(manifest["positive"])], abs=1e-5)

@@ -35,7 +35,7 @@ def traceable() -> tuple[Any, tuple[Any, Any]]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from export import Traceable
+    from export_model import Traceable
 
     model = AutoModelForSequenceClassification.from_pretrained("hf", attn_implementation="sdpa")
     mask = torch.ones(2, 9, dtype=torch.int64)

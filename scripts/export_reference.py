@@ -67,10 +67,7 @@ def encode(texts: list[str], tokenizer: Tokenizer, policy: str) -> tuple[list[in
     """The tokens of each text, both ends counted, and the windows that the model reads."""
     contents = [tokenizer.fast(text, add_special_tokens=False, verbose=False).input_ids for text in texts]
     windows = [
-        [
-            [tokenizer.begin, *window, tokenizer.end]
-            for window in windows_of(content, policy, tokenizer.max_tokens - 2)
-        ]
+        [[tokenizer.begin, *window, tokenizer.end] for window in windows_of(content, policy, tokenizer.max_tokens - 2)]
         for content in contents
     ]
     return [len(content) + 2 for content in contents], windows

@@ -1,4 +1,4 @@
-"""Tiny sequence classifiers with SentencePiece tokenizers, for tests: random weights, and pieces trained on the spot."""
+"""Tiny sequence classifiers with SentencePiece tokenizers, for tests: random weights, pieces trained on the spot."""
 
 import sys
 from collections.abc import Iterable
@@ -15,8 +15,7 @@ from transformers import (
     XLMRobertaTokenizerFast,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import export
 import tiny_models

@@ -93,7 +93,9 @@ def main(argv: list[str] | None = None) -> int:
             "# tiny\n\nA DistilBERT with random weights, for tests only: it knows nothing.\n"
             "Made by tests/make_tiny_model.py.\n"
         )
-        status = export.main([name, "-o", str(args.output / "tiny"), "--license", "Apache-2.0", "--long-text", "head-tail", "--force"])
+        status = export.main(
+            [name, "-o", str(args.output / "tiny"), "--license", "Apache-2.0", "--long-text", "head-tail", "--force"]
+        )
     if status == 0:
         lines = (args.output / "tiny" / "reference.jsonl").read_text().split("\n")
         spread = sorted(json.loads(line)["p"][1] for line in lines if line)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import lzma
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ def encode(texts: list[str]) -> list[list[int]]:
 
 def make_texts(job: dict[str, Any]) -> None:
     """Writes both loads, and calibration reviews that are not in them."""
-    path = Path(job["reviews"])
+    from labelled_files import read_records
+
     name, _, value = job["where"].partition("=")
-    with lzma.open(path, "rt") if path.suffix == ".xz" else path.open() as lines:
-        records = (json.loads(line) for line in lines)
-        texts = [record["text"] for record in records if not name or str(record.get(name)) == value]
+    records = read_records(Path(job["reviews"]))
+    texts = [str(record["text"]) for _, record in records if not name or str(record.get(name)) == value]
+    if not texts:
+        sys.exit(f"{job['reviews']}: holds no such reviews")
     count = min(job["count"], len(texts))
     chosen = [i * len(texts) // count for i in range(count)]
     others = sorted(set(range(len(texts))) - set(chosen)) or chosen
@@ -66,7 +68,7 @@ def make_inputs(job: dict[str, Any]) -> dict[str, Any]:
     manifest = json.loads((given / "manifest.json").read_text())
     interface, words = manifest["model"]["interface"], manifest["tokenizer"]
     if (interface, words["kind"], manifest["max_tokens"]) != ("packed", "wordpiece", MAX_TOKENS):
-        raise SystemExit(f"{given}: only a native DistilBERT with WordPiece and {MAX_TOKENS} tokens has peers to run it")
+        sys.exit(f"{given}: only a native DistilBERT with WordPiece and {MAX_TOKENS} tokens has peers to run it")
     vocab = str(given / words["files"]["vocab"]["file"])
     tokenizer = DistilBertTokenizerFast(vocab, do_lower_case=words["lowercase"], model_max_length=MAX_TOKENS)
     if job["shape"] == "small":

@@ -1,4 +1,4 @@
-"""What runs in a process of its own: jobs.py FILE runs the job that the JSON file describes and writes its result there.
+"""Jobs that run in a process of their own: jobs.py FILE runs what the JSON file describes and puts its result there.
 
 The working folder is the shape's, with the model's forms (`hf`, `onnx` and so on) in it.
 """

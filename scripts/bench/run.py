@@ -22,15 +22,20 @@ import argparse
 import importlib.metadata
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+from command_line import Parser, bounded, command, require
 from environment import enter_environment
 from machine import CPU, FLAGS, FLOATS
 from peers import MAKERS, PEERS
@@ -180,8 +185,8 @@ def run_load(shape: Shape, load: str) -> dict[str, Any]:
     return {**found, "ways": {key: vars(way) for key, way in ways.items()}}
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser("bench", __doc__)
     add = parser.add_argument
     paths = partial(add, type=os.path.abspath)  # as jobs run in another folder
     package, binary, work = ROOT / "models" / "imdb-small", ROOT / "build" / "reviewrate", ROOT / ".work" / "bench"
@@ -189,24 +194,41 @@ def parse_arguments() -> argparse.Namespace:
     paths("--reviews", required=True, help="jsonl or jsonl.xz with the field text")
     add("--where", metavar="FIELD=VALUE", default="", help="only these reviews of the file")
     paths("--binary", default=str(binary), help="default: %(default)s")
-    add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every way (default: all, %(default)s)")
-    add("--count", type=int, default=500, help="reviews (default: %(default)s)")
-    add("--sentences", type=int, default=3000, help="sentences (default: %(default)s)")
-    add("--rounds", type=int, default=3, help="default: %(default)s")
-    add("--starts", type=int, default=20, help="new processes for the time of a one-off call (default: %(default)s)")
+    add(
+        "--threads",
+        type=bounded(int, 1),
+        default=len(os.sched_getaffinity(0)),
+        help="of every way (default: all, %(default)s)",
+    )
+    add("--count", type=bounded(int, 1), default=500, help="reviews (default: %(default)s)")
+    add("--sentences", type=bounded(int, 1), default=3000, help="sentences (default: %(default)s)")
+    add("--rounds", type=bounded(int, 1), default=3, help="default: %(default)s")
+    add(
+        "--starts",
+        type=bounded(int, 1),
+        default=20,
+        help="new processes for the time of a one-off call (default: %(default)s)",
+    )
     add("--ways", default="", help="only those that begin so, such as reviewrate,openvino-fp32")
     add("--shapes", default="small,base", help="default: %(default)s")
     add("--loads", default="reviews,sentences", help="default: %(default)s")
     paths("--json", help="everything that was measured")
     paths("--work", default=str(work), help="for models and texts (default: %(default)s)")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not make_ways(args.ways, args.threads):
-        parser.error(f"no way begins so: {args.ways}")
+        parser.error(f"--ways {args.ways}: no way begins so")
+    for words, known in ((args.shapes, {"small", "base"}), (args.loads, {"reviews", "sentences"})):
+        if unknown := set(words.split(",")) - known:
+            parser.error(f"{', '.join(sorted(unknown))}: there are {' and '.join(sorted(known))}")
+    if not Path(args.reviews).is_file():
+        parser.error(f"{args.reviews}: no such file")
     return args
 
 
-def main() -> None:
-    args = parse_arguments()
+@command("bench")
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_arguments(argv)
+    require(shutil.which(args.binary) is not None, f"{args.binary}: no such program; scripts/setup builds it")
     asked = {way.peer for way in make_ways(args.ways, args.threads).values()}
     # The pipeline's transformers make the model for all.
     enter_environment(PEERS[name].packages for name in PEERS if name in asked | {"pipeline"})
@@ -242,7 +264,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (SubprocessError, OSError) as error:
-        sys.exit(f"bench: {error}")
+    sys.exit(main())

@@ -4,27 +4,22 @@ import hashlib
 import json
 import random
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification, PreTrainedModel
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import export
 import make_tiny_model
-from conftest import Run, error_line, records
+from conftest import TOP, Run, error_line, records
 from export_model import rounded, save_module
 from export_reference import windows_of
 from native_distilbert import NativeDistilBert, to_transformers
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "tests" / "data"
 LENGTHS = [2, 3, 17, 18, 193, 511, 512]  # tokens, around the sizes at which the program works in parts
 
 
@@ -181,7 +176,7 @@ def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
     assert {parameter.dtype for parameter in parameters} == {torch.float16}
     assert sum(map(torch.numel, parameters)) == model.num_parameters()
     assert not list(module.buffers())
-    assert str(ROOT).encode() not in (package / "model.pt").read_bytes()
+    assert str(TOP).encode() not in (package / "model.pt").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +184,9 @@ def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
     ["places", "norm.weight", "layers.0.qkv.weight", "layers.0.qkv.bias", "layers.0.heads", "layers.0.rest.up.weight"]
     + ["layers.0.rest.norm1.bias", "last.kv.weight", "last.q.bias", "last.rest.down.weight", "classifier.weight"],
 )
-def test_the_program_refuses_a_module_whose_parts_do_not_fit(part: str, package: Path, tmp_path: Path, run: Run) -> None:
+def test_the_program_refuses_a_module_whose_parts_do_not_fit(
+    part: str, package: Path, tmp_path: Path, run: Run
+) -> None:
     copy = Path(shutil.copytree(package, tmp_path / "package"))
     module = torch.jit.load(copy / "model.pt")
     *names, last = part.split(".")
@@ -250,14 +247,16 @@ def test_the_committed_package_is_the_generated_one(
     run: Run, source: Path, model: DistilBertForSequenceClassification
 ) -> None:
     texts = random_texts(30)
-    result = run("-f", "jsonl", "--input-format", "jsonl", "-", stdin="".join(json.dumps({"text": t}) + "\n" for t in texts))
+    result = run(
+        "-f", "jsonl", "--input-format", "jsonl", "-", stdin="".join(json.dumps({"text": t}) + "\n" for t in texts)
+    )
     found = torch.tensor([record["p_positive"] for record in records(result)], dtype=torch.float64)
     assert (found - transformers_answer(source, model, texts)[:, 1]).abs().max() <= 1e-5
 
 
 def test_the_committed_trace_is_the_generated_one(source: Path, model: DistilBertForSequenceClassification) -> None:
     texts = random_texts(30)
-    plain = torch.jit.load(DATA / "tiny_plain.pt")
+    plain = torch.jit.load(TOP / "tests" / "data" / "tiny_plain.pt")
     tokenizer = AutoTokenizer.from_pretrained(source)
     ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
     with torch.inference_mode():
@@ -439,3 +438,92 @@ def test_damaged_weights_refused(changed: Path, capsys: pytest.CaptureFixture[st
     weights = changed / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     assert "its weights cannot be loaded" in refusal(changed, capsys)
+
+
+def bpe_tokenizer() -> str:
+    """A tokenizer.json as GPT-2's, of single characters."""
+    tokenizer = Tokenizer(models.BPE(vocab={chr(c): c - 33 for c in range(33, 127)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer.to_str()
+
+
+NEWER = '{"version": "1.0", "normalizer": {"type": "Future"}}'
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0f" * 32 + "\nsize 1234567\n"
+JAPANESE = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}
+PLAIN_CLASS = json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512})
+SPOILT: dict[str, tuple[dict[str, str | bytes | None], str]] = {
+    "newer normalizer": (
+        {"tokenizer.json": '{"version": "1.0", "normalizer": {"type": "Future"}}'},
+        "tokenizer.json: ",
+    ),
+    "half a tokenizer": ({"tokenizer.json": '{"version": '}, "tokenizer.json: "),
+    "no fast tokenizer": (
+        {"tokenizer.json": None, "tokenizer_config.json": json.dumps(JAPANESE)},
+        "BertJapaneseTokenizer (mecab) has no fast form",
+    ),
+    "BPE": (
+        {"tokenizer.json": bpe_tokenizer(), "tokenizer_config.json": PLAIN_CLASS, "vocab.txt": None},
+        "tokenizer model BPE: only WordPiece and Unigram",
+    ),
+    "tokenizer_config.json": ({"tokenizer_config.json": "{,}"}, "tokenizer_config.json: "),
+    "weights of LFS": ({"model.safetensors": POINTER}, "model.safetensors: is a pointer of Git LFS"),
+    "vocabulary of LFS": ({"vocab.txt": POINTER}, "vocab.txt: is a pointer of Git LFS"),
+    "a page for weights": ({"model.safetensors": "<!DOCTYPE html><title>Not found</title>"}, "cannot be loaded: "),
+    "no weights": ({"model.safetensors": None}, "cannot be loaded: "),
+    "a pickle that is none": (
+        {"model.safetensors": None, "pytorch_model.bin": b"PK\x03\x04 not a pickle"},
+        "cannot be loaded: ",
+    ),
+    "config.json": ({"config.json": '{"model_type": '}, "config.json: "),
+    "no model_type": ({"config.json": "{}"}, "config.json: "),
+    "a list": ({"config.json": "[1, 2]"}, "config.json: "),
+    "own code": (
+        {"config.json": json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}})},
+        "config.json: ",
+    ),
+    "README.md": ({"README.md": b"# Caf\xe9\n"}, "README.md: is not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_folders_are_one_line(name: str, changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files, expected = SPOILT[name]
+    for file, content in files.items():
+        if content is None:
+            (changed / file).unlink()
+        else:
+            (changed / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert expected in refusal(changed, capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"id2label": {0: "SCORE"}, "label2id": {"SCORE": 0}}, "a single label"),
+        ({"id2label": {0: "SCORE"}, "label2id": {"SCORE": 0}, "problem_type": "regression"}, "problem_type regression"),
+        ({"id2label": {0: "same", 1: "same"}}, "two labels of the same name"),
+        ({"id2label": {0: "bad", 2: "good"}}, "id2label does not name every label"),
+    ],
+)
+def test_labels_that_make_no_sense_are_one_line(
+    change: dict[str, Any], expected: str, changed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(changed / "config.json", lambda config: config.update(change))
+    assert expected in refusal(changed, capsys)
+
+
+def test_weights_that_are_no_numbers_are_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = DistilBertForSequenceClassification.from_pretrained(changed)
+    with torch.no_grad():
+        model.classifier.bias[1] = float("nan")
+    model.save_pretrained(changed)
+    assert "not all finite numbers" in refusal(changed, capsys)
+
+
+def test_reference_texts_are_named_by_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "texts.jsonl"
+    for content, expected in (('{"id": "a", "text": "b"}\n{"id": 1}\n', ":2: is not"), ("\n", ": holds no texts")):
+        texts.write_text(content)
+        assert export.main([str(source), "-o", str(tmp_path / "out"), "--reference", str(texts)]) == 3
+        assert capsys.readouterr().err.startswith(f"export: {texts}{expected}")
+    assert not (tmp_path / "out").exists()

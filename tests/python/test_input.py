@@ -85,8 +85,12 @@ def test_json_as_python_reads_it(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     rows = []
     for row in range(300):
-        fields = [("text", random_text(rng, 40)), ("id", rng.choice([row, f"r{row}"])), ("x", random_value(rng)),
-                  ("y", random_value(rng))]
+        fields = [
+            ("text", random_text(rng, 40)),
+            ("id", rng.choice([row, f"r{row}"])),
+            ("x", random_value(rng)),
+            ("y", random_value(rng)),
+        ]
         rng.shuffle(fields)
         rows.append(dict(fields))
     path = tmp_path / "x.jsonl"

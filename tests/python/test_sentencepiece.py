@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,12 @@ from transformers import (
     BertTokenizerFast,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
-
 import compare_tokenizer
 import export
 import make_sentencepiece_models
 import make_tiny_model
 import tiny_models
-from conftest import BINARY, PATIENCE
+from conftest import BINARY, PATIENCE, TOP
 from export_model import rounded
 
 SPECIALS = [
@@ -189,12 +185,10 @@ def test_labels_and_positive(packages: dict[str, Path]) -> None:
     assert "rating" not in record or record["rating"] is None
 
 
-def test_weights_are_fp16_unless_too_large(
-    sources: dict[str, Path], packages: dict[str, Path], tmp_path: Path
-) -> None:
+def test_weights_are_fp16_unless_too_large(sources: dict[str, Path], packages: dict[str, Path], tmp_path: Path) -> None:
     kept = torch.jit.load(packages["bert"] / "model.pt")
     assert {weight.dtype for weight in kept.parameters()} == {torch.float16}
-    assert str(ROOT).encode() not in (packages["bert"] / "model.pt").read_bytes()
+    assert str(TOP).encode() not in (packages["bert"] / "model.pt").read_bytes()
     source = shutil.copytree(sources["bert"], tmp_path / "source")
     model = BertForSequenceClassification.from_pretrained(source)
     with torch.no_grad():

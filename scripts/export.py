@@ -189,8 +189,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", help="the model's name (default: the output folder's)")
     parser.add_argument(
         "--long-text",
-        choices=["head-tail", "head", "windows"],
-        default="head-tail",
+        choices=["head", "head-tail", "windows"],
+        default="head",
         help="how a text above the model's length is cut (default: %(default)s)",
     )
     parser.add_argument("--license", help="of the weights (default: what the source's README names)")
@@ -251,6 +251,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_package(folder, args, source, module, reference_records(lines, tokens, args.long_text, probabilities))
         verify(args.reviewrate, folder, args.output)
     print(f"wrote {args.output}")
+    if source.positive is None:
+        labels = ", ".join(source.labels)
+        note(
+            f"no label is called POSITIVE, so records get no p_positive and no rating: --positive names one of {labels}"
+        )
     if source.license == "unknown":
         note("the license is not known; give it with --license")
     if not export_model.is_native(model) and not export_model.fits_fp16(model):

@@ -216,7 +216,7 @@ def test_manifest(package: Path, source: Path) -> None:
     assert manifest["labels"] == ["NEGATIVE", "POSITIVE"]
     assert manifest["positive"] == "POSITIVE"
     assert manifest["max_tokens"] == 512
-    assert manifest["long_text"] == "head-tail"
+    assert manifest["long_text"] == "head"
     assert manifest["precisions"] == ["fp32", "bf16", "int8"]
     assert (package / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
     assert {file.name for file in package.iterdir()} == {
@@ -240,7 +240,7 @@ def test_reference_covers_short_and_long(package: Path) -> None:
     tokens = {line["tokens"] for line in lines}
     assert {2, 3, 511, 512, 513} <= tokens
     assert max(tokens) > 1000
-    assert all(line["long_text"] == "head-tail" and abs(sum(line["p"]) - 1) < 1e-12 for line in lines)
+    assert all(line["long_text"] == "head" and abs(sum(line["p"]) - 1) < 1e-12 for line in lines)
 
 
 def test_the_committed_package_is_the_generated_one(
@@ -288,12 +288,35 @@ def test_card_and_its_license_are_taken_over(changed: Path, tmp_path: Path) -> N
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["license"] == "apache-2.0"
 
 
-def test_positive_label_can_be_named(changed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["head-tail", "windows"])
+def test_other_policies_are_recorded_and_verified(policy: str, run: Run, source: Path, tmp_path: Path) -> None:
+    """Verified by the exporter, which the longest reference texts are for; here that the policy is what is used."""
+    package = tmp_path / "package"
+    assert export.main([str(source), "-o", str(package), "--license", "MIT", "--long-text", policy]) == 0
+    lines = [json.loads(line) for line in (package / "reference.jsonl").read_text().split("\n") if line]
+    assert {line["long_text"] for line in lines} == {policy}
+    long = max(lines, key=lambda line: line["tokens"])
+    stdin = json.dumps({"text": long["text"]}) + "\n"
+    [by_default] = records(run("-f", "jsonl", "--input-format", "jsonl", "-", stdin=stdin, model=package))
+    assert by_default["p_positive"] == pytest.approx(long["p"][1], abs=1e-5)
+    [by_head] = records(
+        run("-f", "jsonl", "--long-text", "head", "--input-format", "jsonl", "-", stdin=stdin, model=package)
+    )
+    assert by_head["p_positive"] != pytest.approx(long["p"][1], abs=1e-5)
+
+
+def test_positive_label_can_be_named(changed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}
     edit(changed / "config.json", lambda config: config.update(names))
     for options, positive in ([], None), (["--positive", "LABEL_1"], "LABEL_1"):
         assert export.main([str(changed), "-o", str(tmp_path / "out"), "--force", *options]) == 0
         assert json.loads((tmp_path / "out" / "manifest.json").read_text())["positive"] == positive
+        said = [line for line in capsys.readouterr().err.splitlines() if "POSITIVE" in line]
+        if positive:
+            assert said == []
+        else:
+            (line,) = said
+            assert line.endswith("--positive names one of LABEL_0, LABEL_1")
     assert export.main([str(changed), "-o", str(tmp_path / "other"), "--positive", "GOOD"]) == 3
 
 

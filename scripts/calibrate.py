@@ -37,8 +37,8 @@ def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 @torch.no_grad()
 def fold_temperature(layer: torch.nn.Linear, temperature: float) -> None:
     """Makes the layer's own outputs the old ones divided by the temperature."""
-    layer.weight /= temperature
-    layer.bias /= temperature
+    layer.weight.div_(temperature)
+    layer.bias.div_(temperature)
 
 
 def rate_linear(p: np.ndarray) -> np.ndarray:

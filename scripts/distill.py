@@ -21,14 +21,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import DistilBertForSequenceClassification
 
 from command_line import OK, BadInput, Parser, Stopped, blaming, bounded, command, require
-from encoder import batch_of, head_tail, load, pooled, predict, probability, scores
+from encoder import Ids, batch_of, head_tail, load, pooled, predict, probability, scores
 from imdb import POSITIVE, UNLABELLED, Review, read_hold_out, read_reviews, training_reviews
 
 CHUNK = 50  # batches sorted by length at a time
@@ -47,11 +47,11 @@ def batches(lengths: Sequence[int], size: int, rng: random.Random) -> list[list[
     return found
 
 
-def thin(row: Sequence[int], drop: float, rng: np.random.Generator) -> list[int]:
+def thin(row: Ids, drop: float, rng: np.random.Generator) -> list[int]:
     """The row without a share `drop` of its tokens, chosen at random; [CLS] and [SEP] always stay."""
     body = len(row) - 2
     kept = np.sort(rng.choice(body, size=body - int(body * drop), replace=False)) + 1
-    return [row[0], *(row[i] for i in kept), row[-1]]
+    return [int(row[i]) for i in (0, *kept, -1)]
 
 
 def token_ids(texts: Sequence[str], tokenizer, cache: Path | None) -> list[np.ndarray]:
@@ -101,7 +101,7 @@ def targets(reviews: Sequence[Review], teacher: dict[str, float], gold: float) -
     weights = np.array([0.0 if review.label == UNLABELLED else gold for review in reviews])
     soft = np.zeros(len(reviews))
     taught = np.flatnonzero(weights < 1)
-    soft[taught] = soft_targets(teacher, [reviews[i] for i in taught])
+    soft[taught] = soft_targets(teacher, [reviews[int(i)] for i in taught])
     return weights * np.array([review.label == POSITIVE for review in reviews]) + (1 - weights) * soft
 
 
@@ -184,7 +184,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 class Examples:
     """What a stage learns from, one entry for each review."""
 
-    rows: list[Sequence[int]]  # token ids, cut
+    rows: list[Ids]  # cut
     aims: torch.Tensor  # target probability of POSITIVE
     stars: torch.Tensor  # -1 to 1; nan where the source has none
 
@@ -195,9 +195,7 @@ class Examples:
 class Stage:
     """The model in training, with everything that a checkpoint has to hold."""
 
-    def __init__(
-        self, model: DistilBertForSequenceClassification, examples: Examples, args: argparse.Namespace
-    ) -> None:
+    def __init__(self, model: Any, examples: Examples, args: argparse.Namespace) -> None:
         self.model, self.examples, self.args = model, examples, args
         self.settings = {key: str(value) for key, value in vars(args).items() if key not in NOT_SETTINGS}
         self.star_head = torch.nn.Linear(model.config.dim, 1)
@@ -355,7 +353,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         stage.restore(checkpoint)
         print(f"going on from step {stage.step}", flush=True)
     train(stage, checkpoint, judge)
-    found = {"settings": stage.settings, "last": judge("last weights")}
+    found: dict[str, Any] = {"settings": stage.settings, "last": judge("last weights")}
     if stage.mean.count:
         last = {name: value.clone() for name, value in model.state_dict().items()}
         model.load_state_dict(stage.mean.state)

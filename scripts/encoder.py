@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from transformers import (
 )
 
 from command_line import BadInput, blaming, require
+
+Ids = Sequence[int] | np.ndarray  # a review's token ids
 
 ID2LABEL = {0: "NEGATIVE", 1: "POSITIVE"}
 INPUTS = ["input_ids", "attention_mask"]  # no token types: DistilBERT takes none, and one text needs none
@@ -82,7 +85,7 @@ def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceCl
     return model
 
 
-def load(name: str | Path, **overrides: float) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+def load(name: str | Path, **overrides: float) -> tuple[Any, PreTrainedTokenizerBase]:
     """A two-label classifier and its tokenizer from `minilm`, a Hugging Face folder or a hub name, in fp32."""
     name = str(name)
     if name == "minilm":
@@ -101,7 +104,7 @@ def load(name: str | Path, **overrides: float) -> tuple[torch.nn.Module, PreTrai
     return model, tokenizer
 
 
-def head_tail(ids: Sequence[int], limit: int) -> Sequence[int]:
+def head_tail(ids: Ids, limit: int) -> Ids:
     """[CLS] body [SEP] cut to `limit` tokens: the first quarter's tokens and the last ones (128 + 382 of 512)."""
     if len(ids) <= limit:
         return ids
@@ -109,15 +112,15 @@ def head_tail(ids: Sequence[int], limit: int) -> Sequence[int]:
     return [ids[0], *ids[1 : head + 1], *ids[head + 1 - limit : -1], ids[-1]]
 
 
-def cut(ids: Sequence[int], limit: int, how: str) -> Sequence[int]:
+def cut(ids: Ids, limit: int, how: str) -> Ids:
     """`head_tail`, or `head`: the first tokens and the last one, as the tokenizer's own truncation does."""
     if how == "head-tail":
         return head_tail(ids, limit)
     return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
 
-def pooled(model: DistilBertForSequenceClassification, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """What the classifier layer sees of each review: [batch, dim]. Equal to transformers' own forward pass.
+def pooled(model: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """What the classifier layer of a DistilBERT sees of each review: [batch, dim], equal to transformers' forward pass.
 
     Only the first token reaches the classifier, so the last layer runs its query, output and feed-forward parts for
     that token alone: exact, and a seventh of the work less.
@@ -140,7 +143,7 @@ def pooled(model: DistilBertForSequenceClassification, ids: torch.Tensor, mask: 
     return F.relu(model.pre_classifier(x[:, 0]))
 
 
-def batch_of(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor | None]:
+def batch_of(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Token ids [batch, longest] and the mask of real tokens, which is None where all rows are equally long."""
     longest = max(map(len, rows))
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -151,9 +154,7 @@ def batch_of(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor 
     return ids, torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
 
 
-def predict(
-    model: DistilBertForSequenceClassification, rows: Sequence[Sequence[int]], limit: int = 512, bf16: bool = False
-) -> np.ndarray:
+def predict(model: Any, rows: Sequence[Ids], limit: int = 512, bf16: bool = False) -> np.ndarray:
     """The two logits of each row of token ids, cut head-tail: [rows, 2], float64."""
     short = [head_tail(row, limit) for row in rows]
     order = sorted(range(len(short)), key=lambda i: len(short[i]))

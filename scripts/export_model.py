@@ -76,7 +76,7 @@ def load_model(folder: Path) -> PreTrainedModel:
 
 def label_names(model: PreTrainedModel) -> list[str]:
     """The labels in the order of the logits."""
-    names = model.config.id2label
+    names = model.config.id2label or {}
     labels = [str(names[i]) for i in range(model.config.num_labels) if i in names]
     require(len(labels) == model.config.num_labels, "config.json: id2label does not name every label")
     require(len(set(labels)) == len(labels), "two labels of the same name")

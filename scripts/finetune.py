@@ -24,6 +24,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,8 +92,9 @@ class LengthGroups(LengthGroupedSampler):
 class GroupingTrainer(Trainer):
     """The Trainer, its train reviews ordered by LengthGroups."""
 
-    def _get_train_sampler(self, train_dataset: Examples | None = None) -> LengthGroups:
-        lengths = [len(row["input_ids"]) for row in (train_dataset or self.train_dataset).rows]
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroups:
+        examples: Any = train_dataset or self.train_dataset
+        lengths = [len(row["input_ids"]) for row in examples.rows]
         return LengthGroups(lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
 
 

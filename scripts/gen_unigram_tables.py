@@ -70,7 +70,8 @@ def precompiled(keys: Iterable[int]) -> Callable[[str], str]:
             normalization_rule_tsv=str(rules),
             minloglevel=2,
         )
-    model = sentencepiece_model_pb2.ModelProto.FromString(writer.getvalue())
+    # The module makes its classes when it is imported, where mypy does not see them.
+    model = sentencepiece_model_pb2.ModelProto.FromString(writer.getvalue())  # type: ignore[attr-defined]
     return Precompiled(model.normalizer_spec.precompiled_charsmap).normalize_str
 
 

@@ -8,6 +8,8 @@ change without breaking packages.
 `to_transformers(module, labels)` goes the other way, from a package's module to the Hugging Face model.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
@@ -43,7 +45,7 @@ class FeedForward(nn.Module):
 
     relu: bool  # else gelu
 
-    def __init__(self, layer: nn.Module, activation: str) -> None:
+    def __init__(self, layer: Any, activation: str) -> None:
         super().__init__()
         self.out = Linear(layer.attention.out_lin)
         self.norm1 = Norm(layer.sa_layer_norm)
@@ -58,7 +60,7 @@ class Layer(nn.Module):
 
     heads: int
 
-    def __init__(self, layer: nn.Module, heads: int, activation: str) -> None:
+    def __init__(self, layer: Any, heads: int, activation: str) -> None:
         super().__init__()
         attention = layer.attention
         self.qkv = Linear(attention.q_lin, attention.k_lin, attention.v_lin)
@@ -71,7 +73,7 @@ class LastLayer(nn.Module):
 
     heads: int
 
-    def __init__(self, layer: nn.Module, heads: int, activation: str) -> None:
+    def __init__(self, layer: Any, heads: int, activation: str) -> None:
         super().__init__()
         attention = layer.attention
         self.q = Linear(attention.q_lin)
@@ -83,7 +85,7 @@ class LastLayer(nn.Module):
 class NativeDistilBert(nn.Module):
     """The weights of a `DistilBertForSequenceClassification`, each once, in fp16."""
 
-    def __init__(self, model: DistilBertForSequenceClassification) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         config = model.config
         embeddings = model.distilbert.embeddings
@@ -97,7 +99,7 @@ class NativeDistilBert(nn.Module):
         self.classifier = Linear(model.classifier)
 
 
-def _fill(stored: nn.Module, *parts: nn.Module) -> None:
+def _fill(stored: Any, *parts: Any) -> None:
     """Gives each part its share of the weights that the stored module holds."""
     for name in ("weight", "bias"):
         for part, share in zip(parts, getattr(stored, name).chunk(len(parts)), strict=True):
@@ -105,10 +107,10 @@ def _fill(stored: nn.Module, *parts: nn.Module) -> None:
 
 
 @torch.no_grad()
-def to_transformers(module: nn.Module, labels: list[str]) -> DistilBertForSequenceClassification:
-    """The Hugging Face model in fp32 whose native form `module` is, compiled or not."""
+def to_transformers(module: Any, labels: list[str]) -> DistilBertForSequenceClassification:
+    """The Hugging Face model in fp32 whose native form `module` is, a NativeDistilBert or one that was saved."""
     layers = [*module.layers.children(), module.last]
-    model = DistilBertForSequenceClassification(
+    model: Any = DistilBertForSequenceClassification(
         DistilBertConfig(
             vocab_size=module.words.size(0),
             max_position_embeddings=module.places.size(0),

@@ -41,7 +41,7 @@ def by_reviews(binary: Path, reviews: Path, precision: str) -> list[dict[str, fl
     """Seconds since the start and peak memory, every STEP records."""
     points = []
     begin = time.perf_counter()
-    words = [binary, "classify", "-q", "--precision", precision, reviews]
+    words = [str(binary), "classify", "-q", "--precision", precision, str(reviews)]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout
         for number, _ in enumerate(process.stdout, 1):

@@ -23,7 +23,7 @@ from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from export_model import load_model, rounded, same_weights
+from export_model import label_names, load_model, rounded, same_weights
 from export_reference import transformers_probabilities
 
 MAX_TOKENS = 512
@@ -93,7 +93,7 @@ def main() -> int:
     texts = [[[cls, *ids[: MAX_TOKENS - 2], sep]] for _, ids in chosen]
     expected = transformers_probabilities(half, texts)
     positive = json.loads((args.model / "manifest.json").read_text())["positive"]
-    column = model.config.label2id[positive]
+    column = label_names(model).index(positive)
     p = [row[column] for row in expected]
     found = [record["p_positive"] for record in records]
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import torch
@@ -40,7 +41,7 @@ def training_texts() -> list[str]:
     return [text for text in texts if text.strip()] + more * 5
 
 
-def train(path: Path, texts: Iterable[str], size: int, **options: object) -> None:
+def train(path: Path, texts: Iterable[str], size: int, **options: Any) -> None:
     with path.open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def program_answer(run: Run, package: Path, texts: list[str]) -> torch.Tensor:
     columns = []
     try:
         for label in manifest["labels"]:
-            edit(package / "manifest.json", lambda content, label=label: content.update(positive=label))
+            edit(package / "manifest.json", partial(dict.update, positive=label))
             result = run("-f", "jsonl", "--input-format", "jsonl", "-", stdin=stdin, model=package)
             assert result.returncode == 0, result.stderr.decode()
             columns.append([record["p_positive"] for record in records(result)])

@@ -214,6 +214,7 @@ def test_own_forward_pass_equals_transformers(tiny: Path) -> None:
     model, _ = encoder.load(str(tiny))
     rows = [[2, *range(5, 5 + n), 3] for n in (20, 3, 11)]
     ids, mask = encoder.batch_of(rows)
+    assert mask is not None
     with torch.inference_mode():
         expected = model.eval()(input_ids=ids, attention_mask=mask.long()).logits.numpy()
     assert np.abs(encoder.predict(model, rows) - expected).max() < 1e-6
@@ -268,7 +269,7 @@ def test_thresholds_rise_and_are_the_best() -> None:
 def test_finetune_resumes_and_reaches_the_program(
     tiny: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--data", data, "--init", tiny, "--cut", "head-tail", "--tokens", 32)
+    options: tuple[object, ...] = ("--data", data, "--init", tiny, "--cut", "head-tail", "--tokens", 32)
     options += ("--rate", 5e-3, "--batch", 8, "--epochs", 5)
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     assert command(monkeypatch, finetune, "-o", whole, *options) == 0
@@ -287,7 +288,7 @@ def test_finetune_resumes_and_reaches_the_program(
     assert all(torch.allclose(expected[name], found[name], atol=1e-5) for name in expected)
 
     package = tmp_path / "package"
-    export = [sys.executable, TOP / "scripts" / "export.py", whole, "-o", package]
+    export: list[str | Path] = [sys.executable, TOP / "scripts" / "export.py", whole, "-o", package]
     done = subprocess.run(export, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (package / "manifest.json").is_file()
@@ -311,7 +312,14 @@ def test_finetune_on_own_reviews(
         for review in generated("train", 240, 7):
             writer.writerow(["Positive" if review.label else "neg", review.text])
         writer.writerow(["", "Nobody knows."])
-    options = ("--data", tmp_path / "own.tsv", "--label-field", "verdict", "--text-field", "comment")
+    options: tuple[object, ...] = (
+        "--data",
+        tmp_path / "own.tsv",
+        "--label-field",
+        "verdict",
+        "--text-field",
+        "comment",
+    )
     options += ("--init", tiny, "--rate", 5e-3, "--batch", 8)
     assert command(monkeypatch, finetune, "-o", tmp_path / "out", *options) == 3
     assert "--tokens 512: " in capsys.readouterr().err

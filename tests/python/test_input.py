@@ -44,7 +44,7 @@ def random_text(rng: random.Random, longest: int = 12) -> str:
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-def test_csv_as_python_reads_it(tmp_path: Path, seed: int, delimiter: str, ending: str, quoting: int) -> None:
+def test_csv_as_python_reads_it(tmp_path: Path, seed: int, delimiter: str, ending: str, quoting: Any) -> None:
     rng = random.Random(seed)
     path = tmp_path / ("x.tsv" if delimiter == "\t" else "x.csv")
     with path.open("w", encoding="utf-8-sig" if seed % 2 else "utf-8", newline="") as file:

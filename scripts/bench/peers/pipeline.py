@@ -17,7 +17,7 @@ def answer(job: Job) -> Answer:
     from transformers import pipeline
 
     torch.set_num_threads(job["threads"])
-    pipe = pipeline("text-classification", model="hf", dtype=torch.float32, device="cpu")
+    pipe: Any = pipeline("text-classification", model="hf", dtype=torch.float32, device="cpu")
     labels = [pipe.model.config.id2label[i] for i in range(pipe.model.config.num_labels)]
     cut: dict[str, Any] = {"truncation": True, "max_length": MAX_TOKENS, "top_k": None}
 

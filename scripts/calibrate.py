@@ -70,10 +70,10 @@ def fit_thresholds(p: np.ndarray, stars: np.ndarray) -> list[float]:
         came_from[i] = np.maximum.accumulate(np.where(best == lowest, np.arange(10), 0))
         best = lowest + row
     rating = np.zeros(len(values), dtype=int)
-    level = int(np.argmin(best))
+    column = int(np.argmin(best))
     for i in range(len(values) - 1, -1, -1):
-        rating[i] = level
-        level = came_from[i][level]
+        rating[i] = column
+        column = came_from[i][column]
     edges = [0.0, *((values[1:] + values[:-1]) / 2), 1.0]
     thresholds = [float(edges[int((rating < k).sum())]) for k in range(1, 10)]
     low, high = ([min(t, 0.5) for t in thresholds[:4]], [max(t, 0.5) for t in thresholds[5:]])

@@ -132,14 +132,14 @@ def pooled(model: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Te
     keys = None if mask is None else mask[:, None, None, :]
     for number, layer in enumerate(layers):
         attention = layer.attention
-        asking = x[:, :1] if number == len(layers) - 1 else x
+        queried = x[:, :1] if number == len(layers) - 1 else x
         q, k, v = (
             linear(t).view(batch, -1, attention.n_heads, attention.dim // attention.n_heads).transpose(1, 2)
-            for linear, t in ((attention.q_lin, asking), (attention.k_lin, x), (attention.v_lin, x))
+            for linear, t in ((attention.q_lin, queried), (attention.k_lin, x), (attention.v_lin, x))
         )
-        context = F.scaled_dot_product_attention(q, k, v, keys).transpose(1, 2).reshape(asking.shape)
-        asking = layer.sa_layer_norm(asking + attention.out_lin(context))
-        x = layer.output_layer_norm(asking + layer.ffn(asking))
+        context = F.scaled_dot_product_attention(q, k, v, keys).transpose(1, 2).reshape(queried.shape)
+        queried = layer.sa_layer_norm(queried + attention.out_lin(context))
+        x = layer.output_layer_norm(queried + layer.ffn(queried))
     return F.relu(model.pre_classifier(x[:, 0]))
 
 

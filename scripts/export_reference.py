@@ -36,17 +36,17 @@ def read_texts(path: Path) -> list[dict[str, str]]:
     return found
 
 
-def windows_of(content: list[int], policy: str, room: int) -> Windows:
+def windows_of(content: list[int], policy: str, limit: int) -> Windows:
     """The parts of a text's tokens, [CLS] and [SEP] not counted, that the model reads under a long-text policy."""
-    if len(content) <= room:
+    if len(content) <= limit:
         return [content]
     if policy == "head":
-        return [content[:room]]
+        return [content[:limit]]
     if policy == "head-tail":
-        head = (room + 2) // 4  # 128 of 512
-        return [content[:head] + content[head - room :]]
-    step = room - WINDOW_STRIDE
-    return [content[start : start + room] for start in range(0, len(content) - WINDOW_STRIDE, step)]
+        head = (limit + 2) // 4  # 128 of 512
+        return [content[:head] + content[head - limit :]]
+    step = limit - WINDOW_STRIDE
+    return [content[start : start + limit] for start in range(0, len(content) - WINDOW_STRIDE, step)]
 
 
 def transformers_probabilities(model: PreTrainedModel, texts: list[Windows]) -> list[list[float]]:

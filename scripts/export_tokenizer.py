@@ -117,5 +117,5 @@ def load_tokenizer(folder: Path, config: PretrainedConfig, positions: int) -> To
         settings, files, size = found.settings, found.files, found.pieces
     require(size <= config.vocab_size, f"vocabulary of {size} entries, embeddings of {config.vocab_size}")
     max_tokens = min(positions, fast.model_max_length)
-    require(max_tokens >= 3, f"room for {max_tokens} tokens only")
+    require(max_tokens >= 3, f"a text of at most {max_tokens} tokens is too short")
     return Tokenizer(fast, settings, files, ends[0], ends[1], max_tokens)

@@ -73,7 +73,7 @@ def hold_out(reviews: list[Review], size: int, block: int, seed: int) -> set[str
     """Ids of about `size` train reviews in blocks of `block` neighbours, none of them a text of the test half.
 
     Reviews of one film have neighbouring ids, so blocks keep most films whole; a block takes the same numbers of each
-    class, which keeps the classes level.
+    class, which keeps the classes in balance.
     """
     in_test = {review.text for review in reviews if review.split == "test"}
     train = [review for review in reviews if review.split == "train" and review.text not in in_test]
@@ -178,7 +178,7 @@ def _from_archive(path: Path) -> Iterator[Review]:
 
 def _from_labelled_file(path: Path, fields: Fields) -> list[Review]:
     reviews = []
-    unsplit = ""  # the first place without the field split
+    unsplit = ""  # FILE:LINE of the first record without the field split
     minus_one = False
     for where, record in read_records(path):
         label = label_of(record, fields, where)

@@ -47,7 +47,7 @@ def is_labelled_file(path: Path) -> bool:
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each record with its place, FILE:LINE; values are strings in a table, and what JSON has in a jsonl file."""
+    """Each record after its FILE:LINE; values are strings in a table, and what JSON has in a jsonl file."""
     suffix = suffix_of(path)
     yield from read_table(path, TABLES[suffix]) if suffix in TABLES else read_json_lines(path)
 

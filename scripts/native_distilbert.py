@@ -90,6 +90,7 @@ class NativeDistilBert(nn.Module):
         config = model.config
         embeddings = model.distilbert.embeddings
         layers = list(model.distilbert.transformer.layer)
+        # The file's names for the word and the position embeddings.
         self.words = _half(embeddings.word_embeddings.weight)
         self.places = _half(embeddings.position_embeddings.weight)
         self.norm = Norm(embeddings.LayerNorm)

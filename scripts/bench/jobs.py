@@ -20,7 +20,7 @@ from inputs import make_inputs, read_texts
 from peers import MAKERS, PEERS
 from peers.base import Answer, Job, batched
 
-BUDGETS = [0, 512, 1024, 4096]  # tokens of a padded batch; 0: one text at a time
+BUDGETS = [0, 512, 1024, 4096]  # tokens of a batch, padding included; 0: one text at a time
 
 
 def classify(answer: Answer, job: Job, step: int = 1) -> float:

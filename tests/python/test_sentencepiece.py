@@ -40,7 +40,7 @@ SPECIALS = [
     "<MASK>",
     "\uff1cmask\uff1e",
 ]
-PLACES = ["{}", "good{}film", " good  {} film", "\t{}\u00a0{}", "{", "x \u3000{}", "{}{} "]
+TEMPLATES = ["{}", "good{}film", " good  {} film", "\t{}\u00a0{}", "{", "x \u3000{}", "{}{} "]
 
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -120,7 +120,7 @@ def compare(source: Path, package: Path, texts: list[str]) -> None:
 @pytest.mark.parametrize("name", ["albert", "albert-cased", "xlm-roberta"])
 def test_ids(name: str, sources: dict[str, Path], packages: dict[str, Path]) -> None:
     texts = [*TEXTS, *compare_tokenizer.random_texts(4000, seed=2), *compare_tokenizer.random_texts(300, 3, 400)]
-    texts += [place.replace("{}", special) for place in PLACES for special in SPECIALS]
+    texts += [template.replace("{}", special) for template in TEMPLATES for special in SPECIALS]
     texts += [char * count for char in "!.a9, \u2581\u3000'`" for count in range(12)]
     compare(sources[name], packages[name], texts)
 

@@ -43,8 +43,8 @@ def traceable() -> tuple[Any, tuple[Any, Any]]:
     return Traceable(model).eval(), (torch.arange(1000, 1018).view(2, 9), mask)
 
 
-def padded(batch: list[list[int]]) -> list[Any]:
-    """Ids and mask, int64 [texts, tokens]."""
+def pad(batch: list[list[int]]) -> list[Any]:
+    """Ids, filled up to the longest text, and mask, int64 [texts, tokens]."""
     import numpy
 
     ids = numpy.zeros((len(batch), max(map(len, batch))), numpy.int64)
@@ -56,7 +56,7 @@ def padded(batch: list[list[int]]) -> list[Any]:
 
 
 def batches_of(ids: list[list[int]], budget: int) -> Iterator[list[int]]:
-    """Indices of the texts by falling length, as many to a batch as its padded tokens stay within the budget."""
+    """Indices of the texts by falling length, in batches whose tokens, padding included, stay within the budget."""
     batch: list[int] = []
     for i in sorted(range(len(ids)), key=lambda i: -len(ids[i])):
         if batch and (len(batch) + 1) * len(ids[batch[0]]) > budget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from machine import HAS_VNNI
-from peers.base import Forward, Job, Peer, Variant, padded, traceable
+from peers.base import Forward, Job, Peer, Variant, pad, traceable
 
 
 def ways(threads: int) -> dict[str, list[Variant]]:
@@ -58,7 +58,7 @@ def load(job: Job, streams: int) -> Forward:
     options.enable_mem_pattern = False  # it is for inputs of one size
     session = onnxruntime.InferenceSession(job["artifact"], options, providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
-    return lambda batch: session.run(None, dict(zip(names, padded(batch), strict=True)))[0]
+    return lambda batch: session.run(None, dict(zip(names, pad(batch), strict=True)))[0]
 
 
 PEER = Peer(

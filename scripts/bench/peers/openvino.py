@@ -7,7 +7,7 @@ from typing import Any
 
 from inputs import encode, read_texts
 from machine import FLOATS
-from peers.base import Forward, Job, Peer, Variant, padded, traceable
+from peers.base import Forward, Job, Peer, Variant, pad, traceable
 
 # What else than int8 layers computes in; without the hint a CPU that has bf16 would use that for fp32.
 HINTS = [{"fp32": "f32", "bf16": "bf16"}[precision] for precision in FLOATS]
@@ -33,7 +33,7 @@ def make_openvino_int8(job: Job) -> None:
     import openvino
 
     ids = encode(read_texts("calibration"))
-    dataset = nncf.Dataset(ids, lambda row: padded([row]))
+    dataset = nncf.Dataset(ids, lambda row: pad([row]))
     model = openvino.Core().read_model("openvino.xml")
     quantized = nncf.quantize(model, dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(ids))
     openvino.save_model(quantized, "openvino-int8.xml", False)
@@ -50,7 +50,7 @@ def load(job: Job, streams: int) -> Forward:
     def forward(batch: list[list[int]]) -> Any:
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
-        return local.request.infer(padded(batch), share_inputs=True)[0]
+        return local.request.infer(pad(batch), share_inputs=True)[0]
 
     return forward
 

@@ -56,6 +56,7 @@ from imdb import (
     training_reviews,
 )
 from labelled_files import Fields
+from labels import parse_map
 
 
 class Examples(torch.utils.data.Dataset):
@@ -134,6 +135,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--text-field", metavar="NAME", default="text", help="the review's field (%(default)s)")
     add("--label-field", metavar="NAME", default="label", help="the label's field (%(default)s)")
+    add(
+        "--label-map",
+        metavar="A=LABEL,...",
+        type=parse_map,
+        default={},
+        help="what labels mean, where that cannot be told: 1=NEGATIVE,3=,5=POSITIVE (3: no label)",
+    )
     add("--init", default="distilbert-base-uncased", help="minilm, a folder or a hub name (%(default)s)")
     add("--tokens", type=bounded(int, 3), default=512, help="longest input (%(default)s)")
     add("--cut", choices=("head", "head-tail"), default="head", help="what stays of a longer review (%(default)s)")
@@ -168,8 +176,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def halves(args: argparse.Namespace) -> tuple[list[Review], list[Review], list[str]]:
     """The reviews to learn from, those to judge each epoch by, and what is to be said of them."""
-    reviews = read_reviews(args.data, None, Fields(args.text_field, args.label_field))
-    said = []
+    said: list[str] = []
+    reviews = read_reviews(args.data, None, Fields(args.text_field, args.label_field, args.label_map), said)
     left_out = Counter(review.split for review in reviews if review.split not in ("train", "test"))
     if left_out:
         said.append("left out: " + ", ".join(f"{count} of the split {split}" for split, count in left_out.items()))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes src/tokenizer/unigram_tables.inc: what the `tokenizers` package does to code points on the way to SentencePiece pieces.
+"""Makes src/tokenizer/unigram_tables.inc: what `tokenizers` does to code points on the way to SentencePiece pieces.
 
 Like gen_unicode_tables.py it asks the reference itself, each step on every Unicode scalar value, and so settles which
 Unicode version each follows: NFKD with StripAccents, Lowercase, and the grapheme clusters in which Precompiled looks

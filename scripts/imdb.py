@@ -16,18 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from command_line import BadInput, blaming, read_text, reason, require
-from labelled_files import (
-    NEGATIVE,
-    POSITIVE,
-    UNLABELLED,
-    Fields,
-    is_labelled_file,
-    label_of,
-    number_of,
-    read_records,
-    stars_of,
-    text_of,
-)
+from labelled_files import Fields, is_labelled_file, labels_of, read_records, stars_of, text_of
+from labels import NEGATIVE, POSITIVE, UNLABELLED, key_of, taken
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _FOLDERS = {"neg": NEGATIVE, "pos": POSITIVE, "unsup": UNLABELLED}
@@ -45,11 +35,15 @@ class Review:
 
 
 def read_reviews(
-    source: str | Path, splits: Iterable[str] | None = ("train", "test"), fields: Fields | None = None
+    source: str | Path,
+    splits: Iterable[str] | None = ("train", "test"),
+    fields: Fields | None = None,
+    notes: list[str] | None = None,
 ) -> list[Review]:
     """All reviews of the given splits (None: of all), in the source's order (of the ids in a folder or archive).
 
-    The reviews of a file without the field split are of the split train.
+    The reviews of a file without the field split are of the split train. What a person should know of how a file was
+    read is added to `notes`.
     """
     path = Path(source)
     if path.is_dir():
@@ -57,7 +51,7 @@ def read_reviews(
     elif path.name.endswith(ARCHIVES):
         reviews = _in_id_order(_from_archive(path))
     elif is_labelled_file(path):
-        reviews = _from_labelled_file(path, fields or Fields())
+        reviews = _from_labelled_file(path, fields or Fields(), [] if notes is None else notes)
     elif path.exists():
         raise BadInput(f"{path}: cannot tell what it is: a folder, .tar.gz, .jsonl, .csv or .tsv (with .gz, .xz, ...)?")
     else:
@@ -176,28 +170,23 @@ def _from_archive(path: Path) -> Iterator[Review]:
         raise BadInput(f"{path}: damaged: {reason(error)}") from error
 
 
-def _from_labelled_file(path: Path, fields: Fields) -> list[Review]:
+def _from_labelled_file(path: Path, fields: Fields, notes: list[str]) -> list[Review]:
+    records = list(read_records(path, fields))
+    splits = [str(record.get("split") or "").strip().lower() for _, record in records]
+    values = [(where, record.get(fields.label)) for where, record in records]
+    # The label of a review that is unlabelled by its split says nothing of the others.
+    found = labels_of(path, [value for value, split in zip(values, splits, strict=True) if split != "unsup"], fields)
+    if guess := taken(found):
+        notes.append(f"{path}: labels: {guess}")
     reviews = []
-    unsplit = ""  # FILE:LINE of the first record without the field split
-    minus_one = False
-    for where, record in read_records(path):
-        label = label_of(record, fields, where)
-        minus_one = minus_one or (label == UNLABELLED and number_of(str(record.get(fields.label))) == UNLABELLED)
-        split = str(record.get("split") or "").strip().lower()
-        unsplit = unsplit or ("" if split else where)
-        if label == UNLABELLED:
-            split = "unsup"
+    for (where, record), split in zip(records, splits, strict=True):
+        label = UNLABELLED if split == "unsup" else found[key_of(record.get(fields.label))]
+        name = "unsup" if label == UNLABELLED else split or "train"
         review_id = str(record.get("id", f"{path.name}:{where.rpartition(':')[2]}"))
-        reviews.append(
-            Review(review_id, split or "train", label, stars_of(record, where), text_of(record, fields, where))
-        )
-    labels = {review.label for review in reviews}
-    require(
-        not minus_one or NEGATIVE in labels or POSITIVE not in labels,
-        f"{path}: the labels are 1 and -1, and -1 stands for no label: NEGATIVE is 0",
-    )
-    with_split = [review for review in reviews if review.split not in ("train", "unsup")]
-    require(not unsplit or not with_split, f"{unsplit}: there is no field 'split', which other records have")
+        reviews.append(Review(review_id, name, label, stars_of(record, where), text_of(record, fields, where)))
+    unsplit = next((where for (where, _), split in zip(records, splits, strict=True) if not split), None)
+    others = any(split not in ("", "train", "unsup") for split in splits)
+    require(unsplit is None or not others, f"{unsplit}: there is no field 'split', which other records have")
     return reviews
 
 
@@ -209,7 +198,8 @@ def _from_hub(name: str) -> Iterator[Review]:
         splits = load_dataset(name)
     for split, rows in splits.items():
         short = "unsup" if split == "unsupervised" else split
+        values = [] if short == "unsup" else [(f"{name}, {split}:{n}", row.get("label")) for n, row in enumerate(rows)]
+        found = labels_of(Path(name), values, Fields())
         for number, row in enumerate(rows):
-            where = f"{name}, {split}:{number}"
-            label = label_of(row, Fields(), where)
-            yield Review(f"{short}/{number}", short, label, 0, text_of(row, Fields(), where))
+            label = UNLABELLED if short == "unsup" else found[key_of(row.get("label"))]
+            yield Review(f"{short}/{number}", short, label, 0, text_of(row, Fields(), f"{name}, {split}:{number}"))

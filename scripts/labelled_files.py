@@ -9,31 +9,34 @@ import bz2
 import csv
 import gzip
 import io
+import itertools
 import json
 import lzma
 import math
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from command_line import BadInput, reason, require
+from labels import ADVICE, key_of, meanings, number_of, shown
 
-NEGATIVE, POSITIVE, UNLABELLED = 0, 1, -1
-NAMES = {"pos": POSITIVE, "positive": POSITIVE, "neg": NEGATIVE, "negative": NEGATIVE, "unsup": UNLABELLED}
 TABLES = {".csv": ",", ".tsv": "\t"}
+DELIMITERS = ",;\t|"
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 
 @dataclass(frozen=True)
 class Fields:
-    """The names of the fields that the user can choose."""
+    """The fields' names and the labels' meanings that the user can choose."""
 
     text: str = "text"
     label: str = "label"
+    label_map: dict[str, int] = field(default_factory=dict)  # what labels mean, by their key, if the user says it
 
 
 def suffix_of(path: Path) -> str:
@@ -46,25 +49,29 @@ def is_labelled_file(path: Path) -> bool:
     return suffix_of(path) in (*TABLES, *JSON_LINES)
 
 
-def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_records(path: Path, fields: Fields | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each record after its FILE:LINE; values are strings in a table, and what JSON has in a jsonl file."""
     suffix = suffix_of(path)
-    yield from read_table(path, TABLES[suffix]) if suffix in TABLES else read_json_lines(path)
+    if suffix in TABLES:
+        yield from read_table(path, TABLES[suffix], fields or Fields())
+    else:
+        yield from read_json_lines(path)
 
 
-def label_of(record: dict[str, Any], fields: Fields, where: str) -> int:
-    """POSITIVE, NEGATIVE, or UNLABELLED where the label is missing, empty, null, unsup or -1."""
-    value = record.get(fields.label)
-    text = "" if value is None else str(value).strip()
-    if not text:
-        return UNLABELLED
-    if not isinstance(value, bool):
-        if text.lower() in NAMES:
-            return NAMES[text.lower()]
-        if number_of(text) in (NEGATIVE, POSITIVE, UNLABELLED):
-            return int(float(text))
-    shown = json.dumps(value, ensure_ascii=False)[:80]
-    raise BadInput(f"{where}: the label is {shown}, and must be NEGATIVE (0), POSITIVE (1) or, for none, empty or -1")
+def labels_of(path: Path, values: list[tuple[str, Any]], fields: Fields) -> dict[str, int]:
+    """What the labels mean, by their keys; `values` has each with its FILE:LINE."""
+    keys = {key_of(value) for _, value in values}
+    found = meanings(keys, fields.label_map)
+    if found is not None:
+        return found
+    for where, value in values:
+        # A label that means nothing beside the usual ones is the culprit.
+        usual = {"0", "1", "negative", "positive"} if not fields.label_map else set()
+        if meanings({key_of(value), *usual}, fields.label_map) is None:
+            must = "must be NEGATIVE (0), POSITIVE (1) or, for none, empty or -1"
+            raise BadInput(f"{where}: the label is {shown(value)}, and {must}; or {ADVICE}")
+    listed = ", ".join(shown(value) for value in {key_of(value): value for _, value in values}.values())
+    raise BadInput(f"{path}: the labels are {listed}: which are POSITIVE cannot be told; {ADVICE}")
 
 
 def stars_of(record: dict[str, Any], where: str) -> int:
@@ -72,7 +79,7 @@ def stars_of(record: dict[str, Any], where: str) -> int:
     value = record.get("stars")
     text = "" if value is None else str(value).strip()
     stars = number_of(text or "0")
-    require(math.isfinite(stars), f"{where}: the stars are {json.dumps(value)[:80]}, and must be a number")
+    require(not math.isnan(stars), f"{where}: the stars are {json.dumps(value)[:80]}, and must be a number")
     return round(stars)
 
 
@@ -88,39 +95,45 @@ def text_of(record: dict[str, Any], fields: Fields, where: str) -> str:
     return text
 
 
-def number_of(text: str) -> float:
-    """NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def read_table(path: Path, delimiter: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_table(path: Path, delimiter: str, fields: Fields) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(sys.maxsize)
-    rows = csv.reader(lines_of(path), delimiter=delimiter, strict=True)
+    lines = lines_of(path)
+    skipped, header = 0, next(lines, "")
+    if match := re.fullmatch(r'"?sep=([^\w"])"?\s*', header, re.IGNORECASE):  # as Excel writes it
+        skipped, delimiter, header = 1, match[1], next(lines, "")
+    else:
+        delimiter = best_delimiter(header, delimiter, fields)
+    rows = csv.reader(itertools.chain([header], lines), delimiter=delimiter, strict=True)
     names: list[str] = []
-    line = 1
+    line = 1 + skipped
     while True:
         where = f"{path}:{line}"
         try:
             row = next(rows, None)
         except csv.Error as error:
-            raise BadInput(f"{path}:{rows.line_num}: {reason(error)}") from error
-        line = rows.line_num + 1
+            raise BadInput(f"{path}:{rows.line_num + skipped}: {reason(error)}") from error
+        line = rows.line_num + 1 + skipped
         if row is None:
             return
         if not row:
             continue
         if not names:
-            names = row
+            names = [name.strip() for name in row]
             twice = sorted({name for name in names if names.count(name) > 1})
             require(not twice, f"{where}: the column {', '.join(map(repr, twice))} comes twice")
             continue
-        require(
-            len(row) == len(names), f"{where}: has {len(row)} cells, and the columns are {', '.join(map(repr, names))}"
-        )
+        columns = ", ".join(map(repr, names))
+        require(len(row) == len(names), f"{where}: has {len(row)} cells, and the columns are {columns}")
         yield where, dict(zip(names, row, strict=True))
+
+
+def best_delimiter(header: str, usual: str, fields: Fields) -> str:
+    """What separates the cells: the usual of such files, unless only another one gives a column of the text's name."""
+    for delimiter in (usual, *DELIMITERS):
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        if fields.text in [cell.strip() for cell in cells]:
+            return delimiter
+    return usual
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

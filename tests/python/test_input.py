@@ -24,7 +24,28 @@ from conftest import BINARY, PATIENCE
 
 MODEL = Path(__file__).resolve().parents[1] / "data" / "tiny"
 
-ALPHABET = ["a", "Z", " ", "  ", ",", ";", "|", "\t", '"', '""', "\n", "\r\n", "'", "\\", "é", "漢", "😀", "\u2028", "\x1f", "0"]
+ALPHABET = [
+    "a",
+    "Z",
+    " ",
+    "  ",
+    ",",
+    ";",
+    "|",
+    "\t",
+    '"',
+    '""',
+    "\n",
+    "\r\n",
+    "'",
+    "\\",
+    "é",
+    "漢",
+    "😀",
+    "\u2028",
+    "\x1f",
+    "0",
+]
 
 
 def run(*arguments: str | Path, stdin: bytes | None = None) -> tuple[int, list[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """Labelled reviews as scripts/finetune.py reads them: the formats, the values, and what is said of bad ones."""
 
+import argparse
 import bz2
 import csv
 import gzip
@@ -16,6 +17,7 @@ from command_line import BadInput
 from conftest import Run
 from imdb import UNLABELLED, Review, hold_out_by_chance, read_reviews
 from labelled_files import Fields
+from labels import key_of, parse_map
 
 ROWS = [
     {"text": 'A "grand" evening,\nall in all', "label": "positive", "split": "train"},
@@ -67,23 +69,85 @@ def test_every_format_gives_the_same_reviews(suffix: str, compression: str, mark
     assert [review.split for review in read_reviews(path, None)] == ["train", "train", "test", "test", "unsup"]
 
 
-@pytest.mark.parametrize(
-    "label",
-    ["positive", "Pos", "NEGATIVE", "neg", 0, 1, "0", "1", 1.0, "1.00", "+1", -1, "-1.0", "", "  ", None, "unsup"],
-)
-def test_labels_are_those_of_eval(label: Any, run: Run, tmp_path: Path) -> None:
-    rows = [{"text": "good", "label": 1}, {"text": "bad", "label": 0}, {"text": "so so", "label": label}]
+SETS: list[list[Any]] = [
+    [0, 1],
+    [1],
+    [-1, 1],
+    ["+1", "-1.0"],
+    [1, 2],
+    ["1.0", 2.0, " 2 "],
+    [-1, 0, 1],
+    [1, "1", "+1.00", 0],
+    ["positive", "Negative", "NEG", " pos "],
+    ["P", "n"],
+    ["T", "F"],
+    [True, False],
+    [1, 0, "positive", "neg"],
+    ["pos", "neg", -1],
+    [1, None, "", 0, "unsup", "Unlabelled"],
+    [-1, 1, None],
+    [-1],
+    [2],
+    [1, 2, 3, 4, 5],
+    [0, 1, 2],
+    [-1, 1, 2],
+    [0.5, 1],
+    ["positive", "negative", "neutral"],
+    [-1, 1, "pos", "neg"],
+    [-1, "positive"],
+    ["n"],
+    ["p", "negative"],
+    ["yes", "no"],
+    [1, [1]],
+    [1, "nan"],
+]
+
+
+@pytest.mark.parametrize("labels", SETS, ids=str)
+def test_labels_mean_what_they_mean_to_eval(labels: list[Any], run: Run, tmp_path: Path) -> None:
     path = tmp_path / "reviews.jsonl"
-    path.write_bytes(as_json(rows))
-    [*_, review] = read_reviews(path, None)
-    if label == "+1":  # a sign that the program does not take
-        assert review.label == 1
-        return
+    path.write_bytes(as_json([{"text": f"film {n}", "label": label} for n, label in enumerate(labels)]))
     result = run("eval", path, "--json", tmp_path / "eval.json")
-    assert result.returncode == 0, result.stderr.decode()
-    confusion = json.loads((tmp_path / "eval.json").read_text())["parts"]["all"]["confusion"]
-    positive = confusion["true_positive"] + confusion["false_negative"]
-    assert (positive, sum(confusion.values())) == {1: (2, 3), 0: (1, 3), UNLABELLED: (1, 2)}[review.label]
+    if result.returncode == 0:
+        report = json.loads((tmp_path / "eval.json").read_text())
+        meant = {value["value"]: value["label"] for value in report["label_values"]} | {"": None}
+        names = {0: "NEGATIVE", 1: "POSITIVE", UNLABELLED: None}
+        found = [names[review.label] for review in read_reviews(path, None)]
+        assert found == [meant[key_of(label)] for label in labels]
+    else:
+        assert result.returncode == 1, result.stderr.decode()
+        with pytest.raises(BadInput, match=r"--label-map A=NEGATIVE,B=POSITIVE"):
+            read_reviews(path, None)
+
+
+def test_what_labels_mean_can_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\nA,1\nB,3\nC,5\nD,5.0\n")
+    fields = Fields(label_map=parse_map("1=negative,3=,5=POSITIVE"))
+    assert [label for _, label in read(path, fields)] == [0, UNLABELLED, 1, 1]
+    with pytest.raises(BadInput, match=r"reviews\.csv:3: the label is \"3\""):
+        read(path, Fields(label_map=parse_map("1=neg,5=pos")))
+    for bad in ("1", "=POSITIVE", "1=good", "1=POSITIVE,1.0=NEGATIVE"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse_map(bad)
+
+
+def test_a_guess_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\nA,1\nB,2\n")
+    notes: list[str] = []
+    read_reviews(path, None, None, notes)
+    assert notes == [f"{path}: labels: 1 is NEGATIVE, 2 is POSITIVE"]
+
+
+@pytest.mark.parametrize("begin", ["", "sep=;\n", '"sep=;"\r\n'])
+def test_other_delimiters(begin: str, tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text(begin + 'label; text\n1;"a, b; c"\n0;d\n')
+    assert read(path) == [("a, b; c", 1), ("d", 0)]
+    path.write_text(begin + "label; text\n1;a;b\n")
+    with pytest.raises(BadInput, match=f"excel.csv:{3 if begin else 2}: has 3 cells"):
+        read(path)
 
 
 def test_fields_can_be_named(tmp_path: Path) -> None:
@@ -96,11 +160,14 @@ def test_fields_can_be_named(tmp_path: Path) -> None:
 BAD: dict[str, tuple[str, bytes, str]] = {
     "word": ("a.jsonl", b'{"text": "x", "label": 1}\n{"text": "y", "label": "meh"}\n', 'a.jsonl:2: the label is "meh"'),
     "nan": ("a.jsonl", b'{"text": "x", "label": NaN}\n', "a.jsonl:1: the label is NaN"),
-    "third": ("a.csv", b"text,label\nx,1\ny,2\n", 'a.csv:3: the label is "2", and must be NEGATIVE (0), POSITIVE (1)'),
-    "true": ("a.jsonl", b'{"text": "x", "label": true}\n', "a.jsonl:1: the label is true"),
+    "third": ("a.csv", b"text,label\nx,0\ny,2\n", 'a.csv:3: the label is "2", and must be NEGATIVE (0), POSITIVE (1)'),
     "list": ("a.jsonl", b'{"text": "x", "label": [1]}\n', "a.jsonl:1: the label is [1]"),
     "behind a break": ("a.csv", b'text,label\n"x\ny",1\nz,bad?\n', 'a.csv:4: the label is "bad?"'),
-    "minus one": ("a.csv", b"text,label\nx,1\ny,-1\n", "a.csv: the labels are 1 and -1"),
+    "minus one": (
+        "a.csv",
+        b"text,label\nx,pos\ny,-1\n",
+        'a.csv: the labels are "pos", "-1": which are POSITIVE cannot',
+    ),
     "no text": ("a.jsonl", b'{"review": "x", "label": 1}\n', "a.jsonl:1: there is no field 'text'; --text-field"),
     "number": ("a.jsonl", b'{"text": 5, "label": 1}\n', "a.jsonl:1: the field 'text' is 5, and must be a string"),
     "surrogate": ("a.jsonl", b'{"text": "\\ud800", "label": 1}\n', "a.jsonl:1: the field 'text' is not Unicode"),

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("one.csv").write_text("text,label\nLovely,pos\n")
     Path("unlabelled.csv").write_text("text,verdict\nLovely,pos\nDull,neg\n")
     Path("validation.csv").write_text("text,label,split\nLovely,pos,validation\nDull,neg,validation\n")
-    Path("bad.csv").write_text("text,label,split\nLovely,2,train\n")
+    Path("bad.csv").write_text("text,label,split\nLovely,3,train\n")
     Path("ids.txt").write_text("train/0\ntrain/1\n")
     Path("others.txt").write_text("train/pos/99_9\n")
     Path("teacher.jsonl").write_text('{"id": "train/0", "p": 0.5}\n')
@@ -87,6 +87,7 @@ USAGE = {
     "finetune --data reviews.jsonl": "the following arguments are required: -o/--output",
     "finetune -o out --batch 0": "argument --batch: '0' is not a whole number of at least 1",
     "finetune -o out --epochs nan": "argument --epochs: 'nan' is not a number from 1e-06 to 1e+06",
+    "finetune -o out --label-map 1=good": "argument --label-map: '1=good' is not VALUE=NEGATIVE, VALUE=POSITIVE",
     "finetune -o out --limit 1.5": "argument --limit: '1.5' is not a whole number of at least 0",
     "distill --init x": "the following arguments are required",
     "export": "the following arguments are required: SRC, -o/--output",

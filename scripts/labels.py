@@ -81,7 +81,7 @@ def taken(found: dict[str, int]) -> str:
 
 def parse_map(text: str) -> dict[str, int]:
     """The type of --label-map: VALUE=LABEL, several with commas between them."""
-    found = {}
+    found: dict[str, int] = {}
     for item in text.split(","):
         value, equals, label = item.rpartition("=")
         meaning = WORDS.get(label.strip().lower())

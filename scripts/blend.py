@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from distill import read_teacher, token_ids, write_teacher
+from command_line import Parser, bounded, command
+from distill import read_teacher, soft_targets, token_ids, write_teacher
 from encoder import load, log_losses, predict, scores
-from imdb import read_reviews, training_reviews
+from imdb import Review, read_hold_out, read_reviews, training_reviews
 
 
 def mixed(ours: np.ndarray, theirs: np.ndarray, weight: float, factor: float) -> np.ndarray:
@@ -41,31 +44,34 @@ def paired_gain(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tu
     return float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+@command("blend")
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = Parser("blend", __doc__, argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("model", help="the classifier's folder")
     parser.add_argument("--data", nargs="+", required=True, help="sources of reviews, as finetune.py takes them")
     parser.add_argument("--hold-out", type=Path, required=True, help="file of held-out train ids, one a line")
     parser.add_argument("--teacher", type=Path, required=True, help="jsonl with id and p, from train_teacher.py")
     parser.add_argument("-o", "--output", type=Path, help="jsonl file of soft targets; none: only the scores")
     parser.add_argument(
-        "--limit", type=int, default=0, help="only so many of the unlabelled, chosen at random; 0 is all"
+        "--limit", type=bounded(int, 0), default=0, help="only so many of the unlabelled, chosen at random; 0 is all"
     )
-    parser.add_argument("--tokens", type=int, default=256, help="longest input for the unlabelled, cut head-tail")
+    parser.add_argument(
+        "--tokens", type=bounded(int, 3), default=256, help="longest input for the unlabelled, cut head-tail"
+    )
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="bf16 multiplications")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=bounded(int, 0), default=1)
     parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
 
-    held_out = set(args.hold_out.read_text().split())
     splits = ("train", "test", "unsup") if args.output else ("train",)
     everything = [review for source in args.data for review in read_reviews(source, splits)]
+    held_out = read_hold_out(args.hold_out, everything)
     teacher = read_teacher(args.teacher)
     model, tokenizer = load(args.model)
 
-    def logits_of(reviews: list, tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    def logits_of(reviews: list[Review], tokens: int) -> tuple[np.ndarray, np.ndarray]:
         rows = token_ids([review.text for review in reviews], tokenizer, args.cache)
-        p = np.clip([teacher[review.id] for review in reviews], 1e-6, 1 - 1e-6)
+        p = np.clip(soft_targets(teacher, reviews), 1e-6, 1 - 1e-6)
         return np.subtract(*predict(model, rows, tokens, args.bf16).T[::-1]), np.log(p / (1 - p))
 
     judged = [review for review in everything if review.id in held_out]
@@ -86,7 +92,8 @@ def main() -> None:
     if args.output is None:
         return
     allowed = training_reviews(everything, held_out)
-    soft = {review.id: teacher[review.id] for review in allowed if review.split == "train"}
+    train = [review for review in allowed if review.split == "train"]
+    soft = dict(zip((review.id for review in train), soft_targets(teacher, train), strict=True))
     rest = [review for review in allowed if review.split == "unsup"]
     if args.limit:
         rest = random.Random(args.seed).sample(rest, min(args.limit, len(rest)))
@@ -96,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

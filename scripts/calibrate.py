@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
+from command_line import Parser, bounded, command
 from distill import token_ids
 from encoder import load, predict, probability, scores
-from imdb import read_reviews
+from imdb import read_hold_out, read_reviews
 
 
 def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -34,8 +37,8 @@ def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 @torch.no_grad()
 def fold_temperature(layer: torch.nn.Linear, temperature: float) -> None:
     """Makes the layer's own outputs the old ones divided by the temperature."""
-    layer.weight /= temperature
-    layer.bias /= temperature
+    layer.weight.div_(temperature)
+    layer.bias.div_(temperature)
 
 
 def rate_linear(p: np.ndarray) -> np.ndarray:
@@ -67,29 +70,31 @@ def fit_thresholds(p: np.ndarray, stars: np.ndarray) -> list[float]:
         came_from[i] = np.maximum.accumulate(np.where(best == lowest, np.arange(10), 0))
         best = lowest + row
     rating = np.zeros(len(values), dtype=int)
-    level = int(np.argmin(best))
+    column = int(np.argmin(best))
     for i in range(len(values) - 1, -1, -1):
-        rating[i] = level
-        level = came_from[i][level]
+        rating[i] = column
+        column = came_from[i][column]
     edges = [0.0, *((values[1:] + values[:-1]) / 2), 1.0]
     thresholds = [float(edges[int((rating < k).sum())]) for k in range(1, 10)]
     low, high = ([min(t, 0.5) for t in thresholds[:4]], [max(t, 0.5) for t in thresholds[5:]])
     return [*low, 0.5, *high]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+@command("calibrate")
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = Parser("calibrate", __doc__, argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("model", help="the trained classifier's folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the calibrated model")
     parser.add_argument("--data", required=True, help="source of reviews, as finetune.py takes them")
     parser.add_argument("--hold-out", type=Path, required=True, help="file of held-out train ids, one a line")
     parser.add_argument("--rating", type=Path, help="json file of the fitted rating thresholds")
-    parser.add_argument("--tokens", type=int, default=512, help="longest input, cut head-tail")
+    parser.add_argument("--tokens", type=bounded(int, 3), default=512, help="longest input, cut head-tail")
     parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
 
-    held_out = set(args.hold_out.read_text().split())
-    reviews = [review for review in read_reviews(args.data, ("train",)) if review.id in held_out]
+    train = read_reviews(args.data, ("train",))
+    held_out = read_hold_out(args.hold_out, train)
+    reviews = [review for review in train if review.id in held_out]
     labels = np.array([review.label for review in reviews])
     model, tokenizer = load(args.model)
     rows = token_ids([review.text for review in reviews], tokenizer, args.cache)
@@ -111,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

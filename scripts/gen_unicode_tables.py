@@ -10,17 +10,19 @@ src/text/unicode.cpp explains the layout. Needs: pip install tokenizers
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tokenizers
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from command_line import BadInput, Parser, command, require
+
 OUTPUT = Path(__file__).resolve().parent.parent / "src" / "text" / "unicode_tables.inc"
 COMMAND = "scripts/gen_unicode_tables.py"
+UNEXPECTED = f"tokenizers {tokenizers.__version__}"
 
 # The values of reviewrate::CharClass.
 WORD, ISOLATED, SPACE, DROPPED = range(4)
@@ -53,7 +55,7 @@ PRE_TOKENIZER = BertPreTokenizer()
 def between(text: str) -> str:
     """What stands between the "a" and the "b" that a probe was put between."""
     if not (text.startswith("a") and text.endswith("b")):
-        raise SystemExit(f"{COMMAND}: the normalizer changed the neighbours of a probe: {text!r}")
+        raise BadInput(f"{UNEXPECTED}: the normalizer changed the neighbours of a probe: {text!r}")
     return text[1:-1]
 
 
@@ -89,14 +91,14 @@ class Tables:
     def folding_index(self, folding: list[Folded]) -> int:
         """The place of a folding in the table, to which it is added when new."""
         if len(folding) > MAX_FOLDING:
-            raise SystemExit(f"{COMMAND}: a code point folds to more than {MAX_FOLDING}: {folding}")
+            raise BadInput(f"{UNEXPECTED}: a code point folds to more than {MAX_FOLDING}: {folding}")
         key = tuple(folding)
         if key not in self._index_of_folding:
             self._index_of_folding[key] = len(self.foldings)
             folded = key or ((0, DROPPED),)
-            packed = [code_point | char_class << CLASS_SHIFT for code_point, char_class in folded]
-            packed[-1] |= LAST_OF_FOLDING
-            self.foldings.extend(packed)
+            numbers = [code_point | char_class << CLASS_SHIFT for code_point, char_class in folded]
+            numbers[-1] |= LAST_OF_FOLDING
+            self.foldings.extend(numbers)
         return self._index_of_folding[key]
 
     def entry(self, code_point: int) -> int:
@@ -109,13 +111,13 @@ class Tables:
             return DROPPED
         [(kept, char_class)] = cased
         if kept != (ord(" ") if char_class == SPACE else code_point):
-            raise SystemExit(f"{COMMAND}: the cased normalizer turns U+{code_point:04X} into U+{kept:04X}")
+            raise BadInput(f"{UNEXPECTED}: the cased normalizer turns U+{code_point:04X} into U+{kept:04X}")
         if char_class == SPACE:
             return SPACE
         folded = classified(between(UNCASED.normalize_str(f"a{char}b")))
         if code_point in HANGUL_SYLLABLES:
             if folded != hangul_folding(code_point):
-                raise SystemExit(f"{COMMAND}: U+{code_point:04X} is not decomposed by the rule for Hangul syllables")
+                raise BadInput(f"{UNEXPECTED}: U+{code_point:04X} is not decomposed by the rule for Hangul syllables")
             index = FOLDS_AS_HANGUL
         elif folded == cased:
             index = FOLDS_TO_ITSELF
@@ -139,16 +141,14 @@ def render() -> str:
     """The whole text of the generated file."""
     tables = Tables()
     entries = [tables.entry(code_point) for code_point in range(sys.maxunicode + 1)]
-    if max(entries) > 0xFFFF:
-        raise SystemExit(f"{COMMAND}: the index of a folding does not fit into 14 bits")
+    require(max(entries) <= 0xFFFF, f"{UNEXPECTED}: the index of a folding does not fit into 14 bits")
 
     blocks: dict[tuple[int, ...], int] = {}
     block_of = []
     for start in range(0, len(entries), BLOCK_SIZE):
         block = tuple(entries[start : start + BLOCK_SIZE])
         block_of.append(blocks.setdefault(block, len(blocks)))
-    if len(blocks) > 256:
-        raise SystemExit(f"{COMMAND}: the index of a block does not fit into 8 bits")
+    require(len(blocks) <= 256, f"{UNEXPECTED}: the index of a block does not fit into 8 bits")
 
     lines = [
         f"// DO NOT EDIT. Made by {COMMAND} from tokenizers {tokenizers.__version__}; unicode.cpp explains the layout.",
@@ -175,23 +175,29 @@ def render() -> str:
     return "\n".join(lines)
 
 
-def main(make: Callable[[], str], output: Path, command: str, description: str | None) -> int:
+def write_or_check(name: str, make: Callable[[], str], output: Path, description: str | None) -> int:
     """Writes what `make` gives to `output`, or, with --check, compares the two. Returns the exit status."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if the committed file is not what would be written"
-    )
-    arguments = parser.parse_args()
 
-    text = make()
-    if not arguments.check:
-        output.write_text(text, encoding="ascii")
-        return 0
-    if output.exists() and output.read_text(encoding="ascii") == text:
-        return 0
-    print(f"{command}: {output.name} is not up to date (tokenizers {tokenizers.__version__})", file=sys.stderr)
-    return 1
+    @command(name)
+    def main(argv: Sequence[str] | None = None) -> int:
+        parser = Parser(name, description)
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="write nothing; exit 1 if the committed file is not what would be written",
+        )
+        check = parser.parse_args(argv).check
+        text = make()
+        if not check:
+            output.write_text(text, encoding="ascii")
+            return 0
+        if output.exists() and output.read_text(encoding="ascii") == text:
+            return 0
+        print(f"{name}: {output.name} is not up to date (tokenizers {tokenizers.__version__})", file=sys.stderr)
+        return 1
+
+    return main()
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(render, OUTPUT, COMMAND, __doc__))
+    sys.exit(write_or_check("gen_unicode_tables", render, OUTPUT, __doc__))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes src/tokenizer/unigram_tables.inc: what the `tokenizers` package does to code points on the way to SentencePiece pieces.
+"""Makes src/tokenizer/unigram_tables.inc: what `tokenizers` does to code points on the way to SentencePiece pieces.
 
 Like gen_unicode_tables.py it asks the reference itself, each step on every Unicode scalar value, and so settles which
 Unicode version each follows: NFKD with StripAccents, Lowercase, and the grapheme clusters in which Precompiled looks
@@ -22,7 +22,7 @@ import tokenizers
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers.normalizers import NFKD, Lowercase, Normalizer, Precompiled, Sequence, StripAccents
 
-from gen_unicode_tables import HANGUL_SYLLABLES, SURROGATES, main, rows
+from gen_unicode_tables import HANGUL_SYLLABLES, SURROGATES, rows, write_or_check
 
 OUTPUT = Path(__file__).resolve().parent.parent / "src" / "tokenizer" / "unigram_tables.inc"
 COMMAND = "scripts/gen_unigram_tables.py"
@@ -70,7 +70,8 @@ def precompiled(keys: Iterable[int]) -> Callable[[str], str]:
             normalization_rule_tsv=str(rules),
             minloglevel=2,
         )
-    model = sentencepiece_model_pb2.ModelProto.FromString(writer.getvalue())
+    # The module makes its classes when it is imported, where mypy does not see them.
+    model = sentencepiece_model_pb2.ModelProto.FromString(writer.getvalue())  # type: ignore[attr-defined]
     return Precompiled(model.normalizer_spec.precompiled_charsmap).normalize_str
 
 
@@ -88,8 +89,8 @@ def ranges(code_points: Iterable[int]) -> list[int]:
 def clusters() -> dict[str, list[int]]:
     """Which code points join the cluster before them, which join the one behind them, and which join none.
 
-    A cluster that is looked up has at most five bytes; so it is of no importance whether a code point of four bytes is a
-    control.
+    A cluster that is looked up has at most five bytes, so whether a code point of four bytes is a control does not
+    matter.
     """
     after_x = precompiled([ord("x")])
     joins = [c for c in scalars() if after_x("x" + chr(c)) == "y"]
@@ -130,4 +131,4 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(render, OUTPUT, COMMAND, __doc__))
+    sys.exit(write_or_check("gen_unigram_tables", render, OUTPUT, __doc__))

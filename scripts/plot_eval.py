@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
-"""Draws the curves of `reviewrate eval --json FILE` as pictures: ROC, precision-recall, reliability, rating against stars.
+"""Draws the curves of `reviewrate eval --json FILE`: ROC, precision-recall, reliability, rating against stars.
 
 Example: reviewrate eval labelled.jsonl --json eval.json && scripts/plot_eval.py eval.json curves.png curves.svg
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from command_line import Parser, blaming, command, read_text, require
+
+Values = Sequence[float | None]
 
 
 def measure(report: dict[str, Any], name: str) -> str:
@@ -22,7 +27,7 @@ def measure(report: dict[str, Any], name: str) -> str:
     return "not defined" if value is None else f"{value:.4f}"
 
 
-def draw_curve(axes: Axes, title: str, x: tuple[str, list[float | None]], y: tuple[str, list[float | None]], base: list[float]) -> None:
+def draw_curve(axes: Axes, title: str, x: tuple[str, Values], y: tuple[str, Values], base: list[float]) -> None:
     """A curve over the unit square; `base` is the height of the dashed line of a guess, at its left and right."""
     points = [(a, b) for a, b in zip(x[1], y[1], strict=True) if a is not None and b is not None]
     axes.plot([0, 1], base, linestyle="--", color="0.6", linewidth=1)
@@ -54,33 +59,43 @@ def draw_ratings(axes: Axes, report: dict[str, Any]) -> None:
     step = math.ceil(len(rows) / 12)
     axes.set_xticks(range(0, len(rows), step), [f"{row['stars']:g}" for row in rows[::step]])
     axes.set_yticks(range(10), [str(rating) for rating in range(1, 11)])
-    axes.set(title=f"Rating against stars, mean distance {measure(report, 'rating_mae')}", xlabel="stars", ylabel="rating")
+    title = f"Rating against stars, mean distance {measure(report, 'rating_mae')}"
+    axes.set(title=title, xlabel="stars", ylabel="rating")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=Path, help="what reviewrate eval --json wrote")
-    parser.add_argument("picture", type=Path, nargs="+", help="where to draw; the ending (.png, .svg, .pdf) is the format")
-    arguments = parser.parse_args()
-    report = json.loads(arguments.report.read_text(encoding="utf-8"))
-    if report["input"]["labelled"] == report["input"]["failed"]:
-        parser.error(f"{arguments.report}: holds no classified reviews")
-
+def draw(report: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(10, 9), layout="constrained")  # without pyplot, no display is asked for
     axes = figure.subplots(2, 2)
     curve, confusion = report["curve"], report["parts"]["all"]["confusion"]
     positive = (confusion["true_positive"] + confusion["false_negative"]) / sum(confusion.values())
-    found = curve["true_positive_rate"]
+    false, found = ("false positive rate", curve["false_positive_rate"]), curve["true_positive_rate"]
     title = f"ROC curve, area {measure(report, 'roc_auc')}"
-    draw_curve(axes[0, 0], title, ("false positive rate", curve["false_positive_rate"]), ("true positive rate", found), [0, 1])
+    draw_curve(axes[0, 0], title, false, ("true positive rate", found), [0, 1])
     title = f"Precision-recall curve, average {measure(report, 'average_precision')}"
     draw_curve(axes[0, 1], title, ("recall", found), ("precision", curve["precision"]), [positive, positive])
     draw_reliability(axes[1, 0], report)
     draw_ratings(axes[1, 1], report)
     figure.suptitle(f"{report['model']['name']}, {report['precision']}, {report['parts']['all']['reviews']} reviews")
+    return figure
+
+
+@command("plot_eval")
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = Parser("plot_eval", __doc__)
+    parser.add_argument("report", type=Path, help="what reviewrate eval --json wrote")
+    parser.add_argument("picture", type=Path, nargs="+", help="where to draw; the ending (.png, .svg, .pdf) tells how")
+    arguments = parser.parse_args(argv)
+    text = read_text(arguments.report)
+    with blaming(f"{arguments.report}: is not what `reviewrate eval --json` writes"):
+        report = json.loads(text)
+        classified = report["input"]["labelled"] - report["input"]["failed"]
+    require(classified > 0, f"{arguments.report}: holds no classified reviews")
+    with blaming(f"{arguments.report}: is not what `reviewrate eval --json` writes"):
+        figure = draw(report)
     for picture in arguments.picture:
-        figure.savefig(picture, dpi=120)
+        with blaming(f"{picture}: cannot be drawn"):
+            figure.savefig(picture, dpi=120)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

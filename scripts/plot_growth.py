@@ -10,17 +10,21 @@ A --json file that is already there is drawn and not measured again.
 
 from __future__ import annotations
 
-import argparse
 import json
-import lzma
+import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from command_line import Parser, blaming, command, read_text, require
+from labelled_files import lines_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = [32, 64, 128, 192, 256, 384, 512]
@@ -29,29 +33,31 @@ STEP = 1000  # reviews between two points
 
 
 def peak_mb(pid: int) -> float:
-    return int(re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else math.nan
 
 
 def by_reviews(binary: Path, reviews: Path, precision: str) -> list[dict[str, float]]:
     """Seconds since the start and peak memory, every STEP records."""
     points = []
     begin = time.perf_counter()
-    command = [binary, "classify", "-q", "--precision", precision, reviews]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    words = [str(binary), "classify", "-q", "--precision", precision, str(reviews)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout
         for number, _ in enumerate(process.stdout, 1):
             if number % STEP == 0:
                 point = {"reviews": number, "seconds": time.perf_counter() - begin, "mb": peak_mb(process.pid)}
                 points.append(point)
                 print(point, file=sys.stderr, flush=True)
-    if process.returncode:
-        raise SystemExit(f"{command[0]}: exit {process.returncode}")
+    require(process.returncode == 0, f"{binary}: ended with exit status {process.returncode}")
     return points
 
 
 def bench(binary: Path, precision: str, reviews: Path, *options: Any) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile() as out:
-        command = [binary, "bench", reviews, "--precision", precision, "--rounds", 2, "--json", out.name, *options]
-        subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
+        words = [binary, "bench", reviews, "--precision", precision, "--rounds", 2, "--json", out.name, *options]
+        done = subprocess.run([str(word) for word in words], stdout=subprocess.DEVNULL)
+        require(done.returncode == 0, f"{binary}: bench ended with exit status {done.returncode}")
         return json.loads(Path(out.name).read_text())
 
 
@@ -63,12 +69,10 @@ def measure(binary: Path, reviews: Path, precision: str) -> dict[str, Any]:
         for length in LENGTHS:
             file.write_text((json.dumps({"text": "good " * (length - 2)}) + "\n") * 128)
             result = bench(binary, precision, file)
-            assert result["tokens"] == 128 * length
+            require(result["tokens"] == 128 * length, f'{binary}: "good" is not one token of its model')
             found["lengths"].append({"tokens": length, "seconds": result["seconds"]["median"] / 128})
-        with lzma.open(reviews, "rt") if reviews.suffix == ".xz" else reviews.open() as lines:
-            every = list(lines)
-        if len(every) < STEP:
-            sys.exit(f"plot_growth: {reviews}: has {len(every)} reviews, and needs {STEP} at least")
+        every = list(lines_of(reviews))
+        require(len(every) >= STEP, f"{reviews}: has {len(every)} reviews, and needs {STEP} at least")
         file.write_text("".join(every[:: max(1, len(every) // 300)][:300]))
         found["workers"] = []
         for workers in WORKERS:
@@ -96,23 +100,31 @@ def draw(found: dict[str, Any], picture: Path) -> None:
     figure.savefig(picture, dpi=120)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reviews", type=Path, help="jsonl or jsonl.xz with the field text; IMDB has 50,000")
+@command("plot_growth")
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = Parser("plot_growth", __doc__)
+    parser.add_argument("reviews", type=Path, help="jsonl with the field text, compressed or not; IMDB has 50,000")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "reviewrate", help="default: build/reviewrate")
     parser.add_argument("--precision", default="fp32", help="default: %(default)s")
     parser.add_argument("--json", type=Path, required=True, help="what was measured")
     parser.add_argument("--picture", type=Path, help="where to draw; the ending (.png, .svg) is the format")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if not arguments.json.exists():
+        require(
+            shutil.which(arguments.binary) is not None, f"{arguments.binary}: no such program; scripts/setup builds it"
+        )
         found = measure(arguments.binary.resolve(), arguments.reviews, arguments.precision)
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
-    found = json.loads(arguments.json.read_text())
-    for point in [*found["reviews"][::10], found["reviews"][-1], *found["lengths"], *found["workers"]]:
+    text = read_text(arguments.json)
+    with blaming(f"{arguments.json}: is not what this script writes"):
+        found = json.loads(text)
+        points = [*found["reviews"][::10], found["reviews"][-1], *found["lengths"], *found["workers"]]
+    for point in points:
         print(", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in point.items()))
     if arguments.picture:
-        draw(found, arguments.picture)
+        with blaming(f"{arguments.picture}: cannot be drawn"):
+            draw(found, arguments.picture)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

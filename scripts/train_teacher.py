@@ -9,6 +9,8 @@ get the mean of all folds' models.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,10 @@ from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from command_line import Parser, bounded, command
 from distill import write_teacher
 from encoder import scores
-from imdb import POSITIVE, block_of, read_reviews, training_reviews
+from imdb import POSITIVE, block_of, read_hold_out, read_reviews, training_reviews
 
 TOKEN = r"(?u)\w+(?:'\w+)?|[!?]"
 
@@ -40,19 +43,22 @@ def sharpness(labels: np.ndarray, logits: np.ndarray) -> float:
     return float(found.x)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+@command("train_teacher")
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = Parser("train_teacher", __doc__, argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, help="sources of reviews, as finetune.py takes them")
     parser.add_argument("--hold-out", type=Path, required=True, help="file of held-out train ids, one a line")
     parser.add_argument("-o", "--output", type=Path, required=True, help="jsonl file of the teacher's probabilities")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--block", type=int, default=250, help="neighbours that stay in one fold")
-    parser.add_argument("--min-count", type=int, default=3, help="reviews an n-gram must stand in")
-    parser.add_argument("-C", type=float, default=30.0, help="inverse strength of the regression's L2 penalty")
-    args = parser.parse_args()
+    parser.add_argument("--folds", type=bounded(int, 2), default=5)
+    parser.add_argument("--block", type=bounded(int, 1), default=250, help="neighbours that stay in one fold")
+    parser.add_argument("--min-count", type=bounded(int, 1), default=3, help="reviews an n-gram must stand in")
+    parser.add_argument(
+        "-C", type=bounded(float, 1e-9), default=30.0, help="inverse strength of the regression's L2 penalty"
+    )
+    args = parser.parse_args(argv)
 
-    held_out = set(args.hold_out.read_text().split())
     everything = [r for source in args.data for r in read_reviews(source, ("train", "test", "unsup"))]
+    held_out = read_hold_out(args.hold_out, everything)
     allowed = training_reviews(everything, held_out)
     train = [r for r in allowed if r.split == "train"]
     rest = [r for r in allowed if r.split == "unsup"] + [r for r in everything if r.id in held_out]
@@ -85,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,7 +5,7 @@
 
 The reviews (jsonl, .xz or plain, with id, split, label and text) are those of the test half, taken at equal distances
 in the order of their length. Both read a review's first 510 tokens. Transformers runs in fp32 on the weights rounded
-to fp16, as the package holds them. Exit codes: 0 equal to 1e-5 and tokens equal; 1 not; 2 usage or a broken run.
+to fp16, as the package holds them. Exit codes: 0 equal to 1e-5, and tokens equal; 1 not; 2 usage or a broken run.
 """
 
 import argparse
@@ -18,15 +18,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import export
+from export_model import label_names, load_model, rounded, same_weights
+from export_reference import transformers_probabilities
 
 MAX_TOKENS = 512
+TOLERANCE = 1e-5
 
 
 def read_reviews(path: Path) -> list[dict[str, Any]]:
@@ -86,13 +87,13 @@ def main() -> int:
     chosen = spread(read_reviews(args.imdb), args.number, tokenizer)
     records = run_program(args, [review for review, _ in chosen])
 
-    model, stored = export.load_model(Path(args.source))
-    half = export.rounded(model)
+    model = load_model(Path(args.source))
+    half = rounded(model)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     texts = [[[cls, *ids[: MAX_TOKENS - 2], sep]] for _, ids in chosen]
-    expected = export.transformers_probabilities(half, texts)
+    expected = transformers_probabilities(half, texts)
     positive = json.loads((args.model / "manifest.json").read_text())["positive"]
-    column = model.config.label2id[positive]
+    column = label_names(model).index(positive)
     p = [row[column] for row in expected]
     found = [record["p_positive"] for record in records]
 
@@ -108,16 +109,16 @@ def main() -> int:
     if wrong_tokens:
         print("  such as " + ", ".join(wrong_tokens[:5]))
     print(f"largest difference from transformers, same weights: {differences[worst]:.2e} ({chosen[worst][0]['id']})")
-    if stored == torch.float16:
-        print("largest difference from unrounded weights: 0, the source holds fp16")
+    if same_weights(half, model):
+        print("largest difference from unrounded weights: 0, they are fp16 already")
     else:
-        unrounded = [row[column] for row in export.transformers_probabilities(model, texts)]
+        unrounded = [row[column] for row in transformers_probabilities(model, texts)]
         largest = max(abs(a - b) for a, b in zip(found, unrounded, strict=True))
         print(f"largest difference from unrounded weights: {largest:.2e}")
     if all("label" in review for review, _ in chosen):
         right = sum((a >= 0.5) == bool(review["label"]) for a, (review, _) in zip(found, chosen, strict=True))
         print(f"{right / len(chosen):.1%} of these labels are right")
-    return 0 if not wrong_tokens and differences[worst] <= export.TOLERANCE else 1
+    return 0 if not wrong_tokens and differences[worst] <= TOLERANCE else 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "scripts"))  # for tests of the scripts
 BINARY = os.environ.get("REVIEWRATE_BIN", str(TOP / "build" / "reviewrate"))
 TINY = TOP / "tests" / "data" / "tiny"
 PATIENCE = 600  # seconds after which a program counts as hung; no slow or busy machine needs as many

@@ -1,8 +1,9 @@
-"""Tiny sequence classifiers with SentencePiece tokenizers, for tests: random weights, and pieces trained on the spot."""
+"""Tiny sequence classifiers with SentencePiece tokenizers, for tests: random weights, pieces trained on the spot."""
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import torch
@@ -15,16 +16,16 @@ from transformers import (
     XLMRobertaTokenizerFast,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import export
 import tiny_models
+from export_reference import read_texts
 
 
 def training_texts() -> list[str]:
     """The export's own reference texts and a little of other scripts, numbers and runs of characters."""
-    texts = [line["text"] for line in export.read_texts(export.REFERENCE_TEXTS)]
+    texts = [line["text"] for line in read_texts(export.REFERENCE_TEXTS)]
     more = [
         "Ça c'est très bien, déjà vu!",
         "東京の映画はとても良い。",
@@ -40,7 +41,7 @@ def training_texts() -> list[str]:
     return [text for text in texts if text.strip()] + more * 5
 
 
-def train(path: Path, texts: Iterable[str], size: int, **options: object) -> None:
+def train(path: Path, texts: Iterable[str], size: int, **options: Any) -> None:
     with path.open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import BertTokenizerFast, DistilBertConfig, DistilBertForSequenceClassification
@@ -23,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import export
 import tiny_models
+from export_model import save_module
+from export_reference import read_texts
 
 ROOT = Path(__file__).resolve().parents[1]
 VOCABULARY_SIZE = 1000
@@ -31,7 +34,7 @@ ENDINGS = "s ed ing er est ly ness ful less able tion ment ous ive al y en ish w
 
 def vocabulary() -> list[str]:
     """At most a thousand entries, of which all text of ASCII letters, digits and punctuation can be made."""
-    text = " ".join(line["text"] for line in export.read_texts(export.REFERENCE_TEXTS)).lower()
+    text = " ".join(line["text"] for line in read_texts(export.REFERENCE_TEXTS)).lower()
     counts = Counter(word for word in re.findall(r"[a-z]+", text) if 2 <= len(word) <= 20)
     words = sorted(counts, key=lambda word: (-counts[word], word))
     characters = string.ascii_lowercase + string.digits
@@ -40,22 +43,18 @@ def vocabulary() -> list[str]:
     return list(dict.fromkeys([*entries, *words]))[:VOCABULARY_SIZE]
 
 
-def make_source(folder: Path, seed: int = 5) -> DistilBertForSequenceClassification:
-    """Saves the tiny model as a Hugging Face folder and returns it, its weights representable in fp16."""
+def make_source(folder: Path, seed: int = 5, **changes: Any) -> DistilBertForSequenceClassification:
+    """Saves the tiny model, or one with changes in its config, as a Hugging Face folder and returns it.
+
+    Its weights are representable in fp16.
+    """
     entries = vocabulary()
     (folder / "vocab.txt").write_text("".join(f"{entry}\n" for entry in entries))
     BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)
 
     torch.manual_seed(seed)
-    config = DistilBertConfig(
-        vocab_size=len(entries),
-        dim=32,
-        hidden_dim=64,
-        n_layers=2,
-        n_heads=2,
-        max_position_embeddings=512,
-        **tiny_models.POLARITY,
-    )
+    shape = {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 512}
+    config = DistilBertConfig(vocab_size=len(entries), **{**shape, **tiny_models.POLARITY, **changes})
     model = DistilBertForSequenceClassification(config).eval()
     tiny_models.randomize(model)
     with torch.no_grad():
@@ -70,7 +69,7 @@ def trace(model: DistilBertForSequenceClassification, path: Path) -> None:
     ids = torch.arange(5, 17).unsqueeze(0)
     with torch.no_grad():
         traced = torch.jit.trace(model, (ids, torch.ones_like(ids)), strict=False)
-    export.save_module(traced, path)
+    save_module(traced, path)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,7 +93,9 @@ def main(argv: list[str] | None = None) -> int:
             "# tiny\n\nA DistilBERT with random weights, for tests only: it knows nothing.\n"
             "Made by tests/make_tiny_model.py.\n"
         )
-        status = export.main([name, "-o", str(args.output / "tiny"), "--license", "Apache-2.0", "--force"])
+        status = export.main(
+            [name, "-o", str(args.output / "tiny"), "--license", "Apache-2.0", "--long-text", "head-tail", "--force"]
+        )
     if status == 0:
         lines = (args.output / "tiny" / "reference.jsonl").read_text().split("\n")
         spread = sorted(json.loads(line)["p"][1] for line in lines if line)

@@ -4,26 +4,24 @@ import hashlib
 import json
 import random
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification, PreTrainedModel
 
 import export
 import make_tiny_model
-from conftest import Run, error_line
-from packed_distilbert import unpack
+from conftest import TOP, Run, error_line, records
+from export_model import rounded, save_module
+from export_reference import windows_of
+from native_distilbert import NativeDistilBert, to_transformers
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "tests" / "data"
-Texts = list[list[list[int]]]
+LENGTHS = [2, 3, 17, 18, 193, 511, 512]  # tokens, around the sizes at which the program works in parts
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +51,37 @@ def changed(source: Path, tmp_path: Path) -> Path:
     return shutil.copytree(source, tmp_path / "changed")
 
 
-def random_texts(count: int, vocabulary: int) -> Texts:
-    """Windows of 2 to 512 ids, one a text, both ends included."""
+def random_texts(count: int) -> list[str]:
+    """Words that are a token each: with both ends the texts have 2 to 512 tokens."""
     draw = random.Random(7)
-    lengths = [2, 3, 511, 512] + [draw.choice((draw.randint(2, 40), draw.randint(2, 512))) for _ in range(count - 4)]
+    words = [entry for entry in make_tiny_model.vocabulary() if entry.isascii() and entry.isalpha() and len(entry) > 1]
+    lengths = [*LENGTHS, *(draw.choice((draw.randint(2, 40), draw.randint(2, 512))) for _ in range(count))][:count]
     draw.shuffle(lengths)
-    return [[[2, *(draw.randrange(vocabulary) for _ in range(length - 2)), 3]] for length in lengths]
+    return [" ".join(draw.choices(words, k=length - 2)) for length in lengths]
+
+
+def transformers_answer(source: Path, model: PreTrainedModel, texts: list[str]) -> torch.Tensor:
+    """Probabilities [texts, labels] as transformers gives them."""
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    with torch.inference_mode():
+        logits = [model(tokenizer(text, return_tensors="pt").input_ids).logits[0].double() for text in texts]
+    return torch.stack(logits).softmax(-1)
+
+
+def program_answer(run: Run, package: Path, texts: list[str]) -> torch.Tensor:
+    """The same of the program, which prints the probability of one label: each in turn is made the positive one."""
+    manifest = json.loads((package / "manifest.json").read_text())
+    stdin = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    columns = []
+    try:
+        for label in manifest["labels"]:
+            edit(package / "manifest.json", partial(dict.update, positive=label))
+            result = run("-f", "jsonl", "--input-format", "jsonl", "-", stdin=stdin, model=package)
+            assert result.returncode == 0, result.stderr.decode()
+            columns.append([record["p_positive"] for record in records(result)])
+    finally:
+        edit(package / "manifest.json", lambda content: content.update(positive=manifest["positive"]))
+    return torch.tensor(columns, dtype=torch.float64).T
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -71,61 +94,79 @@ def refusal(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What export says on refusing; it must be a single line, and nothing may be left behind."""
     output = folder.parent / "out" / "package"
     assert export.main([str(folder), "-o", str(output)]) == 3
-    assert list(output.parent.iterdir()) == []
-    lines = [line for line in capsys.readouterr().err.splitlines() if "license" not in line]
-    assert len(lines) == 1
-    return lines[0]
+    assert not output.parent.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"export: {folder}: ")
+    return line
 
 
-def test_packed_equals_transformers(package: Path, model: DistilBertForSequenceClassification) -> None:
-    texts = random_texts(60, model.config.vocab_size)
-    packed = export.packed_probabilities(export.load_packed(package / "model.pt"), texts)
-    assert export.largest_difference(packed, export.transformers_probabilities(model, texts)) <= 1e-5
+def test_the_program_gives_what_transformers_gives(
+    run: Run, package: Path, source: Path, model: DistilBertForSequenceClassification
+) -> None:
+    texts = random_texts(60)
+    expected = transformers_answer(source, model, texts)
+    assert (program_answer(run, package, texts) - expected).abs().max() <= 1e-5
 
 
-def test_neighbours_do_not_matter(package: Path, model: DistilBertForSequenceClassification) -> None:
-    module = export.load_packed(package / "model.pt")
-    texts = random_texts(60, model.config.vocab_size)
-    together = export.packed_probabilities(module, texts)
-    alone = [export.packed_probabilities(module, [text])[0] for text in texts]
-    backwards = export.packed_probabilities(module, texts[::-1])[::-1]
-    assert export.largest_difference(together, alone) <= 1e-6
-    assert export.largest_difference(together, backwards) <= 1e-6
+def test_neighbours_do_not_matter(run: Run, package: Path) -> None:
+    texts = random_texts(40)
+    together = program_answer(run, package, texts)
+    backwards = program_answer(run, package, texts[::-1]).flip(0)
+    alone = torch.cat([program_answer(run, package, [text]) for text in texts[:8]])
+    assert torch.equal(together, backwards)
+    assert torch.equal(together[:8], alone)
 
 
-def save_random_model(activation: str, layers: int, path: Path) -> DistilBertForSequenceClassification:
-    """A model of another shape than the tiny one's; its packed form is saved."""
+SHAPES: dict[str, dict[str, Any]] = {
+    "relu": {"activation": "relu"},
+    "one layer": {"n_layers": 1},
+    "one layer, relu": {"n_layers": 1, "activation": "relu"},
+    "five labels": {"labels": ["awful", "bad", "fair", "good", "great"]},
+    "three layers, three heads": {"n_layers": 3, "dim": 48, "n_heads": 3},
+    "odd widths": {"dim": 42, "n_heads": 3, "hidden_dim": 50, "labels": ["no", "maybe", "yes"]},
+    "few positions": {"max_position_embeddings": 24},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_other_shapes(shape: str, run: Run, tmp_path: Path) -> None:
+    options = dict(SHAPES[shape])
+    labels = options.pop("labels", ["NEGATIVE", "POSITIVE"])
+    numbered = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    (tmp_path / "source").mkdir()
+    model = make_tiny_model.make_source(tmp_path / "source", 8, **numbered, **options)
+    package = tmp_path / "package"
+    assert export.main([str(tmp_path / "source"), "-o", str(package), "--license", "MIT"]) == 0
+    assert run("verify", model=package).returncode == 0
+    manifest = json.loads((package / "manifest.json").read_text())
+    assert (manifest["labels"], manifest["model"]["interface"]) == (labels, "packed")
+    longest = model.config.max_position_embeddings
+    assert manifest["max_tokens"] == longest
+    texts = [text for text in random_texts(20) if len(text.split()) + 2 <= longest]
+    assert len(texts) >= 4
+    expected = transformers_answer(tmp_path / "source", model, texts)
+    found = program_answer(run, package, texts)
+    assert found.shape == (len(texts), len(labels))
+    assert (found - expected).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_to_transformers_gives_the_model_back(activation: str, layers: int, tmp_path: Path) -> None:
     torch.manual_seed(3)
     config = DistilBertConfig(
         vocab_size=50, dim=48, hidden_dim=64, n_layers=layers, n_heads=3, activation=activation, num_labels=5
     )
-    model = export.rounded(DistilBertForSequenceClassification(config))
-    export.save_module(torch.jit.script(export.PackedDistilBert(model).eval()), path)
-    return model
-
-
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_other_shapes(activation: str, layers: int, tmp_path: Path) -> None:
-    model = save_random_model(activation, layers, tmp_path / "model.pt")
-    texts = random_texts(12, 50)
-    packed = export.packed_probabilities(export.load_packed(tmp_path / "model.pt"), texts)
-    assert len(packed[0]) == 5
-    assert export.largest_difference(packed, export.transformers_probabilities(model, texts)) <= 1e-5
-
-
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_unpack_gives_the_model_back(activation: str, layers: int, tmp_path: Path) -> None:
-    model = save_random_model(activation, layers, tmp_path / "model.pt")
-    unpacked = unpack(torch.jit.load(tmp_path / "model.pt"), list("abcde"))
+    model = rounded(DistilBertForSequenceClassification(config))
+    save_module(torch.jit.script(NativeDistilBert(model)), tmp_path / "model.pt")
+    found = to_transformers(torch.jit.load(tmp_path / "model.pt"), list("abcde"))
     ids = torch.arange(2, 50).view(4, 12)
     with torch.inference_mode():
-        assert torch.equal(unpacked(ids).logits, model(ids).logits)
-    weights, expected = unpacked.state_dict(), model.state_dict()
+        assert torch.equal(found(ids).logits, model(ids).logits)
+    weights, expected = found.state_dict(), model.state_dict()
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
-    assert unpacked.config.id2label == dict(enumerate("abcde"))
+    assert found.config.id2label == dict(enumerate("abcde"))
 
 
 def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
@@ -136,7 +177,7 @@ def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
     assert {parameter.dtype for parameter in parameters} == {torch.float16}
     assert sum(map(torch.numel, parameters)) == model.num_parameters()
     assert not list(module.buffers())
-    assert str(ROOT).encode() not in (package / "model.pt").read_bytes()
+    assert str(TOP).encode() not in (package / "model.pt").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +185,9 @@ def test_weights_stand_once_in_fp16_and_no_path_of_this_machine(
     ["places", "norm.weight", "layers.0.qkv.weight", "layers.0.qkv.bias", "layers.0.heads", "layers.0.rest.up.weight"]
     + ["layers.0.rest.norm1.bias", "last.kv.weight", "last.q.bias", "last.rest.down.weight", "classifier.weight"],
 )
-def test_the_program_refuses_a_module_whose_parts_do_not_fit(part: str, package: Path, tmp_path: Path, run: Run) -> None:
+def test_the_program_refuses_a_module_whose_parts_do_not_fit(
+    part: str, package: Path, tmp_path: Path, run: Run
+) -> None:
     copy = Path(shutil.copytree(package, tmp_path / "package"))
     module = torch.jit.load(copy / "model.pt")
     *names, last = part.split(".")
@@ -162,18 +205,6 @@ def test_the_program_refuses_a_module_whose_parts_do_not_fit(part: str, package:
         assert "model.pt: cannot be " in error_line(result)
 
 
-def test_unknown_precision_is_an_error(package: Path) -> None:
-    with pytest.raises(Exception, match="unknown precision: fp8"):
-        torch.jit.load(package / "model.pt").prepare("fp8")
-
-
-@pytest.mark.parametrize("lengths", [[3], [2, 3], []])
-def test_lengths_that_do_not_fit_are_an_error(package: Path, lengths: list[int]) -> None:
-    module = export.load_packed(package / "model.pt")
-    with pytest.raises(RuntimeError):
-        module(torch.tensor([2, 3, 2, 3]), torch.tensor([0, 1, 0, 1]), lengths)
-
-
 def test_manifest(package: Path, source: Path) -> None:
     manifest = json.loads((package / "manifest.json").read_text())
     for entry in (manifest["model"], manifest["tokenizer"]["files"]["vocab"], manifest["reference"]):
@@ -186,7 +217,7 @@ def test_manifest(package: Path, source: Path) -> None:
     assert manifest["labels"] == ["NEGATIVE", "POSITIVE"]
     assert manifest["positive"] == "POSITIVE"
     assert manifest["max_tokens"] == 512
-    assert manifest["long_text"] == "head-tail"
+    assert manifest["long_text"] == "head"
     assert manifest["precisions"] == ["fp32", "bf16", "int8"]
     assert (package / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
     assert {file.name for file in package.iterdir()} == {
@@ -210,30 +241,38 @@ def test_reference_covers_short_and_long(package: Path) -> None:
     tokens = {line["tokens"] for line in lines}
     assert {2, 3, 511, 512, 513} <= tokens
     assert max(tokens) > 1000
-    assert all(line["long_text"] == "head-tail" and abs(sum(line["p"]) - 1) < 1e-12 for line in lines)
+    assert all(line["long_text"] == "head" and abs(sum(line["p"]) - 1) < 1e-12 for line in lines)
 
 
-@pytest.mark.parametrize("form", ["tiny", "tiny_plain.pt"])
-def test_committed_models_are_the_generated_ones(form: str, model: DistilBertForSequenceClassification) -> None:
-    texts = random_texts(30, model.config.vocab_size)
-    expected = export.transformers_probabilities(model, texts)
-    if form == "tiny":
-        found = export.packed_probabilities(export.load_packed(DATA / form / "model.pt"), texts)
-    else:
-        plain = torch.jit.load(DATA / form)
-        ids = [torch.tensor(windows) for windows in texts]
-        with torch.inference_mode():
-            found = [export.softmax(plain(i, torch.ones_like(i))["logits"])[0].tolist() for i in ids]
-    assert export.largest_difference(found, expected) <= 1e-5
+def test_the_committed_package_is_the_generated_one(
+    run: Run, source: Path, model: DistilBertForSequenceClassification
+) -> None:
+    texts = random_texts(30)
+    result = run(
+        "-f", "jsonl", "--input-format", "jsonl", "-", stdin="".join(json.dumps({"text": t}) + "\n" for t in texts)
+    )
+    found = torch.tensor([record["p_positive"] for record in records(result)], dtype=torch.float64)
+    assert (found - transformers_answer(source, model, texts)[:, 1]).abs().max() <= 1e-5
+
+
+def test_the_committed_trace_is_the_generated_one(source: Path, model: DistilBertForSequenceClassification) -> None:
+    texts = random_texts(30)
+    plain = torch.jit.load(TOP / "tests" / "data" / "tiny_plain.pt")
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
+    with torch.inference_mode():
+        logits = torch.cat([plain(i, torch.ones_like(i))["logits"] for i in ids])
+    found = logits.double().softmax(-1)
+    assert (found - transformers_answer(source, model, texts)).abs().max() <= 1e-5
 
 
 def test_long_text_policies() -> None:
     content = list(range(1200))
-    assert export.windows_of(content[:510], "head-tail", 510) == [content[:510]]
-    assert export.windows_of(content, "head", 510) == [content[:510]]
-    assert export.windows_of(content, "head-tail", 510) == [content[:128] + content[-382:]]
-    assert export.windows_of(content, "windows", 510) == [content[:510], content[382:892], content[764:]]
-    assert export.windows_of(content[:892], "windows", 510) == [content[:510], content[382:892]]
+    assert windows_of(content[:510], "head-tail", 510) == [content[:510]]
+    assert windows_of(content, "head", 510) == [content[:510]]
+    assert windows_of(content, "head-tail", 510) == [content[:128] + content[-382:]]
+    assert windows_of(content, "windows", 510) == [content[:510], content[382:892], content[764:]]
+    assert windows_of(content[:892], "windows", 510) == [content[:510], content[382:892]]
 
 
 def test_vocabulary_from_tokenizer_json(package: Path, changed: Path, tmp_path: Path) -> None:
@@ -250,12 +289,35 @@ def test_card_and_its_license_are_taken_over(changed: Path, tmp_path: Path) -> N
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["license"] == "apache-2.0"
 
 
-def test_positive_label_can_be_named(changed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["head-tail", "windows"])
+def test_other_policies_are_recorded_and_verified(policy: str, run: Run, source: Path, tmp_path: Path) -> None:
+    """Verified by the exporter, which the longest reference texts are for; here that the policy is what is used."""
+    package = tmp_path / "package"
+    assert export.main([str(source), "-o", str(package), "--license", "MIT", "--long-text", policy]) == 0
+    lines = [json.loads(line) for line in (package / "reference.jsonl").read_text().split("\n") if line]
+    assert {line["long_text"] for line in lines} == {policy}
+    long = max(lines, key=lambda line: line["tokens"])
+    stdin = json.dumps({"text": long["text"]}) + "\n"
+    [by_default] = records(run("-f", "jsonl", "--input-format", "jsonl", "-", stdin=stdin, model=package))
+    assert by_default["p_positive"] == pytest.approx(long["p"][1], abs=1e-5)
+    [by_head] = records(
+        run("-f", "jsonl", "--long-text", "head", "--input-format", "jsonl", "-", stdin=stdin, model=package)
+    )
+    assert by_head["p_positive"] != pytest.approx(long["p"][1], abs=1e-5)
+
+
+def test_positive_label_can_be_named(changed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}
     edit(changed / "config.json", lambda config: config.update(names))
     for options, positive in ([], None), (["--positive", "LABEL_1"], "LABEL_1"):
         assert export.main([str(changed), "-o", str(tmp_path / "out"), "--force", *options]) == 0
         assert json.loads((tmp_path / "out" / "manifest.json").read_text())["positive"] == positive
+        said = [line for line in capsys.readouterr().err.splitlines() if "POSITIVE" in line]
+        if positive:
+            assert said == []
+        else:
+            (line,) = said
+            assert line.endswith("--positive names one of LABEL_0, LABEL_1")
     assert export.main([str(changed), "-o", str(tmp_path / "other"), "--positive", "GOOD"]) == 3
 
 
@@ -281,12 +343,43 @@ def test_force_does_not_replace_what_is_no_package(source: Path, tmp_path: Path)
     assert (tmp_path / "letters" / "mother.txt").read_text() == "dear"
 
 
-def test_difference_is_not_put_in_place(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
-    assert export.main([str(source), "-o", str(tmp_path / "out")]) == 4
-    assert not (tmp_path / "out").exists()
-    (left,) = tmp_path.iterdir()
-    assert (left / "model.pt").is_file()
+def test_a_package_that_is_not_verified_is_not_put_in_place(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(*arguments: Any) -> list[list[float]]:
+        return [[low + 1e-3, high - 1e-3] for low, high in right(*arguments)]
+
+    right = export.transformers_probabilities
+    monkeypatch.setattr(export, "transformers_probabilities", wrong)
+    output = tmp_path / "out" / "package"
+    assert export.main([str(source), "-o", str(output), "--license", "MIT"]) == 3
+    assert list(output.parent.iterdir()) == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"export: {output}: not made: `reviewrate verify` does not pass: ")
+    assert "47 differ" in line
+
+
+def test_a_program_that_breaks_off_verifies_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\necho "reviewrate: $3: cannot be loaded" >&2\nexit 3\n')
+    program.chmod(0o755)
+    output = tmp_path / "out" / "package"
+    assert export.main([str(source), "-o", str(output), "--license", "MIT", "--reviewrate", str(program)]) == 3
+    assert list(output.parent.iterdir()) == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"reviewrate: {output}: cannot be loaded")
+
+
+def test_without_the_program_nothing_is_exported(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out" / "package"
+    assert export.main([str(source), "-o", str(output), "--reviewrate", str(tmp_path / "none")]) == 3
+    assert not output.parent.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"export: {tmp_path / 'none'}: no such program") and "scripts/setup builds it" in line
 
 
 @pytest.mark.parametrize(
@@ -368,4 +461,93 @@ def test_folder_without_model_refused(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_damaged_weights_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = changed / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert refusal(changed, capsys).startswith("export: ")
+    assert "its weights cannot be loaded" in refusal(changed, capsys)
+
+
+def bpe_tokenizer() -> str:
+    """A tokenizer.json as GPT-2's, of single characters."""
+    tokenizer = Tokenizer(models.BPE(vocab={chr(c): c - 33 for c in range(33, 127)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer.to_str()
+
+
+NEWER = '{"version": "1.0", "normalizer": {"type": "Future"}}'
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0f" * 32 + "\nsize 1234567\n"
+JAPANESE = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}
+PLAIN_CLASS = json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512})
+SPOILT: dict[str, tuple[dict[str, str | bytes | None], str]] = {
+    "newer normalizer": (
+        {"tokenizer.json": '{"version": "1.0", "normalizer": {"type": "Future"}}'},
+        "tokenizer.json: ",
+    ),
+    "half a tokenizer": ({"tokenizer.json": '{"version": '}, "tokenizer.json: "),
+    "no fast tokenizer": (
+        {"tokenizer.json": None, "tokenizer_config.json": json.dumps(JAPANESE)},
+        "BertJapaneseTokenizer (mecab) has no fast form",
+    ),
+    "BPE": (
+        {"tokenizer.json": bpe_tokenizer(), "tokenizer_config.json": PLAIN_CLASS, "vocab.txt": None},
+        "tokenizer model BPE: only WordPiece and Unigram",
+    ),
+    "tokenizer_config.json": ({"tokenizer_config.json": "{,}"}, "tokenizer_config.json: "),
+    "weights of LFS": ({"model.safetensors": POINTER}, "model.safetensors: is a pointer of Git LFS"),
+    "vocabulary of LFS": ({"vocab.txt": POINTER}, "vocab.txt: is a pointer of Git LFS"),
+    "a page for weights": ({"model.safetensors": "<!DOCTYPE html><title>Not found</title>"}, "cannot be loaded: "),
+    "no weights": ({"model.safetensors": None}, "cannot be loaded: "),
+    "a pickle that is none": (
+        {"model.safetensors": None, "pytorch_model.bin": b"PK\x03\x04 not a pickle"},
+        "cannot be loaded: ",
+    ),
+    "config.json": ({"config.json": '{"model_type": '}, "config.json: "),
+    "no model_type": ({"config.json": "{}"}, "config.json: "),
+    "a list": ({"config.json": "[1, 2]"}, "config.json: "),
+    "own code": (
+        {"config.json": json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}})},
+        "config.json: ",
+    ),
+    "README.md": ({"README.md": b"# Caf\xe9\n"}, "README.md: is not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_folders_are_one_line(name: str, changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files, expected = SPOILT[name]
+    for file, content in files.items():
+        if content is None:
+            (changed / file).unlink()
+        else:
+            (changed / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert expected in refusal(changed, capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"id2label": {0: "SCORE"}, "label2id": {"SCORE": 0}}, "a single label"),
+        ({"id2label": {0: "SCORE"}, "label2id": {"SCORE": 0}, "problem_type": "regression"}, "problem_type regression"),
+        ({"id2label": {0: "same", 1: "same"}}, "two labels of the same name"),
+        ({"id2label": {0: "bad", 2: "good"}}, "id2label does not name every label"),
+    ],
+)
+def test_labels_that_make_no_sense_are_one_line(
+    change: dict[str, Any], expected: str, changed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(changed / "config.json", lambda config: config.update(change))
+    assert expected in refusal(changed, capsys)
+
+
+def test_weights_that_are_no_numbers_are_refused(changed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = DistilBertForSequenceClassification.from_pretrained(changed)
+    with torch.no_grad():
+        model.classifier.bias[1] = float("nan")
+    model.save_pretrained(changed)
+    assert "not all finite numbers" in refusal(changed, capsys)
+
+
+def test_reference_texts_are_named_by_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "texts.jsonl"
+    for content, expected in (('{"id": "a", "text": "b"}\n{"id": 1}\n', ":2: is not"), ("\n", ": holds no texts")):
+        texts.write_text(content)
+        assert export.main([str(source), "-o", str(tmp_path / "out"), "--reference", str(texts)]) == 3
+        assert capsys.readouterr().err.startswith(f"export: {texts}{expected}")
+    assert not (tmp_path / "out").exists()

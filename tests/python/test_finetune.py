@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import lzma
@@ -25,17 +26,15 @@ from transformers import (
     DistilBertTokenizerFast,
 )
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-import blend  # noqa: E402
-import calibrate  # noqa: E402
-import distill  # noqa: E402
-import encoder  # noqa: E402
-import finetune  # noqa: E402
-import imdb  # noqa: E402
-import train_teacher  # noqa: E402
-from conftest import BINARY  # noqa: E402
+import blend
+import calibrate
+import distill
+import encoder
+import finetune
+import imdb
+import train_teacher
+from command_line import BadInput
+from conftest import BINARY, TOP
 
 GOOD = ("wonderful", "moving", "brilliant", "charming", "superb", "delightful")
 BAD = ("dull", "tedious", "clumsy", "awful", "boring", "pointless")
@@ -73,10 +72,10 @@ def write_folder(root: Path, reviews: list[imdb.Review]) -> Path:
     return root
 
 
-def command(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *args: object) -> None:
-    """Runs a script's main as its command line would."""
+def command(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *args: object) -> int:
+    """Runs a script's main as its command line would; returns its exit status."""
     monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, args)])
-    module.main()
+    return module.main()
 
 
 def interrupting(function: Callable) -> Callable:
@@ -158,15 +157,15 @@ def test_every_source_gives_the_same_reviews(tmp_path: Path) -> None:
 
 
 def test_bad_sources_are_named(tmp_path: Path) -> None:
-    (tmp_path / "reviews.jsonl").write_text('{"text": "fine", "label": 1}\n')
-    with pytest.raises(ValueError, match=r"reviews\.jsonl:1: no field 'split'"):
-        imdb.read_reviews(tmp_path / "reviews.jsonl")
     (tmp_path / "reviews.doc").write_text("")
-    with pytest.raises(ValueError, match=r"cannot tell what .*reviews\.doc is"):
+    with pytest.raises(BadInput, match=r"reviews\.doc: cannot tell what it is"):
         imdb.read_reviews(tmp_path / "reviews.doc")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="no review of the splits"):
+    with pytest.raises(BadInput, match="holds no review of the splits test, train"):
         imdb.read_reviews(tmp_path / "empty")
+    (tmp_path / "reviews.tar.gz").write_bytes(b"\x1f\x8b no archive")
+    with pytest.raises(BadInput, match=r"reviews\.tar\.gz: damaged"):
+        imdb.read_reviews(tmp_path / "reviews.tar.gz")
 
 
 def test_hold_out_keeps_neighbours_together_and_test_texts_out() -> None:
@@ -215,6 +214,7 @@ def test_own_forward_pass_equals_transformers(tiny: Path) -> None:
     model, _ = encoder.load(str(tiny))
     rows = [[2, *range(5, 5 + n), 3] for n in (20, 3, 11)]
     ids, mask = encoder.batch_of(rows)
+    assert mask is not None
     with torch.inference_mode():
         expected = model.eval()(input_ids=ids, attention_mask=mask.long()).logits.numpy()
     assert np.abs(encoder.predict(model, rows) - expected).max() < 1e-6
@@ -267,12 +267,12 @@ def test_thresholds_rise_and_are_the_best() -> None:
 
 
 def test_finetune_resumes_and_reaches_the_program(
-    tiny: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--data", data, "--init", tiny, "--cut", "head-tail", "--tokens", 32)
+    options: tuple[object, ...] = ("--data", data, "--init", tiny, "--cut", "head-tail", "--tokens", 32)
     options += ("--rate", 5e-3, "--batch", 8, "--epochs", 5)
     whole, parted = tmp_path / "whole", tmp_path / "parted"
-    command(monkeypatch, finetune, "-o", whole, *options)
+    assert command(monkeypatch, finetune, "-o", whole, *options) == 0
     config = json.loads((whole / "config.json").read_text())
     assert config["id2label"] == {"0": "NEGATIVE", "1": "POSITIVE"}
     judged = [entry for entry in json.loads((whole / "result.json").read_text()) if "eval_f1" in entry]
@@ -280,15 +280,15 @@ def test_finetune_resumes_and_reaches_the_program(
 
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "measures", interrupting(finetune.measures))
-        with pytest.raises(SystemExit, match="the same command goes on"):
-            command(patch, finetune, "-o", parted, *options)
+        assert command(patch, finetune, "-o", parted, *options) == 128 + signal.SIGTERM
+    assert "the same command goes on from there" in capsys.readouterr().err
     assert not (parted / "result.json").exists()
-    command(monkeypatch, finetune, "-o", parted, *options)
+    assert command(monkeypatch, finetune, "-o", parted, *options) == 0
     expected, found = weights(whole), weights(parted)
     assert all(torch.allclose(expected[name], found[name], atol=1e-5) for name in expected)
 
     package = tmp_path / "package"
-    export = [sys.executable, SCRIPTS / "export.py", whole, "-o", package]
+    export: list[str | Path] = [sys.executable, TOP / "scripts" / "export.py", whole, "-o", package]
     done = subprocess.run(export, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (package / "manifest.json").is_file()
@@ -302,6 +302,42 @@ def test_finetune_resumes_and_reaches_the_program(
     assert record["rating"] == calibrate.rate_linear(np.array([record["p_positive"]]))[0]
 
 
+def test_finetune_on_own_reviews(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table with words for labels, some empty, and no split: a tenth is held out, the same one each time."""
+    with (tmp_path / "own.tsv").open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["verdict", "comment"])
+        for review in generated("train", 240, 7):
+            writer.writerow(["Positive" if review.label else "neg", review.text])
+        writer.writerow(["", "Nobody knows."])
+    options: tuple[object, ...] = (
+        "--data",
+        tmp_path / "own.tsv",
+        "--label-field",
+        "verdict",
+        "--text-field",
+        "comment",
+    )
+    options += ("--init", tiny, "--rate", 5e-3, "--batch", 8)
+    assert command(monkeypatch, finetune, "-o", tmp_path / "out", *options) == 3
+    assert "--tokens 512: " in capsys.readouterr().err
+    assert command(monkeypatch, finetune, "-o", tmp_path / "out", *options, "--tokens", 48, "--epochs", 1) == 0
+    said = capsys.readouterr().err
+    assert "finetune: left out: 1 of the split unsup\n" in said
+    assert "own.tsv: no test reviews (field 'split'): 24 of 240 are held out, chosen by the seed 42\n" in said
+    judged = [entry for entry in json.loads((tmp_path / "out" / "result.json").read_text()) if "eval_f1" in entry]
+    assert len(judged) == 1
+
+    arguments = finetune.arguments(["-o", "out", *map(str, options)])
+    train, held, _ = finetune.halves(arguments)
+    assert (train, held) == finetune.halves(arguments)[:2]
+    assert (len(train), len(held), sum(review.label for review in held)) == (216, 24, 12)
+    assert not {review.text for review in train} & {review.text for review in held}
+    assert all((review.label == 1) == any(word in review.text for word in GOOD) for review in train + held)
+
+
 def test_staged_recipe(
     tiny: Path,
     data: Path,
@@ -313,30 +349,34 @@ def test_staged_recipe(
     """Teacher, gold stage with an interruption, blend, soft stage, calibration: each takes what the last one leaves."""
     sources = ("--data", data, "--hold-out", held_out)
     teacher, soft = tmp_path / "teacher.jsonl", tmp_path / "soft.jsonl"
-    command(monkeypatch, train_teacher, *sources, "-o", teacher, "--block", 10, "--min-count", 1)
+    assert command(monkeypatch, train_teacher, *sources, "-o", teacher, "--block", 10, "--min-count", 1) == 0
     assert len(distill.read_teacher(teacher)) == 260
 
     stage = (*sources, "--tokens", 32, "--rate", 5e-3, "--no-bf16", "--cache", tmp_path / "cache")
     gold = ("--init", tiny, "--epochs", 4, *stage)
-    command(monkeypatch, distill, "-o", tmp_path / "whole", *gold)
-    with pytest.raises(SystemExit, match="stopped at step 30"):
-        command(monkeypatch, distill, "-o", tmp_path / "parted", *gold, "--stop-at-step", 30)
-    with pytest.raises(SystemExit, match="other options"):
-        command(monkeypatch, distill, "-o", tmp_path / "parted", *gold, "--seed", 2)
-    command(monkeypatch, distill, "-o", tmp_path / "parted", *gold)
+    assert command(monkeypatch, distill, "-o", tmp_path / "whole", *gold) == 0
+    assert command(monkeypatch, distill, "-o", tmp_path / "parted", *gold, "--stop-at-step", 30) == 0
+    assert "stopped at step 30" in capsys.readouterr().err
+    assert command(monkeypatch, distill, "-o", tmp_path / "parted", *gold, "--seed", 2) == 3
+    assert "other options" in capsys.readouterr().err
+    assert command(monkeypatch, distill, "-o", tmp_path / "parted", *gold) == 0
     assert "going on from step 30" in capsys.readouterr().out
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "parted")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert json.loads((tmp_path / "whole" / "result.json").read_text())["mean"]["accuracy"] > 0.9
 
-    command(monkeypatch, blend, tmp_path / "whole", *sources, "--teacher", teacher, "-o", soft, "--limit", 40)
+    assert (
+        command(monkeypatch, blend, tmp_path / "whole", *sources, "--teacher", teacher, "-o", soft, "--limit", 40) == 0
+    )
     assert "log loss falls by" in capsys.readouterr().out
     learnt = ("--split", "both", "--teacher", soft, "--gold", 0.6, "--epochs", 1)
-    command(monkeypatch, distill, "-o", tmp_path / "soft", "--init", tmp_path / "whole", *stage, *learnt)
+    assert command(monkeypatch, distill, "-o", tmp_path / "soft", "--init", tmp_path / "whole", *stage, *learnt) == 0
     assert "140 labelled, 40 unlabelled, 60 held out" in capsys.readouterr().out
 
     rating = tmp_path / "fitted.json"
-    command(monkeypatch, calibrate, tmp_path / "soft", *sources, "-o", tmp_path / "final", "--rating", rating)
+    assert (
+        command(monkeypatch, calibrate, tmp_path / "soft", *sources, "-o", tmp_path / "final", "--rating", rating) == 0
+    )
     assert {value.dtype for value in weights(tmp_path / "final").values()} == {torch.float16}
     thresholds = json.loads(rating.read_text())["thresholds"]
     assert thresholds == sorted(thresholds) and len(thresholds) == 9

@@ -25,8 +25,26 @@ from conftest import BINARY, PATIENCE
 MODEL = Path(__file__).resolve().parents[1] / "data" / "tiny"
 
 ALPHABET = [
-    "a", "Z", " ", "  ", ",", ";", "|", "\t", '"', '""',
-    "\n", "\r\n", "'", "\\", "é", "漢", "😀", "\u2028", "\x1f", "0",
+    "a",
+    "Z",
+    " ",
+    "  ",
+    ",",
+    ";",
+    "|",
+    "\t",
+    '"',
+    '""',
+    "\n",
+    "\r\n",
+    "'",
+    "\\",
+    "é",
+    "漢",
+    "😀",
+    "\u2028",
+    "\x1f",
+    "0",
 ]
 
 
@@ -47,7 +65,7 @@ def random_text(rng: random.Random, longest: int = 12) -> str:
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-def test_csv_as_python_reads_it(tmp_path: Path, seed: int, delimiter: str, ending: str, quoting: int) -> None:
+def test_csv_as_python_reads_it(tmp_path: Path, seed: int, delimiter: str, ending: str, quoting: Any) -> None:
     rng = random.Random(seed)
     path = tmp_path / ("x.tsv" if delimiter == "\t" else "x.csv")
     with path.open("w", encoding="utf-8-sig" if seed % 2 else "utf-8", newline="") as file:
@@ -88,8 +106,12 @@ def test_json_as_python_reads_it(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     rows = []
     for row in range(300):
-        fields = [("text", random_text(rng, 40)), ("id", rng.choice([row, f"r{row}"])), ("x", random_value(rng)),
-                  ("y", random_value(rng))]
+        fields = [
+            ("text", random_text(rng, 40)),
+            ("id", rng.choice([row, f"r{row}"])),
+            ("x", random_value(rng)),
+            ("y", random_value(rng)),
+        ]
         rng.shuffle(fields)
         rows.append(dict(fields))
     path = tmp_path / "x.jsonl"

@@ -1,4 +1,4 @@
-"""The measures of `reviewrate eval --json` against scikit-learn, SciPy and NumPy, on the scores that classify prints."""
+"""The measures of `reviewrate eval --json` against scikit-learn, SciPy and NumPy, on scores that classify prints."""
 
 import json
 import math
@@ -13,7 +13,23 @@ from sklearn import metrics
 
 from conftest import Run, records
 
-WORDS = ["a", "good", "bad", "film", "plot", "and", "the", "was", "not", "really", "ever", "better", "worse", "ending", "!"]
+WORDS = [
+    "a",
+    "good",
+    "bad",
+    "film",
+    "plot",
+    "and",
+    "the",
+    "was",
+    "not",
+    "really",
+    "ever",
+    "better",
+    "worse",
+    "ending",
+    "!",
+]
 BINS = 15
 
 
@@ -23,7 +39,12 @@ def write_reviews(path: Path, count: int, seed: int, labels: tuple[int, ...] = (
     texts = [" ".join(rng.choices(WORDS, k=rng.choice([0, 1, 3, 20, 60, 700]))) for _ in range(max(count * 2 // 3, 1))]
     with path.open("w") as file:
         for i in range(count):
-            record = {"id": i, "text": rng.choice(texts), "label": rng.choice(labels), "stars": rng.choice([1, 2, 3, 4, 7, 8, 9.5, 10, None])}
+            record = {
+                "id": i,
+                "text": rng.choice(texts),
+                "label": rng.choice(labels),
+                "stars": rng.choice([1, 2, 3, 4, 7, 8, 9.5, 10, None]),
+            }
             file.write(json.dumps(record) + "\n")
 
 
@@ -81,7 +102,11 @@ def test_every_measure_is_that_of_others(run: Run, tmp_path: Path, count: int, s
     report = evaluate(run, tmp_path, "x.jsonl", *options)
     rows = records(run(tmp_path / "x.jsonl", "--pass", "label,stars", *options))
     assert len({row["p_positive"] for row in rows}) < count  # there are ties
-    parts = {"all": rows, "short": [r for r in rows if r["tokens"] <= 512], "long": [r for r in rows if r["tokens"] > 512]}
+    parts = {
+        "all": rows,
+        "short": [r for r in rows if r["tokens"] <= 512],
+        "long": [r for r in rows if r["tokens"] > 512],
+    }
     assert 0 < len(parts["long"]) < len(rows)
     for name, part in parts.items():
         assert report["parts"][name]["reviews"] == len(part)
@@ -92,9 +117,13 @@ def test_every_measure_is_that_of_others(run: Run, tmp_path: Path, count: int, s
             else:
                 assert found[measure] == pytest.approx(value, abs=1e-9), (name, measure)
         assert set(found) == set(expected(part, threshold))
-        matrix = metrics.confusion_matrix([r["input_label"] for r in part], [r["p_positive"] >= threshold for r in part], labels=[0, 1])
+        matrix = metrics.confusion_matrix(
+            [r["input_label"] for r in part], [r["p_positive"] >= threshold for r in part], labels=[0, 1]
+        )
         confusion = report["parts"][name]["confusion"]
-        assert matrix.ravel().tolist() == [confusion[k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")]
+        assert matrix.ravel().tolist() == [
+            confusion[k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")
+        ]
 
 
 def test_the_curve_is_that_of_others(run: Run, tmp_path: Path) -> None:
@@ -114,7 +143,9 @@ def test_a_long_curve_is_thinned_and_its_area_is_not(run: Run, tmp_path: Path) -
     rng = random.Random(5)
     with (tmp_path / "x.jsonl").open("w") as file:
         for _ in range(1500):
-            file.write(json.dumps({"text": " ".join(rng.choices(WORDS, k=8)), "label": rng.randrange(2), "stars": None}) + "\n")
+            file.write(
+                json.dumps({"text": " ".join(rng.choices(WORDS, k=8)), "label": rng.randrange(2), "stars": None}) + "\n"
+            )
     report = evaluate(run, tmp_path, "x.jsonl")
     rows = records(run(tmp_path / "x.jsonl", "--pass", "label"))
     labels, p = [row["input_label"] for row in rows], [row["p_positive"] for row in rows]
@@ -123,7 +154,9 @@ def test_a_long_curve_is_thinned_and_its_area_is_not(run: Run, tmp_path: Path) -
     assert (curve["true_positive_rate"][0], curve["true_positive_rate"][-1]) == (0, 1)
     assert (curve["false_positive_rate"][0], curve["false_positive_rate"][-1]) == (0, 1)
     assert report["parts"]["all"]["measures"]["roc_auc"] == pytest.approx(metrics.roc_auc_score(labels, p), abs=1e-9)
-    assert metrics.auc(curve["false_positive_rate"], curve["true_positive_rate"]) == pytest.approx(metrics.roc_auc_score(labels, p), abs=5e-3)
+    assert metrics.auc(curve["false_positive_rate"], curve["true_positive_rate"]) == pytest.approx(
+        metrics.roc_auc_score(labels, p), abs=5e-3
+    )
 
 
 def test_the_calibration_bins_add_up_to_the_error(run: Run, tmp_path: Path) -> None:
@@ -156,7 +189,10 @@ def test_mcnemar_is_the_binomial_test(run: Run, tmp_path: Path) -> None:
     lost, won = pairs.count(("1", "0")), pairs.count(("0", "1"))
     assert lost + won > 5
     assert new["baseline"]["mcnemar_p"] == pytest.approx(binomtest(lost, lost + won).pvalue, rel=1e-9)
-    assert new["baseline"]["changes"]["f1"] == {"old": old["parts"]["all"]["measures"]["f1"], "new": new["parts"]["all"]["measures"]["f1"]}
+    assert new["baseline"]["changes"]["f1"] == {
+        "old": old["parts"]["all"]["measures"]["f1"],
+        "new": new["parts"]["all"]["measures"]["f1"],
+    }
 
 
 ENCODINGS: list[tuple[Any, Any, tuple[str, ...]]] = [
@@ -170,30 +206,55 @@ ENCODINGS: list[tuple[Any, Any, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
 @pytest.mark.parametrize(("negative", "positive", "options"), ENCODINGS, ids=str)
-def test_measures_do_not_depend_on_how_labels_are_written(run: Run, tmp_path: Path, negative: Any, positive: Any, options: tuple[str, ...], stdin: bool) -> None:
+def test_measures_do_not_depend_on_how_labels_are_written(
+    run: Run, tmp_path: Path, negative: Any, positive: Any, options: tuple[str, ...], stdin: bool
+) -> None:
     write_reviews(tmp_path / "x.jsonl", 90, 9)
     rows = records(run(tmp_path / "x.jsonl", "--pass", "label,stars"))
     reviews = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
-    data = "".join(json.dumps(review | {"label": positive if review["label"] else negative}) + "\n" for review in reviews)
+    data = "".join(
+        json.dumps(review | {"label": positive if review["label"] else negative}) + "\n" for review in reviews
+    )
     (tmp_path / "y.jsonl").write_text(data)
-    result = run("eval", *options, "--stars-field", "stars", "--json", tmp_path / "eval.json", "-" if stdin else tmp_path / "y.jsonl", stdin=data if stdin else "")
+    result = run(
+        "eval",
+        *options,
+        "--stars-field",
+        "stars",
+        "--json",
+        tmp_path / "eval.json",
+        "-" if stdin else tmp_path / "y.jsonl",
+        stdin=data if stdin else "",
+    )
     assert result.returncode == 0, result.stderr.decode()
     part = json.loads((tmp_path / "eval.json").read_text())["parts"]["all"]
     for measure, value in expected(rows, 0.5).items():
         assert part["measures"][measure] == (None if math.isnan(value) else pytest.approx(value, abs=1e-9)), measure
-    matrix = metrics.confusion_matrix([r["input_label"] for r in rows], [r["p_positive"] >= 0.5 for r in rows], labels=[0, 1])
-    assert matrix.ravel().tolist() == [part["confusion"][k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")]
+    matrix = metrics.confusion_matrix(
+        [r["input_label"] for r in rows], [r["p_positive"] >= 0.5 for r in rows], labels=[0, 1]
+    )
+    assert matrix.ravel().tolist() == [
+        part["confusion"][k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")
+    ]
 
 
 def test_stars_of_another_scale_are_measured_on_that_of_ratings(run: Run, tmp_path: Path) -> None:
     rng = random.Random(10)
     texts = [" ".join(rng.choices(WORDS, k=12)) for _ in range(80)]
-    reviews = [{"text": text, "label": i % 2, "stars": rng.choice([1, 1.5, 2, 3, 4, 5, "bad", 6])} for i, text in enumerate(texts)]
+    reviews = [
+        {"text": text, "label": i % 2, "stars": rng.choice([1, 1.5, 2, 3, 4, 5, "bad", 6])}
+        for i, text in enumerate(texts)
+    ]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(review) + "\n" for review in reviews))
-    result = run("eval", tmp_path / "x.jsonl", "--stars-field", "stars", "--stars-scale", "1:5", "--json", tmp_path / "eval.json")
+    result = run(
+        "eval", tmp_path / "x.jsonl", "--stars-field", "stars", "--stars-scale", "1:5", "--json", tmp_path / "eval.json"
+    )
     assert result.returncode == 1  # some are bad
     rows = [row for row in records(run(tmp_path / "x.jsonl", "--pass", "stars")) if row["stars"] not in ("bad", 6)]
-    stars, ratings = np.interp([row["stars"] for row in rows], [1, 5], [1, 10]), np.array([row["rating"] for row in rows])
+    stars, ratings = (
+        np.interp([row["stars"] for row in rows], [1, 5], [1, 10]),
+        np.array([row["rating"] for row in rows]),
+    )
     report = json.loads((tmp_path / "eval.json").read_text())
     assert report["stars"]["bad"] == len(reviews) - len(rows) > 0
     found = report["parts"]["all"]["measures"]
@@ -205,9 +266,13 @@ def test_stars_of_another_scale_are_measured_on_that_of_ratings(run: Run, tmp_pa
 def test_unlabelled_reviews_of_a_stream_are_left_out_of_every_measure(run: Run, tmp_path: Path) -> None:
     write_reviews(tmp_path / "x.jsonl", 90, 11, labels=(0, 1, -1))
     rows = [row for row in records(run(tmp_path / "x.jsonl", "--pass", "label,stars")) if row["input_label"] != -1]
-    result = run("eval", "--stars-field", "stars", "--json", tmp_path / "eval.json", stdin=(tmp_path / "x.jsonl").read_bytes())
+    result = run(
+        "eval", "--stars-field", "stars", "--json", tmp_path / "eval.json", stdin=(tmp_path / "x.jsonl").read_bytes()
+    )
     assert result.returncode == 0, result.stderr.decode()
     report = json.loads((tmp_path / "eval.json").read_text())
     assert report["input"]["unlabelled"] == 90 - len(rows) and len(report["outcomes"]) == len(rows)
     for measure, value in expected(rows, 0.5).items():
-        assert report["parts"]["all"]["measures"][measure] == (None if math.isnan(value) else pytest.approx(value, abs=1e-9)), measure
+        assert report["parts"]["all"]["measures"][measure] == (
+            None if math.isnan(value) else pytest.approx(value, abs=1e-9)
+        ), measure

@@ -1,0 +1,180 @@
+"""Every script ends bad input with one line "NAME: what: why" and exit status 2 (usage) or 3, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import blend
+import calibrate
+import distill
+import export
+import finetune
+import plot_eval
+import plot_growth
+import train_teacher
+from command_line import Parser, bounded, command
+from conftest import PATIENCE, TOP
+
+Main = Callable[[list[str]], int]
+MAINS: dict[str, Main] = {
+    module.__name__: module.main
+    for module in (blend, calibrate, distill, export, finetune, plot_eval, plot_growth, train_teacher)
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with inputs of all kinds of badness."""
+    monkeypatch.chdir(tmp_path)
+    reviews = [
+        {"id": f"train/{n}", "text": f"t{n}", "label": n % 2, "split": "train" if n < 8 else "test"} for n in range(10)
+    ]
+    Path("reviews.jsonl").write_text("".join(json.dumps(review) + "\n" for review in reviews))
+    Path("one.csv").write_text("text,label\nLovely,pos\n")
+    Path("unlabelled.csv").write_text("text,verdict\nLovely,pos\nDull,neg\n")
+    Path("validation.csv").write_text("text,label,split\nLovely,pos,validation\nDull,neg,validation\n")
+    Path("bad.csv").write_text("text,label,split\nLovely,3,train\n")
+    Path("ids.txt").write_text("train/0\ntrain/1\n")
+    Path("others.txt").write_text("train/pos/99_9\n")
+    Path("teacher.jsonl").write_text('{"id": "train/0", "p": 0.5}\n')
+    Path("broken.jsonl").write_text('{"id": "train/0", "p": 0.5}\n{"id": "train/1"}\n')
+    Path("other.json").write_text('{"input": {"labelled": 3, "failed": 0}}\n')
+    Path("none.json").write_text('{"input": {"labelled": 3, "failed": 3}}\n')
+    Path("broken.json").write_text("{")
+    Path("empty").mkdir()
+    Path("done").mkdir()
+    Path("done/result.json").write_text("{}")
+    return tmp_path
+
+
+TRAINING = "--data reviews.jsonl --hold-out ids.txt"
+CASES = {
+    "finetune -o out --data missing.csv": "missing.csv: No such file or directory",
+    "finetune -o out --data empty": "empty: holds no review",
+    "finetune -o out --data bad.csv": "bad.csv:2: the label is",
+    "finetune -o out --data one.csv": "one.csv: no test reviews (field 'split'), and too few reviews to hold some out",
+    "finetune -o out --data unlabelled.csv": "unlabelled.csv: no labelled train reviews (fields 'label' and 'split')",
+    "finetune -o out --data validation.csv": "validation.csv: no labelled train reviews",
+    "finetune -o out --data unlabelled.csv --text-field review": "unlabelled.csv:2: there is no field 'review'",
+    "finetune -o out --data reviews.jsonl --init ./nowhere": "./nowhere: no such folder",
+    "finetune -o out --data reviews.jsonl --init empty": "empty: neither a model's folder nor a model on the hub",
+    f"distill --init ./nowhere -o out {TRAINING}": "./nowhere: no such folder",
+    "distill --init empty -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
+    "distill --init empty -o out --data reviews.jsonl --hold-out missing.txt": "missing.txt: No such file or directory",
+    f"distill --init empty -o done {TRAINING}": "done: holds a finished run",
+    f"distill --init empty -o out --teacher broken.jsonl {TRAINING}": "broken.jsonl:2: is not a JSON object",
+    f"distill --init empty -o out --split unsup {TRAINING}": "reviews.jsonl: no review of the split unsup",
+    f"blend empty --teacher missing.jsonl {TRAINING}": "missing.jsonl: No such file or directory",
+    f"blend empty --teacher teacher.jsonl {TRAINING}": "empty: neither a model's folder nor a model on the hub",
+    f"calibrate empty -o out {TRAINING}": "empty: neither a model's folder nor a model on the hub",
+    "calibrate empty -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
+    "train_teacher -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
+    "plot_eval missing.json a.png": "missing.json: No such file or directory",
+    "plot_eval broken.json a.png": "broken.json: is not what `reviewrate eval --json` writes",
+    "plot_eval other.json a.png": "other.json: is not what `reviewrate eval --json` writes",
+    "plot_eval none.json a.png": "none.json: holds no classified reviews",
+    "plot_growth reviews.jsonl --json new.json --binary nothing": "nothing: no such program",
+    "plot_growth reviews.jsonl --json broken.json": "broken.json: is not what this script writes",
+}
+USAGE = {
+    "finetune --data reviews.jsonl": "the following arguments are required: -o/--output",
+    "finetune -o out --batch 0": "argument --batch: '0' is not a whole number of at least 1",
+    "finetune -o out --epochs nan": "argument --epochs: 'nan' is not a number from 1e-06 to 1e+06",
+    "finetune -o out --label-map 1=good": "argument --label-map: '1=good' is not VALUE=NEGATIVE, VALUE=POSITIVE",
+    "finetune -o out --limit 1.5": "argument --limit: '1.5' is not a whole number of at least 0",
+    "distill --init x": "the following arguments are required",
+    "export": "the following arguments are required: SRC, -o/--output",
+    "export empty -o done": "exists; --force replaces it",
+    "export empty -o done --force": "is not a package: it has no manifest.json",
+    "export empty -o out --rating broken.json": "argument --rating: broken.json: cannot be read",
+    "export empty -o out --long-text middle": "argument --long-text: invalid choice: 'middle'",
+    "plot_eval": "the following arguments are required: report, picture",
+}
+
+
+@pytest.mark.parametrize("words", [*CASES, *USAGE])
+def test_bad_input_is_one_line(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, *arguments = words.split()
+    try:
+        status = MAINS[name](arguments)
+    except SystemExit as ended:
+        assert isinstance(ended.code, int)
+        status = ended.code
+    (line,) = capsys.readouterr().err.splitlines()
+    if words in CASES:
+        assert status == 3
+        assert line.startswith(f"{name}: {CASES[words]}")
+    else:
+        assert status == 2
+        assert line.startswith(f"{name}: ") and USAGE[words] in line and line.endswith("(--help tells the options)")
+    assert not (folder / "out").exists() or not list((folder / "out").iterdir())
+
+
+def test_a_process_says_one_line_as_well(folder: Path) -> None:
+    """What libraries write to stderr by themselves counts too; all in one process, as the libraries load slowly."""
+    (folder / "run.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(TOP / 'scripts')!r})\nimport export, finetune\n"
+        "for words in open('commands.txt'):\n"
+        "    name, *rest = words.split()\n"
+        "    status = {'export': export, 'finetune': finetune}[name].main(rest)\n"
+        "    print(status)\n"
+    )
+    commands = ["export empty -o out", "export no-such-owner/no-such-model -o out"]
+    commands += [words for words in CASES if words.startswith("finetune")]
+    (folder / "commands.txt").write_text("\n".join(commands) + "\n")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "REVIEWRATE_BIN": sys.executable}
+    done = subprocess.run([sys.executable, "run.py"], capture_output=True, text=True, env=environment, timeout=PATIENCE)
+    lines = done.stderr.splitlines()
+    assert done.stdout.split() == ["3"] * len(commands), done.stderr
+    assert [line.split(":")[0] for line in lines] == [words.split()[0] for words in commands], done.stderr
+    assert "neither a folder nor a model on the hub" in lines[1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--reviews", "none.jsonl"], ["--reviews", "reviews.jsonl", "--rounds", "0"], []]
+)
+def test_the_bench_as_well(arguments: list[str], folder: Path) -> None:
+    script = TOP / "scripts" / "bench" / "run.py"
+    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, timeout=PATIENCE)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith("bench: ")
+
+
+def test_what_nobody_thought_of_is_one_line_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    @command("example")
+    def main(argv: object = None) -> int:
+        return [1][2]
+
+    assert main() == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("example: IndexError: list index out of range (unexpected; test_script_errors.py:")
+
+
+def test_an_interruption_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    @command("example")
+    def main(argv: object = None) -> None:
+        raise KeyboardInterrupt
+
+    assert main() == 130
+    assert capsys.readouterr().err == "example: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "good"), [("3", True), ("7", True), ("2", False), ("8", False), ("x", False), ("inf", False)]
+)
+def test_bounds(text: str, good: bool) -> None:
+    parser = Parser("example", None)
+    parser.add_argument("--size", type=bounded(float, 3, 7))
+    if good:
+        assert parser.parse_args(["--size", text]).size == float(text)
+    else:
+        with pytest.raises(SystemExit) as ended:
+            parser.parse_args(["--size", text])
+        assert ended.value.code == 2

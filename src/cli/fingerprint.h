@@ -15,8 +15,9 @@ std::string content_checksum(const std::string& path);
 /// all bytes. Of what is no file and no folder, such as a pipe, nothing can be told. Throws Error(environment).
 nlohmann::json fingerprint(const std::string& path, const std::vector<std::string>& skip, bool with_content);
 
-/// Whether `now`, made of `path` without content, is what `before` was. Where names, sizes and blocks are the same but times are
-/// not, all bytes are read, provided that `before` has their checksum. If it is the same, `now` gets the checksum too.
+/// Whether `now`, made of `path` without content, is what `before` was. Where names, sizes and blocks are the same but
+/// times are not, all bytes are read, provided that `before` has their checksum. If it is the same, `now` gets the
+/// checksum too.
 bool is_unchanged(const nlohmann::json& before, nlohmann::json& now, const std::string& path,
                   const std::vector<std::string>& skip);
 

@@ -17,9 +17,9 @@ struct WrittenRecords {
 };
 
 /// Counts the records at the beginning of `path`, up to where a run was cut off: in the middle of a record, or, after a
-/// power failure, where there are NULs. By the format's own grammar: a quoted line break of csv ends no record. `header`
-/// is what stands before the first record. Throws Error(output) if the file holds anything that such a run has not
-/// written.
+/// power failure, where there are NULs. By the format's own grammar: a quoted line break of csv ends no record.
+/// `header` is what stands before the first record. Throws Error(output) if the file holds anything that such a run has
+/// not written.
 WrittenRecords count_written(const std::string& path, OutputFormat format, const std::string& header);
 
 }  // namespace reviewrate::cli

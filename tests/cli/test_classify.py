@@ -149,7 +149,7 @@ def test_an_input_is_not_overwritten(run: Run, tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "is also an input" in error_line(result)
     with (tmp_path / "reviews.txt").open() as stdin:
-        command = [BINARY, "-m", TINY, "-o", "reviews.txt"]
+        command: list[str | Path] = [BINARY, "-m", TINY, "-o", "reviews.txt"]
         result = subprocess.run(command, stdin=stdin, capture_output=True, cwd=tmp_path, timeout=PATIENCE, check=False)
     assert result.returncode == 2
     assert "is also an input" in error_line(result)
@@ -230,7 +230,23 @@ def test_the_last_of_a_repeated_option_counts(run: Run, tmp_path: Path) -> None:
     for policies, windows in ((["head", "windows"], 2), (["windows", "head"], 1)):
         [record] = records(run(*(word for policy in policies for word in ("--long-text", policy)), "-t", text))
         assert record["windows"] == windows
-    result = run("-j", "2", "--threshold", "0", "-o", "one", "-o", "two", "--threshold", "1", "-j", "1", "-t", "good", cwd=tmp_path)
+    result = run(
+        "-j",
+        "2",
+        "--threshold",
+        "0",
+        "-o",
+        "one",
+        "-o",
+        "two",
+        "--threshold",
+        "1",
+        "-j",
+        "1",
+        "-t",
+        "good",
+        cwd=tmp_path,
+    )
     assert result.returncode == 0
     assert not (tmp_path / "one").exists()
     assert json.loads((tmp_path / "two").read_text())["label"] == "NEGATIVE"
@@ -289,7 +305,7 @@ def test_one_clean_record_needs_no_closing_line(run: Run) -> None:
 
 
 def test_that_nothing_was_read_is_said(run: Run) -> None:
-    result = run(stdin='{"text": "good", "split": "train"}\n', *("--where", "split=test"))
+    result = run("--where", "split=test", stdin='{"text": "good", "split": "train"}\n')
     assert (result.returncode, result.stdout) == (0, b"")
     assert "reviewrate: 0 records, " in error_line(result)
     assert run("-q").stderr == b""

@@ -32,7 +32,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 OLD = [prediction(i, i / 10) for i in range(10)]
 
 
-def compare(run: Run, tmp_path: Path, new: list[dict[str, Any]], *options: str, old: list[dict[str, Any]] = OLD) -> tuple[int, list[str]]:
+def compare(
+    run: Run, tmp_path: Path, new: list[dict[str, Any]], *options: str, old: list[dict[str, Any]] = OLD
+) -> tuple[int, list[str]]:
     result = run("diff", write(tmp_path / "a.jsonl", old), write(tmp_path / "b.jsonl", new), *options)
     assert result.stderr == b""
     return result.returncode, result.stdout.decode().splitlines()
@@ -59,7 +61,9 @@ def test_changes_against_the_tolerance(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_flip_counts_whatever_the_tolerance(run: Run, tmp_path: Path) -> None:
-    status, lines = compare(run, tmp_path, [prediction(i, 0.4999 if i == 5 else i / 10) for i in range(10)], "--tolerance", "1")
+    status, lines = compare(
+        run, tmp_path, [prediction(i, 0.4999 if i == 5 else i / 10) for i in range(10)], "--tolerance", "1"
+    )
     assert status == 4
     assert "1 labels flipped" in lines[0]
     assert lines[1:] == ["flip 5: POSITIVE 0.5 -> NEGATIVE 0.4999"]
@@ -98,7 +102,10 @@ def test_without_p_positive_the_score_is_compared(run: Run, tmp_path: Path) -> N
     assert compare(run, tmp_path, [old[0] | {"score": 0.7}], old=old)[0] == 4
 
 
-@pytest.mark.parametrize("line", ["", "{", "5", "[]", "{}", '{"id": 1}', '{"id": 1, "label": "x"}', '{"id": 1, "label": "x", "score": "y"}', "\xff"])
+@pytest.mark.parametrize(
+    "line",
+    ["", "{", "5", "[]", "{}", '{"id": 1}', '{"id": 1, "label": "x"}', '{"id": 1, "label": "x", "score": "y"}', "\xff"],
+)
 def test_a_line_that_is_no_record_is_named(run: Run, tmp_path: Path, line: str) -> None:
     old = write(tmp_path / "a.jsonl", OLD)
     new = tmp_path / "b.jsonl"
@@ -122,7 +129,9 @@ def zstd(data: bytes) -> bytes:
     return subprocess.run(["zstd", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-@pytest.mark.parametrize(("name", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("zst", zstd)])
+@pytest.mark.parametrize(
+    ("name", "pack"), [("gz", gzip.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("zst", zstd)]
+)
 def test_compressed_predictions(run: Run, tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
     old = write(tmp_path / "a.jsonl", OLD)
     new = tmp_path / f"b.jsonl.{name}"
@@ -142,7 +151,7 @@ def test_a_signal_ends_it_while_its_input_is_idle(tmp_path: Path, idle: str, num
     old = write(tmp_path / "a.jsonl", OLD)
     os.mkfifo(tmp_path / "pipe")
     end = os.open(tmp_path / "pipe", os.O_RDWR)  # open at both ends, and nothing in it
-    command = [BINARY, "diff", old, "-" if idle == "stdin" else tmp_path / "pipe"]
+    command: list[str | Path] = [BINARY, "diff", old, "-" if idle == "stdin" else tmp_path / "pipe"]
     process = subprocess.Popen(command, stdin=end, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.write(end, old.read_bytes() + b'{"id": ')
     while unread(end) > 0:
@@ -158,7 +167,10 @@ def unread(pipe: int) -> int:
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
-@pytest.mark.parametrize("arguments", [[], ["a"], ["a", "b", "c"], ["a", "b", "--tolerance", "-1"], ["a", "b", "--tolerance", "x"], ["-", "-"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["a"], ["a", "b", "c"], ["a", "b", "--tolerance", "-1"], ["a", "b", "--tolerance", "x"], ["-", "-"]],
+)
 def test_usage(run: Run, arguments: list[str]) -> None:
     assert run("diff", *arguments).returncode == 2
 
@@ -200,22 +212,35 @@ def test_that_most_records_are_errors_is_told(run: Run, tmp_path: Path, failed: 
     path = write(tmp_path / "a.jsonl", rows)
     result = run("diff", path, path)
     assert result.returncode == status
-    assert result.stdout.decode().startswith(f"10 compared ({failed} of them error records), " if failed else "10 compared, ")
-    assert result.stderr.decode() == (f"reviewrate: diff: most of what was compared are error records: {failed} of 10\n" if status else "")
+    assert result.stdout.decode().startswith(
+        f"10 compared ({failed} of them error records), " if failed else "10 compared, "
+    )
+    assert result.stderr.decode() == (
+        f"reviewrate: diff: most of what was compared are error records: {failed} of 10\n" if status else ""
+    )
 
 
-REVIEWS = '{"id": 7, "text": "a good film"}\n{"id": "x,\\"y\\"\\tz", "text": "not a good film"}\n{"id": "two\\nlines", "text": "so"}\n{"id": "é", "text": 5}\n'
+REVIEWS = (
+    '{"id": 7, "text": "a good film"}\n{"id": "x,\\"y\\"\\tz", "text": "not a good film"}\n'
+    '{"id": "two\\nlines", "text": "so"}\n{"id": "é", "text": 5}\n'
+)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("new", ["jsonl", "csv", "tsv"])
 @pytest.mark.parametrize("old", ["jsonl", "csv", "tsv"])
-def test_every_format_of_classify_is_read_by_its_content(run: Run, tmp_path: Path, old: str, new: str, pack: Callable[[bytes], bytes]) -> None:
+def test_every_format_of_classify_is_read_by_its_content(
+    run: Run, tmp_path: Path, old: str, new: str, pack: Callable[[bytes], bytes]
+) -> None:
     for name, form, threshold in (("a", old, "0"), ("b", new, "0"), ("c", new, "1")):
-        (tmp_path / name).write_bytes(pack(run("-f", form, "--threshold", threshold, "--pass", "text", stdin=REVIEWS).stdout))
+        (tmp_path / name).write_bytes(
+            pack(run("-f", form, "--threshold", threshold, "--pass", "text", stdin=REVIEWS).stdout)
+        )
     result = run("diff", tmp_path / "a", tmp_path / "b")
     assert (result.returncode, result.stderr) == (0, b"")
-    assert result.stdout.startswith(b"4 compared (1 of them error records), 0 missing, 0 added, 0 labels flipped, largest change of probability 0 ")
+    assert result.stdout.startswith(
+        b"4 compared (1 of them error records), 0 missing, 0 added, 0 labels flipped, largest change of probability 0 "
+    )
     result = run("diff", tmp_path / "a", "-", stdin=(tmp_path / "c").read_bytes())
     assert (result.returncode, result.stderr) == (4, b"")
     assert "3 labels flipped" in result.stdout.decode()
@@ -254,7 +279,14 @@ def test_the_report_of_eval_is_refused_in_a_line(run: Run, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "content",
-    ["\n", "a good film\na bad one\n" * 30, "id,text,label\n1,so,pos\n", "[\n1,\n2\n]\n", '{\n "id": 1\n}\n', '{"text": "so", "label": 1}\n' * 30],
+    [
+        "\n",
+        "a good film\na bad one\n" * 30,
+        "id,text,label\n1,so,pos\n",
+        "[\n1,\n2\n]\n",
+        '{\n "id": 1\n}\n',
+        '{"text": "so", "label": 1}\n' * 30,
+    ],
     ids=["blank", "lines", "labelled table", "array", "pretty", "labelled"],
 )
 def test_a_file_without_any_record_is_refused_in_a_line(run: Run, tmp_path: Path, content: str) -> None:
@@ -266,11 +298,20 @@ def test_a_file_without_any_record_is_refused_in_a_line(run: Run, tmp_path: Path
 
 def test_ids_of_any_depth_and_length_are_bounded(run: Run, tmp_path: Path) -> None:
     deep = "[" * 300_000 + "]" * 300_000
-    (tmp_path / "a.jsonl").write_text(f'{{"id": {deep}, "label": "POSITIVE", "score": 0.9}}\n' + json.dumps(prediction("ü" * 100_000, 0.9)) + "\n")
-    (tmp_path / "b.jsonl").write_text(f'{{"id": 1, "error": {deep.replace("[", "{" + chr(34) + "a" + chr(34) + ":[").replace("]", "]}")}}}\n' + json.dumps(prediction("ü" * 100_000, 0.8)) + "\n")
+    (tmp_path / "a.jsonl").write_text(
+        f'{{"id": {deep}, "label": "POSITIVE", "score": 0.9}}\n' + json.dumps(prediction("ü" * 100_000, 0.9)) + "\n"
+    )
+    (tmp_path / "b.jsonl").write_text(
+        f'{{"id": 1, "error": {deep.replace("[", "{" + chr(34) + "a" + chr(34) + ":[").replace("]", "]}")}}}\n'
+        + json.dumps(prediction("ü" * 100_000, 0.8))
+        + "\n"
+    )
     result = run("diff", tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     assert result.returncode == 4
-    assert "a.jsonl:1: is no prediction record" in result.stderr.decode() and "b.jsonl:1: is no prediction record" in result.stderr.decode()
+    assert (
+        "a.jsonl:1: is no prediction record" in result.stderr.decode()
+        and "b.jsonl:1: is no prediction record" in result.stderr.decode()
+    )
     assert result.stdout.startswith(b"1 compared, ") and len(result.stdout) < 500 and "ü…" in result.stdout.decode()
 
 

@@ -74,7 +74,20 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("label", "meaning"),
-    [(1, 1), (0, 0), ("1", 1), (1.0, 1), ("positive", 1), ("NEGATIVE", 0), ("Neg", 0), ("pos", 1), (-1, None), ("", None), (None, None), ("unsup", None)],
+    [
+        (1, 1),
+        (0, 0),
+        ("1", 1),
+        (1.0, 1),
+        ("positive", 1),
+        ("NEGATIVE", 0),
+        ("Neg", 0),
+        ("pos", 1),
+        (-1, None),
+        ("", None),
+        (None, None),
+        ("unsup", None),
+    ],
 )
 def test_labels_by_name_and_number(run: Run, tmp_path: Path, label: Any, meaning: int | None) -> None:
     report = report_of(run, tmp_path, stdin=jsonl({"text": GOOD, "label": label}, {"text": GOOD, "label": 0}))
@@ -84,8 +97,12 @@ def test_labels_by_name_and_number(run: Run, tmp_path: Path, label: Any, meaning
 
 def test_csv_columns(run: Run, tmp_path: Path) -> None:
     with (tmp_path / "x.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["review", "truth", "rated"], [GOOD, "positive", 8], [BAD, "negative", 2], [BAD, "", 3]])
-    report = report_of(run, tmp_path, tmp_path / "x.csv", "--text-field", "review", "--label-field", "truth", "--stars-field", "rated")
+        csv.writer(file).writerows(
+            [["review", "truth", "rated"], [GOOD, "positive", 8], [BAD, "negative", 2], [BAD, "", 3]]
+        )
+    report = report_of(
+        run, tmp_path, tmp_path / "x.csv", "--text-field", "review", "--label-field", "truth", "--stars-field", "rated"
+    )
     assert positives(report) == (1, 1)
     assert report["input"]["unlabelled"] == 1
     assert [row["stars"] for row in report["ratings_by_stars"]] == [2, 8]
@@ -120,7 +137,9 @@ def test_the_outcomes_are_in_input_order(run: Run, tmp_path: Path) -> None:
     data = balanced(30) + "{broken\n" + balanced(10)
     report = report_of(run, tmp_path, "-j", "3", stdin=data, status=1)
     predictions = [json.loads(line) for line in run("--pass", "label", stdin=data).stdout.splitlines()]
-    expected = ["x" if "error" in p else str(int((p["label"] == "POSITIVE") == (p["input_label"] == 1))) for p in predictions]
+    expected = [
+        "x" if "error" in p else str(int((p["label"] == "POSITIVE") == (p["input_label"] == 1))) for p in predictions
+    ]
     assert report["outcomes"] == "".join(expected)
     assert report["input"] | {"sha256": ""} == {"sha256": "", "labelled": 41, "failed": 1, "unlabelled": 0}
     assert report["parts"]["all"]["reviews"] == 40
@@ -205,13 +224,24 @@ def changed(baseline: Path, measure: str, by: float) -> Path:
     return baseline
 
 
-DROPS = [("accuracy", 0.01, "0.02", 0), ("accuracy", 0.03, "0.02", 4), ("accuracy", -0.5, "0", 0), ("accuracy", 0.02, "0.02", 0),
-         ("ece", -0.01, "0.02", 0), ("ece", -0.03, "0.02", 4), ("ece", 0.5, "0", 0)]
+DROPS = [
+    ("accuracy", 0.01, "0.02", 0),
+    ("accuracy", 0.03, "0.02", 4),
+    ("accuracy", -0.5, "0", 0),
+    ("accuracy", 0.02, "0.02", 0),
+    ("ece", -0.01, "0.02", 0),
+    ("ece", -0.03, "0.02", 4),
+    ("ece", 0.5, "0", 0),
+]
 
 
 @pytest.mark.parametrize(("measure", "by", "drop", "status"), DROPS)
-def test_max_drop_goes_by_which_way_is_worse(run: Run, baseline: Path, measure: str, by: float, drop: str, status: int) -> None:
-    result = run("eval", "--baseline", changed(baseline, measure, by), "--max-drop", f"{measure}={drop}", stdin=balanced())
+def test_max_drop_goes_by_which_way_is_worse(
+    run: Run, baseline: Path, measure: str, by: float, drop: str, status: int
+) -> None:
+    result = run(
+        "eval", "--baseline", changed(baseline, measure, by), "--max-drop", f"{measure}={drop}", stdin=balanced()
+    )
     assert result.returncode == status, result.stderr.decode()
 
 
@@ -248,7 +278,15 @@ def test_a_broken_baseline_is_told_before_anything_runs(run: Run, tmp_path: Path
     assert "is no report of reviewrate eval" in error_line(result)
 
 
-USAGE = [["--min", "f2=1"], ["--min", "f1"], ["--min", "f1="], ["--max", "f1=nan"], ["--max", "f1=0.5x"], ["--max-drop", "f1=0.1"], ["--min", "=1"]]
+USAGE = [
+    ["--min", "f2=1"],
+    ["--min", "f1"],
+    ["--min", "f1="],
+    ["--max", "f1=nan"],
+    ["--max", "f1=0.5x"],
+    ["--max-drop", "f1=0.1"],
+    ["--min", "=1"],
+]
 
 
 @pytest.mark.parametrize("arguments", USAGE)
@@ -279,7 +317,16 @@ def test_the_json_goes_to_stdout_for_a_dash(run: Run) -> None:
 
 
 def test_junit(run: Run, tmp_path: Path) -> None:
-    run("eval", "--junit", tmp_path / "x.xml", "--min", "accuracy=0", "--max", "ece=0", stdin=balanced() + '{"id": "<\\u0001&\\">", "text": 1}\n')
+    run(
+        "eval",
+        "--junit",
+        tmp_path / "x.xml",
+        "--min",
+        "accuracy=0",
+        "--max",
+        "ece=0",
+        stdin=balanced() + '{"id": "<\\u0001&\\">", "text": 1}\n',
+    )
     suite = ElementTree.parse(tmp_path / "x.xml").getroot()
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
     assert (suite.get("tests"), suite.get("failures"), len(suite)) == ("4", "2", 4)
@@ -318,26 +365,43 @@ class Page(html.parser.HTMLParser):
 
 def test_the_page_is_whole_and_escaped(run: Run, tmp_path: Path) -> None:
     nasty = "</td><script>alert('1')</script><img src=x onerror=\"alert(2)\"> & done"
-    rows = [{"id": f"{i}<b>", "text": nasty + " bad" * i, "label": label, "stars": 1 + i} for i in range(9) for label in (0, 1)]
-    result = run("eval", "--stars-field", "stars", "--report", tmp_path / "x.html", "--max", "ece=2", stdin=jsonl(*rows))
+    rows = [
+        {"id": f"{i}<b>", "text": nasty + " bad" * i, "label": label, "stars": 1 + i}
+        for i in range(9)
+        for label in (0, 1)
+    ]
+    result = run(
+        "eval", "--stars-field", "stars", "--report", tmp_path / "x.html", "--max", "ece=2", stdin=jsonl(*rows)
+    )
     assert result.returncode == 0
     page = Page((tmp_path / "x.html").read_text())
     assert page.tags.count("svg") == 5
     assert not {"script", "img", "b", "link", "iframe"} & set(page.tags) and page.links == []
     assert nasty in page.text and "0<b>" in page.text
-    for title in ("ROC curve", "Precision-recall", "Reliability", "Confusion matrix", "Rating by stars", "most confident mistakes"):
+    for title in (
+        "ROC curve",
+        "Precision-recall",
+        "Reliability",
+        "Confusion matrix",
+        "Rating by stars",
+        "most confident mistakes",
+    ):
         assert title in page.text
 
 
 def test_the_twenty_most_confident_mistakes(run: Run, tmp_path: Path) -> None:
     long = "ü" * 1000
-    data = jsonl(*({"text": f"film {'bad ' * (i % 7)}{'good ' * (i % 11)}{long}", "label": i % 2, "id": i} for i in range(60)))
+    data = jsonl(
+        *({"text": f"film {'bad ' * (i % 7)}{'good ' * (i % 11)}{long}", "label": i % 2, "id": i} for i in range(60))
+    )
     mistakes = report_of(run, tmp_path, stdin=data)["mistakes"]
     assert len(mistakes) == 20
     sure = [max(m["p_positive"], 1 - m["p_positive"]) for m in mistakes]
     assert sure == sorted(sure, reverse=True)
     wrong = [json.loads(line) for line in run("--pass", "label", stdin=data).stdout.splitlines()]
-    all_sure = sorted((p["score"] for p in wrong if (p["label"] == "POSITIVE") != (p["input_label"] == 1)), reverse=True)
+    all_sure = sorted(
+        (p["score"] for p in wrong if (p["label"] == "POSITIVE") != (p["input_label"] == 1)), reverse=True
+    )
     assert sure == pytest.approx(all_sure[:20], abs=1e-12)
     assert all(m["text"].endswith("ü…") and len(m["text"].encode()) <= 603 for m in mistakes)
 

@@ -28,11 +28,15 @@ def labelled(labels: list[Any], **more: list[Any]) -> str:
     return jsonl(*rows)
 
 
-def report_of(run: Run, tmp_path: Path, data: str, *arguments: str | Path, status: int = 0, stdin: bool = False) -> dict[str, Any]:
+def report_of(
+    run: Run, tmp_path: Path, data: str, *arguments: str | Path, status: int = 0, stdin: bool = False
+) -> dict[str, Any]:
     """The --json of eval on `data`, from a file or through stdin."""
     (tmp_path / "in.jsonl").write_text(data)
     where: dict[str, Any] = {"stdin": data} if stdin else {}
-    result = run("eval", *arguments, *([] if stdin else ["in.jsonl"]), "--json", tmp_path / "eval.json", cwd=tmp_path, **where)
+    result = run(
+        "eval", *arguments, *([] if stdin else ["in.jsonl"]), "--json", tmp_path / "eval.json", cwd=tmp_path, **where
+    )
     assert result.returncode == status, result.stderr.decode()
     report: dict[str, Any] = json.loads((tmp_path / "eval.json").read_text())
     return report
@@ -89,7 +93,9 @@ READ = [
 
 @pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
 @pytest.mark.parametrize(("labels", "meaning"), READ, ids=str)
-def test_a_set_of_labels_is_read_as_a_whole(run: Run, tmp_path: Path, labels: list[Any], meaning: str, stdin: bool) -> None:
+def test_a_set_of_labels_is_read_as_a_whole(
+    run: Run, tmp_path: Path, labels: list[Any], meaning: str, stdin: bool
+) -> None:
     assert sides(run, tmp_path, labels, stdin=stdin) == meaning
 
 
@@ -117,12 +123,25 @@ REFUSED = [
 
 @pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
 @pytest.mark.parametrize(("labels", "counts"), REFUSED, ids=str)
-def test_a_set_that_can_be_read_in_no_way_or_two_is_refused(run: Run, tmp_path: Path, labels: list[Any], counts: dict[str, int], stdin: bool) -> None:
+def test_a_set_that_can_be_read_in_no_way_or_two_is_refused(
+    run: Run, tmp_path: Path, labels: list[Any], counts: dict[str, int], stdin: bool
+) -> None:
     (tmp_path / "in.jsonl").write_text(labelled(labels))
     (tmp_path / "eval.json").write_text("of yesterday")
     where: dict[str, Any] = {"stdin": labelled(labels)} if stdin else {}
     files = [] if stdin else [tmp_path / "in.jsonl"]
-    result = run("eval", "-q", "--min", "accuracy=0", "--json", tmp_path / "eval.json", "--junit", tmp_path / "x.xml", *files, **where)
+    result = run(
+        "eval",
+        "-q",
+        "--min",
+        "accuracy=0",
+        "--json",
+        tmp_path / "eval.json",
+        "--junit",
+        tmp_path / "x.xml",
+        *files,
+        **where,
+    )
     said = error_line(result)
     assert (result.returncode, result.stdout) == (1, b"")
     assert 'field "label"' in said and "--label-map" in said
@@ -177,7 +196,13 @@ def test_the_checksum_is_that_of_what_labels_mean(run: Run, tmp_path: Path) -> N
         assert len(sums) == 1
         return sums.pop()
 
-    same = {checksum([0, 1, 1]), checksum([-1, 1, 1]), checksum([1, 2, 2]), checksum(["neg", "pos", "Positive"]), checksum([5, 9, 9], "--label-map", "5=NEGATIVE,9=POSITIVE")}
+    same = {
+        checksum([0, 1, 1]),
+        checksum([-1, 1, 1]),
+        checksum([1, 2, 2]),
+        checksum(["neg", "pos", "Positive"]),
+        checksum([5, 9, 9], "--label-map", "5=NEGATIVE,9=POSITIVE"),
+    }
     assert len(same) == 1
     assert checksum([0, 1, 1, -1]) in same
     assert checksum([1, 0, 0]) not in same
@@ -191,7 +216,10 @@ def test_a_pipe_that_is_named_is_read_once(run: Run, tmp_path: Path) -> None:
     result = run("eval", tmp_path / "pipe.jsonl", "--json", tmp_path / "eval.json")
     writer.join()
     assert result.returncode == 0, result.stderr.decode()
-    assert [value["label"] for value in json.loads((tmp_path / "eval.json").read_text())["label_values"]] == ["NEGATIVE", "POSITIVE"]
+    assert [value["label"] for value in json.loads((tmp_path / "eval.json").read_text())["label_values"]] == [
+        "NEGATIVE",
+        "POSITIVE",
+    ]
 
 
 SAID = [
@@ -205,12 +233,16 @@ SAID = [
 
 @pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
 @pytest.mark.parametrize(("labels", "also_quiet", "words"), SAID, ids=str)
-def test_what_labels_are_taken_for_is_said(run: Run, tmp_path: Path, labels: list[Any], also_quiet: bool, words: str, stdin: bool) -> None:
+def test_what_labels_are_taken_for_is_said(
+    run: Run, tmp_path: Path, labels: list[Any], also_quiet: bool, words: str, stdin: bool
+) -> None:
     (tmp_path / "in.jsonl").write_text(labelled(labels))
 
     def said(*arguments: str) -> str:
         files = ["-"] if stdin else [tmp_path / "in.jsonl"]
-        result = run("eval", *arguments, *files, "--report", tmp_path / "x.html", stdin=labelled(labels) if stdin else "")
+        result = run(
+            "eval", *arguments, *files, "--report", tmp_path / "x.html", stdin=labelled(labels) if stdin else ""
+        )
         assert result.returncode == 0
         return result.stderr.decode()
 
@@ -248,8 +280,12 @@ def test_the_report_lists_the_values(run: Run, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_label_map_says_what_labels_mean(run: Run, tmp_path: Path, labels: list[Any], maps: list[str], meaning: str, stdin: bool) -> None:
-    assert sides(run, tmp_path, labels, *[word for item in maps for word in ("--label-map", item)], stdin=stdin) == meaning
+def test_a_label_map_says_what_labels_mean(
+    run: Run, tmp_path: Path, labels: list[Any], maps: list[str], meaning: str, stdin: bool
+) -> None:
+    assert (
+        sides(run, tmp_path, labels, *[word for item in maps for word in ("--label-map", item)], stdin=stdin) == meaning
+    )
 
 
 def test_numbers_that_a_label_map_leaves_out_are_not_guessed(run: Run, tmp_path: Path) -> None:
@@ -282,7 +318,12 @@ def test_labels_of_folders_are_their_own(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text(labelled([1, 2]))
     result = run("eval", tmp_path / "data", tmp_path / "in.jsonl", "--json", tmp_path / "eval.json")
     assert result.returncode == 0, result.stderr.decode()
-    assert json.loads((tmp_path / "eval.json").read_text())["input"] | {"sha256": ""} == {"sha256": "", "labelled": 5, "failed": 0, "unlabelled": 1}
+    assert json.loads((tmp_path / "eval.json").read_text())["input"] | {"sha256": ""} == {
+        "sha256": "",
+        "labelled": 5,
+        "failed": 0,
+        "unlabelled": 1,
+    }
     assert 'folder "pos" is POSITIVE (2 reviews)' in result.stderr.decode()
 
 
@@ -307,14 +348,19 @@ def test_bad_stars_are_counted_and_leave_the_labels_alone(run: Run, tmp_path: Pa
         assert stars_of(report) == [1, 7.5, 10] and rating_measures(report)[0] is not None
         assert report["input"]["failed"] == 0 and report["outcomes"] == plain["outcomes"]
         names = set(report["parts"]["all"]["measures"]) - {"rating_mae", "rating_within_one", "rating_spearman"}
-        assert all(report["parts"]["all"]["measures"][name] == plain["parts"]["all"]["measures"][name] for name in names)
+        assert all(
+            report["parts"]["all"]["measures"][name] == plain["parts"]["all"]["measures"][name] for name in names
+        )
     result = run("eval", "-q", tmp_path / "in.jsonl", "--stars-field", "s")
     said = result.stderr.decode()
     assert result.returncode == 1
     assert "stars of 9 reviews from -3 to 11; 6 are no number from 1 to 10" in said
     assert 'in.jsonl:5: the stars are "many", and must be a number from 1 to 10' in said
     assert said.count(": the stars are ") == 6
-    assert "11 labelled reviews, 0 failed, 0 without a label left out, 6 bad stars" in run("eval", tmp_path / "in.jsonl", "--stars-field", "s").stderr.decode()
+    assert (
+        "11 labelled reviews, 0 failed, 0 without a label left out, 6 bad stars"
+        in run("eval", tmp_path / "in.jsonl", "--stars-field", "s").stderr.decode()
+    )
 
 
 def test_only_the_first_bad_stars_are_told_one_by_one(run: Run, tmp_path: Path) -> None:
@@ -336,7 +382,15 @@ def test_stars_up_to_five_are_withheld_until_their_scale_is_known(run: Run, tmp_
 
     def report_and_words(*arguments: str, status: int = 0) -> tuple[dict[str, Any], str]:
         report = report_of(run, tmp_path, data, "--stars-field", "s", *arguments, status=status, stdin=stdin)
-        result = run("eval", "-q", "--stars-field", "s", *arguments, "-" if stdin else tmp_path / "in.jsonl", stdin=data if stdin else "")
+        result = run(
+            "eval",
+            "-q",
+            "--stars-field",
+            "s",
+            *arguments,
+            "-" if stdin else tmp_path / "in.jsonl",
+            stdin=data if stdin else "",
+        )
         return report, result.stderr.decode()
 
     report, said = report_and_words()
@@ -399,7 +453,9 @@ def test_bad_stars_are_a_failed_case_of_junit(run: Run, tmp_path: Path) -> None:
         run("eval", "--stars-field", "s", "--junit", tmp_path / "x.xml", stdin=labelled([1, 0], s=stars))
         suite = ElementTree.parse(tmp_path / "x.xml").getroot()
         assert (suite.get("tests"), len(suite), suite.get("failures")) == ("3", 3, failures)
-        assert [case.get("name") for case in suite if case.find("failure") is not None] == ["every review's stars are read"] * int(failures)
+        assert [case.get("name") for case in suite if case.find("failure") is not None] == [
+            "every review's stars are read"
+        ] * int(failures)
 
 
 def test_a_field_of_stars_that_no_record_has(run: Run, tmp_path: Path) -> None:
@@ -414,7 +470,9 @@ def test_a_field_of_stars_that_no_record_has(run: Run, tmp_path: Path) -> None:
 @pytest.fixture
 def predictions(run: Run, tmp_path: Path) -> dict[str, bytes]:
     data = labelled([1, 0, 1, 0])
-    return {form: run("-f", form, stdin=data).stdout for form in ("jsonl", "csv", "tsv")} | {"full": run("--pass", "label,text", stdin=data).stdout}
+    return {form: run("-f", form, stdin=data).stdout for form in ("jsonl", "csv", "tsv")} | {
+        "full": run("--pass", "label,text", stdin=data).stdout
+    }
 
 
 def one_line(result: Result) -> str:
@@ -423,10 +481,14 @@ def one_line(result: Result) -> str:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "tsv"])
-def test_predictions_without_reviews_are_refused_in_a_line(run: Run, tmp_path: Path, damaged: Path, predictions: dict[str, bytes], form: str) -> None:
+def test_predictions_without_reviews_are_refused_in_a_line(
+    run: Run, tmp_path: Path, damaged: Path, predictions: dict[str, bytes], form: str
+) -> None:
     path = tmp_path / f"out.{form}"
     path.write_bytes(predictions[form])
-    assert "holds predictions" in one_line(run("eval", "-m", damaged, path)) or "are predictions" in one_line(run("eval", "-m", damaged, path))
+    assert "holds predictions" in one_line(run("eval", "-m", damaged, path)) or "are predictions" in one_line(
+        run("eval", "-m", damaged, path)
+    )
 
 
 def test_predictions_through_stdin_are_refused_in_a_line(run: Run, predictions: dict[str, bytes]) -> None:
@@ -434,7 +496,9 @@ def test_predictions_through_stdin_are_refused_in_a_line(run: Run, predictions: 
 
 
 @pytest.mark.parametrize("stdin", [False, True], ids=["file", "stdin"])
-def test_the_label_of_a_prediction_is_not_taken_for_the_truth(run: Run, tmp_path: Path, predictions: dict[str, bytes], stdin: bool) -> None:
+def test_the_label_of_a_prediction_is_not_taken_for_the_truth(
+    run: Run, tmp_path: Path, predictions: dict[str, bytes], stdin: bool
+) -> None:
     (tmp_path / "out.jsonl").write_bytes(predictions["full"])
     files = ["-"] if stdin else [tmp_path / "out.jsonl"]
     data = predictions["full"] if stdin else b""

@@ -3,6 +3,7 @@
 import csv
 import random
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -53,8 +54,20 @@ def test_semicolons_as_excel_writes_them(beginning: str, run: Run, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("word", "character"),
-    [("comma", ","), ("semicolon", ";"), ("tab", "\t"), (r"\t", "\t"), ("bar", "|"), ("pipe", "|"), ("space", " "),
-     ("^", "^"), ("|", "|"), (",", ","), ("x", "x"), ("\t", "\t")],
+    [
+        ("comma", ","),
+        ("semicolon", ";"),
+        ("tab", "\t"),
+        (r"\t", "\t"),
+        ("bar", "|"),
+        ("pipe", "|"),
+        ("space", " "),
+        ("^", "^"),
+        ("|", "|"),
+        (",", ","),
+        ("x", "x"),
+        ("\t", "\t"),
+    ],
 )
 def test_delimiter_words_and_characters(word: str, character: str, run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(f"id{character}body\n1{character}fine\n")
@@ -116,12 +129,16 @@ def test_rows_of_another_length_are_errors(run: Run, tmp_path: Path) -> None:
     result = run("a.csv", cwd=tmp_path)
     assert result.returncode == 1
     found = [record.get("error", {}).get("message", record["id"]) for record in records(result)]
-    assert found == ["1", "a.csv:3: the row has 2 cells, but there are 3 columns",
-                     "a.csv:4: the row has 4 cells, but there are 3 columns", "4"]
+    assert found == [
+        "1",
+        "a.csv:3: the row has 2 cells, but there are 3 columns",
+        "a.csv:4: the row has 4 cells, but there are 3 columns",
+        "4",
+    ]
 
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE])
-def test_escapes_as_python_reads_them(quoting: int, run: Run, tmp_path: Path) -> None:
+def test_escapes_as_python_reads_them(quoting: Literal[0, 1, 3], run: Run, tmp_path: Path) -> None:
     rng = random.Random(quoting)
     alphabet = ["a", " ", ",", ";", '"', "\\", "\n", "é"]
     path = tmp_path / "a.csv"
@@ -136,4 +153,3 @@ def test_escapes_as_python_reads_them(quoting: int, run: Run, tmp_path: Path) ->
     result = run(path, "--escape", "\\", "--pass", "text", *raw)
     assert result.returncode == 0
     assert [(record["id"], record["text"]) for record in records(result)] == [(r["id"], r["text"]) for r in expected]
-

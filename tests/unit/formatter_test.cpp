@@ -86,7 +86,12 @@ TEST_CASE("no name stands twice in a record or a header, whatever is passed") {
 }
 
 TEST_CASE("text for people holds nothing that a terminal obeys") {
-  const std::string hostile = "a\x1b[31mb\x7f\xc2\x9b" "c\xe2\x80\xae" "d\xe2\x80\x8b" "e\xe2\x80\xa8" "f\nxg\xef\xbb\xbfh\xf3\xa0\x80\xa0";
+  const std::string hostile =
+      "a\x1b[31mb\x7f\xc2\x9b"
+      "c\xe2\x80\xae"
+      "d\xe2\x80\x8b"
+      "e\xe2\x80\xa8"
+      "f\nxg\xef\xbb\xbfh\xf3\xa0\x80\xa0";
   Outcome o = outcome();
   o.review.id.text = o.review.text = hostile;
   OutputOptions options;
@@ -100,8 +105,7 @@ TEST_CASE("text for people holds nothing that a terminal obeys") {
   CHECK(out ==
         " 8/10  a [31mb  cde f xgh  0.7500  a [31mb  cde f xgh  a [31mb  cde f xgh\n"
         "ERROR a [31mb  cde f xgh: a [31mb  cde f xgh\n");
-  CHECK(json_string(hostile) ==
-        "\"a\\u001b[31mb\\u007f\\u009bc\\u202ed\\u200be\\u2028f\\nxg\\ufeffh\\udb40\\udc20\"");
+  CHECK(json_string(hostile) == "\"a\\u001b[31mb\\u007f\\u009bc\\u202ed\\u200be\\u2028f\\nxg\\ufeffh\\udb40\\udc20\"");
   CHECK(nlohmann::json::parse(json_string(hostile)) == hostile);
 }
 

@@ -307,7 +307,9 @@ def test_one_clean_record_needs_no_closing_line(run: Run) -> None:
 def test_that_nothing_was_read_is_said(run: Run) -> None:
     result = run("--where", "split=test", stdin='{"text": "good", "split": "train"}\n')
     assert (result.returncode, result.stdout) == (0, b"")
-    assert "reviewrate: 0 records, " in error_line(result)
+    closing, remark = result.stderr.decode().splitlines()
+    assert closing.startswith("reviewrate: 0 records, ")
+    assert remark == 'reviewrate: --where "split=test": no record fulfils it'
     assert run("-q").stderr == b""
 
 
@@ -321,7 +323,8 @@ def test_the_summary_on_stdout(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
-    (tmp_path / "many.txt").write_text("a good film and a bad ending\n" * 20_000)
+    # Of more than a second: the bar does not appear before.
+    (tmp_path / "many.txt").write_text("a good film and a bad ending\n" * 300_000)
     environment = os.environ | {"REVIEWRATE_MODEL": str(TINY), "TERM": "xterm"}
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -337,6 +340,6 @@ def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
     os.close(leader)
     assert process.wait(timeout=PATIENCE) == 0
     assert b"\r[" in shown and b" reviews  " in shown and b" left" in shown
-    assert b"\r\x1b[Kreviewrate: 20000 records" in shown  # the bar is gone before the closing line
+    assert b"\r\x1b[Kreviewrate: 300000 records" in shown  # the bar is gone before the closing line
     piped = subprocess.run([BINARY, tmp_path / "many.txt"], capture_output=True, env=environment, check=False)
     assert b"\r" not in piped.stderr

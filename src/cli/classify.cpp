@@ -201,9 +201,9 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
 
   bar.clear();
   // One clean record speaks for itself; none does not.
-  if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds));
+  if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds, findings.skipped));
   print_findings(findings);
-  if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted));
+  if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted, findings));
   return interrupted ? kInterrupted + interruption.signal() : status;
 }
 

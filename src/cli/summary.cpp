@@ -36,14 +36,24 @@ std::string clock_time(double seconds) {
   return {buffer.data(), static_cast<std::size_t>(std::max(length, 0))};
 }
 
+/// "3 json, 1 size"; failures that were written by an earlier run have no kind here.
+std::string listed(const std::map<std::string, std::size_t>& counts) {
+  std::string out;
+  for (const auto& [name, count] : counts) out += (out.empty() ? "" : ", ") + std::to_string(count) + ' ' + name;
+  return out.empty() ? "in an earlier run" : out;
+}
+
 }  // namespace
 
 void Summary::add(const Outcome& outcome) {
   ++records;
   if (!outcome.prediction) {
     ++failures;
+    ++failures_by_kind[outcome.review.failure->kind];
     return;
   }
+  if (outcome.review.repaired > 0) ++repaired;
+  if (is_blank(outcome.review.text)) ++empty;
   const Prediction& p = *outcome.prediction;
   ++by_label[p.label];
   tokens += p.tokens;
@@ -61,10 +71,10 @@ double Summary::mean_rating() const {
   return count > 0 ? static_cast<double>(sum) / static_cast<double>(count) : 0;
 }
 
-std::string Summary::line(double seconds) const {
+std::string Summary::line(double seconds, const std::map<std::string, std::size_t>& skipped) const {
   std::string out = std::to_string(records) + (records == 1 ? " record" : " records");
   if (resumed > 0) out += " after " + std::to_string(resumed) + " written before";
-  if (failures > 0) out += ", " + std::to_string(failures) + " failed (their records say why)";
+  if (failures > 0) out += ", " + std::to_string(failures) + " failed (" + listed(failures_by_kind) + ")";
   const std::size_t rated = std::accumulate(by_label.begin(), by_label.end(), std::size_t{0});
   if (rated > 0) {
     // Two labels: the share of the second says all; more: every share.
@@ -73,21 +83,30 @@ std::string Summary::line(double seconds) const {
     }
     if (mean_rating() > 0) out += ", mean rating " + fixed(mean_rating(), 2) + ", 1-10: |" + bars(ratings) + "|";
     out += ", " + std::to_string(truncated) + " truncated";
+    if (empty > 0) out += ", " + std::to_string(empty) + " empty";
+    if (repaired > 0) out += ", " + std::to_string(repaired) + " repaired";
   }
+  if (!skipped.empty()) out += ", files skipped: " + listed(skipped);
   return out + ", " + fixed(seconds, 1) + " s, " + fixed(per_second(records, seconds), 1) + " reviews/s";
 }
 
-std::string Summary::json(double seconds, bool interrupted) const {
-  nlohmann::ordered_json out = {{"records", records}, {"failures", failures}, {"resumed", resumed}};
+std::string Summary::json(double seconds, bool interrupted, const InputFindings& findings) const {
+  nlohmann::ordered_json out = {
+      {"records", records}, {"failures", failures}, {"failures_by_kind", failures_by_kind}, {"resumed", resumed}};
   for (std::size_t i = 0; i < labels.size(); ++i) out["labels"][labels[i]] = by_label[i];
   out["mean_rating"] = mean_rating() > 0 ? nlohmann::ordered_json(mean_rating()) : nlohmann::ordered_json(nullptr);
   out["ratings"] = ratings;
   out["truncated"] = truncated;
+  out["empty"] = empty;
+  out["repaired"] = repaired;
+  out["not_finite"] = findings.nonfinite;
+  out["skipped"] = findings.skipped;
+  out["problems"] = findings.problems;
   out["tokens"] = tokens;
   out["seconds"] = seconds;
   out["reviews_per_second"] = per_second(records, seconds);
   out["interrupted"] = interrupted;
-  return out.dump() + '\n';
+  return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
 }
 
 ProgressBar::ProgressBar(const Source& source, bool wanted) : source_(source) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,18 +23,21 @@ struct Summary {
   /// Mean of the ratings, 0 without any.
   double mean_rating() const;
 
-  /// One line for people, with the ratings as ten small bars; without a newline.
-  std::string line(double seconds) const;
+  /// One line for people, with the ratings as ten small bars; without a newline. `skipped` files by reason.
+  std::string line(double seconds, const std::map<std::string, std::size_t>& skipped) const;
 
   /// The same and more as a JSON object for scripts, on one line with its newline.
-  std::string json(double seconds, bool interrupted) const;
+  std::string json(double seconds, bool interrupted, const InputFindings& findings) const;
 
   std::vector<std::string> labels;
   std::vector<std::size_t> by_label;
   std::size_t records = 0;
   std::size_t failures = 0;
   std::size_t resumed = 0;  ///< records that an earlier, interrupted run had written; in no other count but failures
+  std::map<std::string, std::size_t> failures_by_kind;  ///< of this run
   std::size_t truncated = 0;
+  std::size_t repaired = 0;  ///< reviews that had bytes of another encoding
+  std::size_t empty = 0;     ///< reviews of nothing but white space
   std::size_t tokens = 0;
   std::array<std::size_t, 10> ratings{};
 };

@@ -291,7 +291,9 @@ def test_one_clean_record_needs_no_closing_line(run: Run) -> None:
 def test_that_nothing_was_read_is_said(run: Run) -> None:
     result = run(stdin='{"text": "good", "split": "train"}\n', *("--where", "split=test"))
     assert (result.returncode, result.stdout) == (0, b"")
-    assert "reviewrate: 0 records, " in error_line(result)
+    closing, remark = result.stderr.decode().splitlines()
+    assert closing.startswith("reviewrate: 0 records, ")
+    assert remark == 'reviewrate: --where "split=test": no record fulfils it'
     assert run("-q").stderr == b""
 
 

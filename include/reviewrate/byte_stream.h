@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -68,7 +69,8 @@ class PeekStream final : public ByteStream {
  public:
   explicit PeekStream(std::unique_ptr<ByteStream> inner) : inner_(std::move(inner)) {}
 
-  /// Reads ahead until seen() holds `wanted` bytes (data) or all there are (end), or as read() says.
+  /// Reads ahead until seen() holds `wanted` bytes (data) or all there are (end), or as read() says. A failure behind
+  /// bytes that were seen counts as their end, and comes up when they were read.
   Status peek(std::size_t wanted, bool may_block);
 
   /// The bytes that the next read() will give.
@@ -79,8 +81,9 @@ class PeekStream final : public ByteStream {
  private:
   std::unique_ptr<ByteStream> inner_;
   std::string seen_;
-  std::size_t given_ = 0;  // how much of seen_ was read
-  bool ended_ = false;     // a terminal would wait again if it were asked again
+  std::size_t given_ = 0;       // how much of seen_ was read
+  bool ended_ = false;          // a terminal would wait again if it were asked again
+  std::exception_ptr failure_;  // comes up once seen_ was read
 };
 
 }  // namespace reviewrate

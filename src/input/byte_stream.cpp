@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <system_error>
+#include <utility>
 
 #include "reviewrate/input.h"
 
@@ -47,16 +49,18 @@ Status FdStream::read(std::span<char> buffer, std::size_t& size, bool may_block)
 
 Status PeekStream::peek(std::size_t wanted, bool may_block) {
   while (seen().size() < wanted) {
-    if (ended_) return Status::end;
+    if (ended_ || failure_) return Status::end;
     const std::size_t before = seen_.size();
     seen_.resize(before + kPeekBlock);
     std::size_t got = 0;
     Status status = Status::end;
     try {
       status = inner_->read(std::span(seen_).subspan(before), got, may_block);
-    } catch (...) {
+    } catch (const InputFailure&) {
       seen_.resize(before);
-      throw;
+      if (seen().empty()) throw;
+      failure_ = std::current_exception();
+      return Status::end;
     }
     seen_.resize(before + got);
     ended_ = status == Status::end;
@@ -66,7 +70,10 @@ Status PeekStream::peek(std::size_t wanted, bool may_block) {
 }
 
 Status PeekStream::read(std::span<char> buffer, std::size_t& size, bool may_block) {
-  if (given_ == seen_.size()) return ended_ ? Status::end : inner_->read(buffer, size, may_block);
+  if (given_ == seen_.size()) {
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    return ended_ ? Status::end : inner_->read(buffer, size, may_block);
+  }
   size = seen().copy(buffer.data(), buffer.size());
   given_ += size;
   if (given_ == seen_.size()) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "json_grammar.h"
 #include "json_members.h"
 #include "json_text.h"
 #include "line_splitter.h"
@@ -20,13 +21,13 @@ class JsonReader final : public FieldsReader {
         bound_(6 * options.max_review_bytes + kOtherFields) {}
 
   bool next(std::string_view& input, bool last, Review& review) override {
-    begin_ = at_ = input.data();
-    end_ = begin_ + input.size();
+    cursor_.begin = cursor_.at = input.data();
+    cursor_.end = cursor_.begin + input.size();
     bool made = false;
-    while (!made && at_ != end_) made = step(review);
+    while (!made && cursor_.at != cursor_.end) made = step(review);
     if (!made && last) made = finish(review);
-    offset_ += static_cast<std::size_t>(at_ - begin_);
-    input.remove_prefix(static_cast<std::size_t>(at_ - begin_));
+    cursor_.offset += static_cast<std::size_t>(cursor_.at - cursor_.begin);
+    input.remove_prefix(static_cast<std::size_t>(cursor_.at - cursor_.begin));
     return made;
   }
 
@@ -39,48 +40,7 @@ class JsonReader final : public FieldsReader {
   }
 
  private:
-  enum class State {
-    between,         // records
-    value,           // must come
-    value_or_close,  // after [
-    key,             // must come
-    key_or_close,    // after {
-    colon,           // must come
-    comma,           // or a closing bracket must come
-    token,           // in a number or word
-    string,
-    escape,         // behind the back slash
-    hex,            // in the four digits of \u
-    after,          // a record, on its last line
-    after_comma,    // behind it
-    line_rest,      // passed over: in a bad line
-    brackets,       // passed over: in a bad record whose brackets still count
-    quoted,         // in a string there
-    quoted_escape,  // in an escape there
-    lines,          // passed over: up to one that starts a record
-  };
-
-  std::size_t position() const { return offset_ + static_cast<std::size_t>(at_ - begin_); }
-
-  // Goes on to the next byte that is not blank; false if there is none yet.
-  bool skip_blanks() {
-    for (; at_ != end_; ++at_) {
-      if (*at_ == '\n') {
-        new_line();
-      } else if (*at_ != ' ' && *at_ != '\t' && *at_ != '\r') {
-        if (fresh_line_) indent_ = position() - line_offset_;
-        return true;
-      }
-    }
-    return false;
-  }
-
-  // At a line's end: the next byte begins another.
-  void new_line() {
-    ++line_;
-    line_offset_ = position() + 1;
-    fresh_line_ = true;
-  }
+  using State = JsonState;
 
   // Takes at least one byte, or changes the state. True: `review` was filled.
   bool step(Review& review) {
@@ -113,11 +73,11 @@ class JsonReader final : public FieldsReader {
   }
 
   bool between(Review& review) {
-    if (mark_ == 0 && !skip_blanks()) return false;
-    if (*at_ == kBom[mark_] && (mark_ > 0 || fresh_line_)) {
+    if (mark_ == 0 && !cursor_.skip_blanks()) return false;
+    if (*cursor_.at == kBom[mark_] && (mark_ > 0 || cursor_.fresh_line)) {
       mark_ = (mark_ + 1) % kBom.size();
-      ++at_;
-      if (mark_ == 0) line_offset_ = position();
+      ++cursor_.at;
+      if (mark_ == 0) cursor_.line_offset = cursor_.position();
       return false;
     }
     if (mark_ > 0) {  // it was none
@@ -125,17 +85,17 @@ class JsonReader final : public FieldsReader {
       begin_record();
       return syntax_error(review, "a value must stand here");
     }
-    fresh_line_ = false;
+    cursor_.fresh_line = false;
     // \x1E separates records in RFC 7464; commas are taken as they come.
-    if (*at_ == ',' || *at_ == '\x1E') {
-      ++at_;
-    } else if (*at_ == '[' && !in_array_) {
+    if (*cursor_.at == ',' || *cursor_.at == '\x1E') {
+      ++cursor_.at;
+    } else if (*cursor_.at == '[' && !in_array_) {
       in_array_ = true;
-      array_line_ = line_;
-      ++at_;
-    } else if (*at_ == ']' && (in_array_ || lost_)) {
+      array_line_ = cursor_.line;
+      ++cursor_.at;
+    } else if (*cursor_.at == ']' && (in_array_ || lost_)) {
       in_array_ = false;
-      ++at_;
+      ++cursor_.at;
     } else {
       begin_record();
       return structure(review);
@@ -147,13 +107,13 @@ class JsonReader final : public FieldsReader {
     members_.clear();
     brackets_.clear();
     repaired_ = 0;
-    in_line_ = line_ == record_line_ ? in_line_ + 1 : 1;
-    record_line_ = line_;
-    record_offset_ = position();
-    record_indent_ = indent_;
+    in_line_ = cursor_.line == record_line_ ? in_line_ + 1 : 1;
+    record_line_ = cursor_.line;
+    record_offset_ = cursor_.position();
+    record_indent_ = cursor_.indent;
     flat_ = many_lines_ = false;
     text_in_array_ = has_key_ = false;
-    is_object_ = at_ != end_ && *at_ == '{';
+    is_object_ = cursor_.at != cursor_.end && *cursor_.at == '{';
     state_ = State::value;
   }
 
@@ -161,88 +121,59 @@ class JsonReader final : public FieldsReader {
   // indented no deeper than this record. Where nothing is indented, only what may follow can tell.
   bool starts_record() const {
     const bool may_be_value = state_ == State::value || state_ == State::value_or_close || state_ == State::brackets;
-    return fresh_line_ && indent_ <= record_indent_ && !(flat_ && may_be_value);
+    return cursor_.fresh_line && cursor_.indent <= record_indent_ && !(flat_ && may_be_value);
   }
 
   // Everything but strings and words.
   bool structure(Review& review) {
-    if (!skip_blanks()) return false;
-    const char c = *at_;
+    if (!cursor_.skip_blanks()) return false;
+    const char c = *cursor_.at;
     // A line that starts another record, or goes on as no record would, behind one that should have been whole.
-    const bool cut = c == '{' ? starts_record() : fresh_line_ && !many_lines_ && indent_ <= record_indent_ && !fits(c);
-    if (cut && position() > record_offset_) {
+    const bool cut = c == '{' ? starts_record()
+                              : cursor_.fresh_line && !many_lines_ && cursor_.indent <= record_indent_ &&
+                                    !fits(state_, in_object(), c);
+    if (cut && cursor_.position() > record_offset_) {
       state_ = State::between;
-      return fail_record(review, "json", "not valid JSON: it is not closed before line " + std::to_string(line_));
+      return fail_record(review, "json",
+                         "not valid JSON: it is not closed before line " + std::to_string(cursor_.line));
     }
-    fresh_line_ = false;
+    cursor_.fresh_line = false;
     if (c == '\'' && state_ == State::key_or_close) has_key_ = true;  // as Python shows its objects
-    if (!fits(c)) return syntax_error(review, std::string(expected()) + " must stand here");
+    if (!fits(state_, in_object(), c))
+      return syntax_error(review, std::string(expected(state_, in_object())) + " must stand here");
     // Whoever writes { alone on its line and does not indent what follows may write every { so.
-    if (state_ == State::key_or_close && brackets_.size() == 1 && line_ > record_line_) {
-      flat_ = indent_ <= record_indent_;
+    if (state_ == State::key_or_close && brackets_.size() == 1 && cursor_.line > record_line_) {
+      flat_ = cursor_.indent <= record_indent_;
     }
-    many_lines_ = many_lines_ || line_ > record_line_;
+    many_lines_ = many_lines_ || cursor_.line > record_line_;
     if (c == '{' || c == '[') return open(c);
     if (c == '}' || c == ']') return close(review);
     if (c == '"') return begin_string(state_ == State::key || state_ == State::key_or_close);
     if (c == ',' || c == ':') {
-      ++at_;
+      ++cursor_.at;
       state_ = c == ',' && brackets_.back() == '{' ? State::key : State::value;
       return false;
     }
     token_.clear();
-    token_column_ = column();
+    token_column_ = cursor_.column();
     state_ = State::token;
     return false;
   }
 
-  // Whether `c` may come next.
-  bool fits(char c) const {
-    switch (state_) {
-      case State::value_or_close:
-        if (c == ']') return true;
-        [[fallthrough]];
-      case State::value:
-        return c == '{' || c == '[' || c == '"' || is_token_char(c);
-      case State::key_or_close:
-        if (c == '}') return true;
-        [[fallthrough]];
-      case State::key:
-        return c == '"';
-      case State::colon:
-        return c == ':';
-      default:
-        return c == ',' || c == (brackets_.back() == '{' ? '}' : ']');
-    }
-  }
-
-  const char* expected() const {
-    switch (state_) {
-      case State::value_or_close:
-      case State::value:
-        return "a value";
-      case State::key_or_close:
-      case State::key:
-        return "a name in double quotes";
-      case State::colon:
-        return "a colon";
-      default:
-        return brackets_.back() == '{' ? "a comma or }" : "a comma or ]";
-    }
-  }
+  bool in_object() const { return !brackets_.empty() && brackets_.back() == '{'; }
 
   bool open(char bracket) {
     members_.open(bracket);
     brackets_ += bracket;
-    ++at_;
+    ++cursor_.at;
     state_ = bracket == '{' ? State::key_or_close : State::value_or_close;
     return false;
   }
 
   bool close(Review& review) {
-    members_.close(*at_);
+    members_.close(*cursor_.at);
     brackets_.pop_back();
-    ++at_;
+    ++cursor_.at;
     return end_value(review);
   }
 
@@ -256,24 +187,25 @@ class JsonReader final : public FieldsReader {
     is_key_ = is_key;
     has_key_ = has_key_ || is_key;
     string_.begin(is_key ? members_.wants_key() : members_.wants_value());
-    ++at_;
+    ++cursor_.at;
     state_ = State::string;
     return false;
   }
 
   bool string(Review& review) {
-    const std::string_view plain(at_, plain_length({at_, end_}));
+    const std::string_view plain(cursor_.at, plain_length({cursor_.at, cursor_.end}));
     string_.append(plain);
-    at_ += plain.size();
+    cursor_.at += plain.size();
     if (too_long()) return fail_size(review);
-    if (at_ == end_) return false;
-    if (*at_ == '"') {
-      ++at_;
+    if (cursor_.at == cursor_.end) return false;
+    if (*cursor_.at == '"') {
+      ++cursor_.at;
       return end_string(review);
     }
-    if (*at_ == '\n') return syntax_error(review, "a line ends within a string");
-    if (*at_ != '\\') return syntax_error(review, "a control character stands in a string, where it must be escaped");
-    ++at_;
+    if (*cursor_.at == '\n') return syntax_error(review, "a line ends within a string");
+    if (*cursor_.at != '\\')
+      return syntax_error(review, "a control character stands in a string, where it must be escaped");
+    ++cursor_.at;
     state_ = State::escape;
     return false;
   }
@@ -291,30 +223,30 @@ class JsonReader final : public FieldsReader {
   }
 
   bool escape(Review& review) {
-    if (*at_ == 'u') {
+    if (*cursor_.at == 'u') {
       hex_digits_ = 0;
       state_ = State::hex;
     } else {
-      if (!string_.append_escape(*at_)) return syntax_error(review, "there is no such escape");
+      if (!string_.append_escape(*cursor_.at)) return syntax_error(review, "there is no such escape");
       state_ = State::string;
     }
-    ++at_;
+    ++cursor_.at;
     return false;
   }
 
   bool hex(Review& review) {
-    if (!string_.append_hex(*at_)) return syntax_error(review, "a hexadecimal digit must stand here");
-    ++at_;
+    if (!string_.append_hex(*cursor_.at)) return syntax_error(review, "a hexadecimal digit must stand here");
+    ++cursor_.at;
     if (++hex_digits_ == 4) state_ = State::string;
     return false;
   }
 
   bool token(Review& review) {
-    const char* const begin = at_;
-    while (at_ != end_ && is_token_char(*at_)) ++at_;
-    token_.append(begin, at_);
+    const char* const begin = cursor_.at;
+    while (cursor_.at != cursor_.end && is_token_char(*cursor_.at)) ++cursor_.at;
+    token_.append(begin, cursor_.at);
     if (too_long()) return fail_size(review);
-    return at_ == end_ ? false : end_token(review);
+    return cursor_.at == cursor_.end ? false : end_token(review);
   }
 
   bool end_token(Review& review) {
@@ -332,12 +264,13 @@ class JsonReader final : public FieldsReader {
 
   // What follows a record on its line decides whether it was one: {"text":"He said "}" to me"} is no record and more.
   bool after(Review& review) {
-    while (at_ != end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\r')) ++at_;
-    if (at_ == end_) return false;
-    const char c = *at_;
+    while (cursor_.at != cursor_.end && (*cursor_.at == ' ' || *cursor_.at == '\t' || *cursor_.at == '\r'))
+      ++cursor_.at;
+    if (cursor_.at == cursor_.end) return false;
+    const char c = *cursor_.at;
     const bool array = in_array_ || lost_;
     if (state_ == State::after && c == ',' && (array || is_object_)) {
-      ++at_;
+      ++cursor_.at;
       state_ = State::after_comma;
       return false;
     }
@@ -364,21 +297,21 @@ class JsonReader final : public FieldsReader {
     return false;
   }
 
-  bool too_long() const { return position() - record_offset_ > bound_; }
+  bool too_long() const { return cursor_.position() - record_offset_ > bound_; }
 
   bool fail_size(Review& review) {
     pass_over();
     return fail_record(review, "size", "the record is too long to hold a text that is not " + too_large(options_));
   }
 
-  std::size_t column() const { return position() - line_offset_ + 1; }
-
-  bool syntax_error(Review& review, const std::string& reason) { return syntax_error(review, reason, column()); }
+  bool syntax_error(Review& review, const std::string& reason) {
+    return syntax_error(review, reason, cursor_.column());
+  }
 
   // The record is bad, and its brackets may still tell where it ends.
   bool syntax_error(Review& review, const std::string& reason, std::size_t at_column) {
     if (too_long()) return fail_size(review);
-    const std::string line = line_ == record_line_ ? "" : "line " + std::to_string(line_) + ", ";
+    const std::string line = cursor_.line == record_line_ ? "" : "line " + std::to_string(cursor_.line) + ", ";
     pass_over();
     return fail_record(review, "json",
                        "not valid JSON: " + line + "column " + std::to_string(at_column) + ": " + reason);
@@ -400,21 +333,21 @@ class JsonReader final : public FieldsReader {
   }
 
   bool line_rest() {
-    const std::string_view rest(at_, end_);
-    at_ += std::min(rest.find('\n'), rest.size());
+    const std::string_view rest(cursor_.at, cursor_.end);
+    cursor_.at += std::min(rest.find('\n'), rest.size());
     lost_ = lost_ || in_array_;
-    if (at_ != end_) state_ = State::between;
+    if (cursor_.at != cursor_.end) state_ = State::between;
     return false;
   }
 
   bool brackets() {
-    if (!skip_blanks()) return false;
-    if (*at_ == '{' && starts_record()) {
+    if (!cursor_.skip_blanks()) return false;
+    if (*cursor_.at == '{' && starts_record()) {
       state_ = State::between;
       return false;
     }
-    fresh_line_ = false;
-    const char c = *at_++;
+    cursor_.fresh_line = false;
+    const char c = *cursor_.at++;
     if (c == '"') state_ = State::quoted;
     if (c == '{' || c == '[') ++open_brackets_;
     if ((c == '}' || c == ']') && --open_brackets_ == 0) state_ = State::between;
@@ -423,34 +356,34 @@ class JsonReader final : public FieldsReader {
 
   bool quoted() {
     if (state_ == State::quoted_escape) {
-      if (*at_ != '\n') ++at_;
+      if (*cursor_.at != '\n') ++cursor_.at;
       state_ = State::quoted;
       return false;
     }
-    const std::size_t length = plain_length({at_, end_});
-    at_ += length;
-    if (at_ == end_) return false;
-    if (*at_ == '\n') {  // no string of JSON goes on in another line, so there is no telling what is one here
+    const std::size_t length = plain_length({cursor_.at, cursor_.end});
+    cursor_.at += length;
+    if (cursor_.at == cursor_.end) return false;
+    if (*cursor_.at == '\n') {  // no string of JSON goes on in another line, so there is no telling what is one here
       state_ = State::lines;
       lost_ = true;
-      any_indent_ = line_ == record_line_;
+      any_indent_ = cursor_.line == record_line_;
       return false;
     }
-    if (*at_ == '"') state_ = State::brackets;
-    if (*at_ == '\\') state_ = State::quoted_escape;
-    ++at_;
+    if (*cursor_.at == '"') state_ = State::brackets;
+    if (*cursor_.at == '\\') state_ = State::quoted_escape;
+    ++cursor_.at;
     return false;
   }
 
   bool lines() {
-    if (!skip_blanks()) return false;
-    if (fresh_line_ && *at_ == '{' && (any_indent_ || indent_ <= record_indent_)) {
+    if (!cursor_.skip_blanks()) return false;
+    if (cursor_.fresh_line && *cursor_.at == '{' && (any_indent_ || cursor_.indent <= record_indent_)) {
       state_ = State::between;
       return false;
     }
-    fresh_line_ = false;
-    const std::string_view rest(at_, end_);
-    at_ += std::min(rest.find('\n'), rest.size());
+    cursor_.fresh_line = false;
+    const std::string_view rest(cursor_.at, cursor_.end);
+    cursor_.at += std::min(rest.find('\n'), rest.size());
     return false;
   }
 
@@ -497,16 +430,8 @@ class JsonReader final : public FieldsReader {
   const std::size_t bound_;  // of a record as written
   State state_ = State::between;
 
-  // Where the parser is.
-  const char* begin_ = nullptr;
-  const char* at_ = nullptr;
-  const char* end_ = nullptr;
-  std::size_t offset_ = 0;  // of begin_ in the input
-  std::size_t line_ = 1;
-  std::size_t line_offset_ = 0;
-  bool fresh_line_ = true;  // nothing but blanks so far
-  std::size_t indent_ = 0;  // of the line
-  std::size_t mark_ = 0;    // how much of a byte order mark was read
+  JsonCursor cursor_;
+  std::size_t mark_ = 0;  // how much of a byte order mark was read
 
   bool in_array_ = false;  // of records
   std::size_t array_line_ = 0;

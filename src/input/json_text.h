@@ -39,11 +39,6 @@ inline std::size_t plain_length(std::string_view text) {
 
 inline bool is_json_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// Whether it may stand in a number or word.
-inline bool is_token_char(char c) {
-  return is_json_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '+' || c == '.';
-}
-
 inline bool is_number(std::string_view token) {
   const auto take_digits = [&] {
     const auto end = std::find_if_not(token.begin(), token.end(), is_json_digit);

@@ -75,7 +75,9 @@ std::vector<std::string> make_texts(const Plan& plan, std::string_view& input) {
     const unsigned length = take_byte(input) % 24;
     for (unsigned i = 0; i < length; ++i) {
       std::string piece = kPieces[take_byte(input) % kPieces.size()];
-      if (plan.layout == Layout::lines && piece.find('\n') != piece.npos) piece = "n";
+      // Behind a quote that never closes, the lines of a table's cell are read as rows: csv_fuzz.cpp is about those.
+      const bool one_line = plan.layout == Layout::lines || (is_table(plan.layout) && plan.damage != Damage::none);
+      if (one_line && piece.find('\n') != piece.npos) piece = "n";
       text += piece;
     }
     texts.push_back(text + ":" + number + " ends here>");
@@ -244,8 +246,6 @@ bool is_part(std::string_view text, const std::vector<std::string>& texts, const
   while (text.ends_with(kReplaced)) text.remove_suffix(kReplaced.size());
   while (text.starts_with(kReplaced)) text.remove_prefix(kReplaced.size());
   const auto is_part_of = [&](const std::string& written) {
-    // Behind a quote that never closes, a table's lines are read as rows again.
-    if (is_table(plan.layout)) return written.find(text) != std::string::npos;
     // Where a record may follow on the same line, a text that holds "},{" looks like two if its back slash is lost.
     const bool one_a_line = plan.layout == Layout::json_lines;
     if (is_json(plan.layout)) return !one_a_line && written.find('}') != std::string::npos && written.starts_with(text);

@@ -152,6 +152,19 @@ TEST_CASE("A table is known by its first line") {
   CHECK(all({scratch("d")}) == Shown{"1|a"});
 }
 
+TEST_CASE("Looking ahead at what is damaged loses nothing before the damage") {
+  const Scratch scratch;
+  std::string lines;
+  for (int i = 0; i < 5000; ++i) lines += std::to_string(i * 7919 % 10007) + "\n";
+  const std::string cut = gzip(lines).substr(0, gzip(lines).size() - 1);
+  for (const char* name : {"a.gz", "a.txt.gz", "a"}) {
+    const Shown shown = texts(all({scratch.write(name, cut)}));
+    REQUIRE(shown.size() == 5001);
+    CHECK(shown.back() == "!damaged");
+  }
+  CHECK(texts(piped(cut)).size() == 5001);
+}
+
 TEST_CASE("A table's name over JSON is refused") {
   const Scratch scratch;
   for (const std::string& json : Shown{kLines, "{\"id\":1,\"text\"", "{\n\"text\":\"one\"}"}) {

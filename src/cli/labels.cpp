@@ -243,7 +243,8 @@ bool LabelRules::is_guess(const LabelColumn& column, NumberScheme scheme) const 
 
 std::string LabelRules::unmatched(const LabelColumn& column) const {
   std::string list;
-  for (const auto& [key, meaning] : map_) {
+  for (const auto& entry : map_) {
+    const auto& key = entry.first;
     const bool found = std::any_of(column.values().begin(), column.values().end(),
                                    [&](const LabelValue& value) { return !value.is_folder && value.key == key; });
     if (!found) list += (list.empty() ? "" : ", ") + shown_label(key);

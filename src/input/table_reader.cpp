@@ -138,7 +138,6 @@ class TableReader final : public FieldsReader {
   // Decides what is between cells, by the first lines. False: not all of them are there.
   bool open(bool last) {
     std::optional<std::string_view> line;
-    std::optional<char> named;
     while (!opened_ && (line = rows_.peek_line(last))) {
       const bool blank = options_.header && line->find_first_not_of(" \t") == std::string_view::npos;
       const std::optional<char> separator = delimiter_named_by(*line);

@@ -42,7 +42,7 @@ class ByteStream {
   virtual Status read(std::span<char> buffer, std::size_t& size, bool may_block) = 0;
 };
 
-/// Reads a descriptor. The waiter is asked before each read.
+/// Reads a descriptor. The waiter is asked before each read. A file that becomes shorter meanwhile is a failure.
 class FdStream final : public ByteStream {
  public:
   /// Closes `fd` in the end if it is `owned`. Adds what it reads to `total`, too.
@@ -62,6 +62,7 @@ class FdStream final : public ByteStream {
   Waiter& waiter_;
   std::atomic<std::uint64_t>& total_;
   std::uint64_t bytes_read_ = 0;
+  std::uint64_t size_at_first_;  // of a regular file
 };
 
 /// A stream whose beginning can be looked at before it is read.

@@ -40,7 +40,7 @@ int run_and_report(int argc, const char* const* argv) {
     print_notice(std::string("the system refuses something: ") + e.what());
     return kFailed;
   } catch (const std::exception& e) {
-    print_notice(std::string("internal error: ") + e.what());
+    print_notice(std::string("cannot go on: ") + e.what());
     return kFailed;
   }
 }

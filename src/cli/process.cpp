@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -42,7 +43,7 @@ timer_t g_timer{};
 bool g_has_timer = false;
 
 // Together less than a second.
-constexpr long kGraceMilliseconds = 700;  // for finished records to be written
+constexpr long kGraceMilliseconds = 550;  // for finished records to be written
 constexpr long kWriteMilliseconds = 10;   // between looks at whether a write still goes on
 constexpr int kMostWriteWaits = 20;
 
@@ -103,11 +104,15 @@ void on_exit() {
   if (!g_in_order.load()) give_up(kLacking);
 }
 
-/// Libraries lack memory already while they are loaded, so before main(); what stands in .preinit_array runs before
-/// them.
+/// Libraries lack memory already while they are loaded, so before main(), and MKL ends the program there if there is no
+/// current folder; what stands in .preinit_array runs before them.
 void prepare_for_lack(int, char**, char**) {
   std::signal(SIGABRT, on_abort);
   std::set_terminate([] { give_up(kLacking); });
+  std::array<char, PATH_MAX> folder;
+  if (::getcwd(folder.data(), folder.size()) == nullptr && errno == ENOENT) {
+    give_up("reviewrate: the current folder: does not exist any more: change to another one\n");
+  }
 }
 __attribute__((section(".preinit_array"), used)) void (*const g_prepare_for_lack)(int, char**,
                                                                                   char**) = prepare_for_lack;

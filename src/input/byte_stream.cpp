@@ -1,6 +1,7 @@
 // Streams over descriptors, and the look ahead into any stream.
 #include "reviewrate/byte_stream.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,10 +18,16 @@ using Status = ByteStream::Status;
 
 constexpr std::size_t kPeekBlock = 4096;  // most files of a folder of reviews are smaller
 
+/// Of a regular file; 0 for anything else.
+std::uint64_t size_of(int fd) {
+  struct stat info {};
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
 }  // namespace
 
 FdStream::FdStream(int fd, bool owned, Waiter& waiter, std::atomic<std::uint64_t>& total)
-    : fd_(fd), owned_(owned), waiter_(waiter), total_(total) {}
+    : fd_(fd), owned_(owned), waiter_(waiter), total_(total), size_at_first_(size_of(fd)) {}
 
 FdStream::~FdStream() {
   if (owned_) close(fd_);
@@ -39,7 +46,12 @@ Status FdStream::read(std::span<char> buffer, std::size_t& size, bool may_block)
       total_ += size;
       return Status::data;
     }
-    if (got == 0) return Status::end;
+    if (got == 0) {
+      if (size_of(fd_) < size_at_first_) {
+        throw InputFailure("read", "became shorter while it was read: what is missing cannot be told");
+      }
+      return Status::end;
+    }
     // EAGAIN: someone else reads from the same pipe and was faster, so wait again.
     if (errno != EINTR && errno != EAGAIN) {
       throw InputFailure("read", "cannot be read: " + std::generic_category().message(errno));

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "damage.h"
 #include "names.h"
-#include "reviewrate/byte_stream.h"
 
 namespace reviewrate {
 
@@ -28,7 +28,7 @@ void FolderWalk::enter(const std::string& path, const std::string& id, const str
     if (entry->is_directory(unknown)) name += '/';
     folder.entries.push_back(std::move(name));
   }
-  if (error) throw InputFailure("open", "cannot be listed: " + error.message());
+  if (error) fail_to_open(path, "cannot be listed: ", error);
   std::sort(folder.entries.begin(), folder.entries.end());
   folders_.push_back(std::move(folder));
 }

@@ -13,6 +13,7 @@
 
 #include "condition.h"
 #include "content.h"
+#include "damage.h"
 #include "decoding.h"
 #include "finding_collector.h"
 #include "folder_walk.h"
@@ -162,7 +163,7 @@ class InputSource final : public Source {
   void open_path(const std::string& path) {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer where no signal is heeded.
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) throw InputFailure("open", "cannot be opened: " + std::generic_category().message(errno));
+    if (fd < 0) fail_to_open(path, "cannot be opened: ", std::error_code(errno, std::generic_category()));
     struct stat info {};
     const bool known = fstat(fd, &info) == 0;
     if (known && S_ISDIR(info.st_mode)) {

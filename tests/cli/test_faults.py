@@ -212,7 +212,7 @@ def reads(process: subprocess.Popen[bytes], path: Path) -> bool:
 
 def test_a_signal_while_nothing_is_found_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "endless.jsonl"
-    path.touch()
+    path.write_text('{"text": "' + "fine " * 40_000)
     os.truncate(path, 1 << 43)  # a hole: a line that takes hours to read
     stream = Stream(str(path), "--where", "split=test")
     try:

@@ -43,6 +43,7 @@ bool holds_reviews(const std::string& path) {
   const std::string line = bytes.substr(0, bytes.find('\n'));
   const std::string extension = ascii_lower(fs::path(path).extension().string());
   if (extension == ".html" || extension == ".xml") return false;
+  if (extension == ".resume") return false;  // the journal looks whether it is a note of this program
   if (extension == ".csv" || extension == ".tsv") {
     const bool own = line.starts_with("id,label,score,") || line.starts_with("id\tlabel\tscore\t");
     return !own && bytes.size() > line.size() + 1;

@@ -71,9 +71,8 @@ struct JsonEvidence {
 /// Reads `bytes`, the beginning of a file or, if `last`, all of it.
 JsonEvidence json_evidence(std::string_view bytes, bool last, const InputOptions& options);
 
-/// Whether `text` has the text field's name in quotes with a colon behind it: a part of JSON, whatever is wrong with
-/// it.
-bool has_json_member(std::string_view text, const InputOptions& options);
+/// Whether `text` has `name` in quotes with a colon behind it: a part of JSON, whatever is wrong with it.
+bool has_json_member(std::string_view text, std::string_view name);
 
 /// A review that stands for something that cannot be read.
 Review failed_review(const Origin& origin, const std::string& kind, const std::string& reason);

@@ -292,8 +292,8 @@ InputFormat guess_format(std::string_view beginning, bool more, const InputOptio
   if (!whole_line) return InputFormat::automatic;
   // What is left of JSON when its syntax is broken, or its end is missing.
   const bool only_brackets = text.find_first_not_of(" \t\r\n[{") == text.npos && trimmed(text).size() > 1;
-  const bool broken =
-      has_json_member(beginning, options) || only_brackets || (json_first && beginning.find("\":") != beginning.npos);
+  const bool broken = has_json_member(beginning, options.text_field) || only_brackets ||
+                      (json_first && beginning.find("\":") != beginning.npos);
   return broken ? InputFormat::jsonl : InputFormat::lines;
 }
 

@@ -44,11 +44,14 @@ std::string failure_message(const std::string& where, const std::string& reason)
   return printable(where + ": " + reason);
 }
 
-bool has_json_member(std::string_view text, const InputOptions& options) {
-  const std::string name = '"' + options.text_field + '"';
-  for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
-    const std::size_t next = text.find_first_not_of(kSpaces, at + name.size());
-    if (next != text.npos && text[next] == ':') return true;
+bool has_json_member(std::string_view text, std::string_view name) {
+  for (std::size_t at = text.find('"'); at != text.npos; at = text.find('"', at + 1)) {
+    std::string_view rest = text.substr(at + 1);
+    if (!rest.starts_with(name)) continue;
+    rest.remove_prefix(name.size());
+    if (!rest.starts_with('"')) continue;
+    const std::size_t next = rest.find_first_not_of(kSpaces, 1);
+    if (next != rest.npos && rest[next] == ':') return true;
   }
   return false;
 }

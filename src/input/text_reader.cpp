@@ -39,9 +39,10 @@ class LinesReader final : public Reader {
  private:
   // Whether `line` would be rated if the file were read as JSON, or is what is left of such a record.
   bool is_record(std::string_view line) const {
-    if (has_json_member(line, options_)) return true;
     const std::size_t first = line.find_first_not_of(kSpaces);
-    return first != line.npos && line[first] == '{' && json_evidence(line, true, options_).texts > 0;
+    if (first == line.npos || std::string_view("{[}],\"").find(line[first]) == line.npos) return false;
+    return has_json_member(line, options_.text_field) ||
+           (line[first] == '{' && json_evidence(line, true, options_).texts > 0);
   }
 
   const bool guessed_;  // that the file has lines

@@ -58,7 +58,7 @@ class RecordCounter {
 
   /// Whether what was taken may be the first part of one.
   bool may_begin_one() const {
-    const std::string_view begin = lines_ ? "{\"id\": " : in_header_ ? header_ : "";
+    const std::string_view begin = lines_ ? "{\"id\": " : in_header_ ? std::string_view(header_) : "";
     return begin.starts_with(record_) || record_.starts_with(begin);
   }
 

@@ -1,0 +1,328 @@
+"""What comes in is read as it was meant, or refused with one line; it is never rated as something else."""
+
+import codecs
+import gzip
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import BINARY, TINY, Result, Run, error_line, records
+
+TEXTS = ["A tender, quiet film.", "An hour too long.", "I would see it twice."]
+OBJECTS = [{"id": f"k{number}", "text": text, "stars": number} for number, text in enumerate(TEXTS, 1)]
+LINES = "".join(json.dumps(one) + "\n" for one in OBJECTS)
+LAYOUTS = {
+    "lines": LINES,
+    "blank lines": "\n  \n" + LINES.replace("\n", "\n\n"),
+    "array": json.dumps(OBJECTS),
+    "pretty array": json.dumps(OBJECTS, indent=2) + "\n",
+    "array without indentation": json.dumps(OBJECTS, indent=0) + "\n",
+    "pretty values": "".join(json.dumps(one, indent=4) + "\n" for one in OBJECTS),
+    "joined": "".join(json.dumps(one) for one in OBJECTS),
+    "byte order mark": "\ufeff" + LINES,
+}
+
+
+def rated(result: Result) -> list[tuple[Any, ...]]:
+    """Ids and scores, or the kinds of failures."""
+    return [(one["id"], one.get("score") or one["error"]["kind"]) for one in records(result)]
+
+
+@pytest.fixture
+def expected(run: Run) -> list[tuple[Any, ...]]:
+    arguments = [word for text in TEXTS for word in ("--text", text)]
+    scores = [one["score"] for one in records(run(*arguments))]
+    return [(one["id"], score) for one, score in zip(OBJECTS, scores, strict=True)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_json_of_any_layout_through_any_door(
+    layout: str, run: Run, expected: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    data = LAYOUTS[layout].encode()
+    for name in ("reviews.json", "reviews.jsonl.1", "reviews.jl", "reviews", "reviews.txt"):
+        (tmp_path / name).write_bytes(data)
+        result = run(name, cwd=tmp_path)
+        assert (result.returncode, rated(result)) == (0, expected), name
+    for arguments in ([], ["-"], ["/dev/stdin"], ["--input-format", "jsonl"]):
+        result = run(*arguments, stdin=data)
+        assert (result.returncode, rated(result)) == (0, expected), arguments
+    assert rated(run(stdin=gzip.compress(data))) == expected
+
+
+def test_process_substitutions_and_named_pipes(run: Run, expected: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    (tmp_path / "in").write_text(LAYOUTS["pretty array"])
+    environment = {**os.environ, "REVIEWRATE_MODEL": str(TINY), "RR": BINARY}
+    for script in ('"$RR" <(cat in)', 'mkfifo f; cat in >f & "$RR" f'):
+        result = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+        assert rated(result) == expected
+
+
+@pytest.mark.parametrize("first", ["INFO 3 rows written", 'nder, quiet film."}', "==> reviews.jsonl <==", "{"])
+def test_a_bad_first_line_costs_one_record(
+    first: str, run: Run, expected: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    data = first + "\n" + LINES
+    (tmp_path / "a.jsonl").write_text(data)
+    for result in (run(stdin=data), run("a.jsonl", cwd=tmp_path)):
+        assert result.returncode == 1
+        assert [kind for _, kind in rated(result)[:1]] == ["json"]
+        assert rated(result)[1:] == expected
+
+
+def test_an_array_that_is_not_closed_is_told(run: Run, expected: list[tuple[Any, ...]]) -> None:
+    result = run(stdin="[1,\n" + LINES)
+    assert result.returncode == 1
+    assert rated(result)[1:-1] == expected
+    assert [kind for _, kind in (rated(result)[0], rated(result)[-1])] == ["json", "json"]
+
+
+def test_json_among_lines_is_not_rated(run: Run) -> None:
+    process = subprocess.Popen(
+        [BINARY, "-f", "jsonl"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "REVIEWRATE_MODEL": str(TINY)},
+    )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"Lovely.\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["id"] == "-:1"  # answered before more is there
+    time.sleep(0.1)
+    output, _ = process.communicate(LINES.encode())
+    assert [json.loads(line)["error"]["kind"] for line in output.splitlines()] == ["format"] * 3
+    assert process.returncode == 1
+
+
+def test_an_array_that_is_cut_is_told(run: Run) -> None:
+    result = run(stdin=LAYOUTS["pretty array"][:-3])
+    assert result.returncode == 1
+    assert [kind for _, kind in rated(result)][-1] == "json"
+    assert "is not closed" in records(result)[-1]["error"]["message"]
+
+
+def test_numbers_of_any_size_pass_through(run: Run) -> None:
+    result = run("--pass", "*", stdin='{"text": "a", "big": 1e999, "deep": {"n": NaN}, "i": -Infinity}\n')
+    assert result.returncode == 0
+    assert b'"big": 1e999' in result.stdout
+    assert b'"deep": {"n":null}' in result.stdout
+    assert b'"i": null' in result.stdout
+
+
+def test_a_text_inside_another_object(run: Run) -> None:
+    data = '{"review": {"text": "Lovely.", "lang": "en"}}\n{"review": {"text": "Dull.", "lang": "de"}}\n'
+    result = run("--text-field", "review.text", "--where", "review.lang=en", "--pass", "review.lang", stdin=data)
+    assert result.returncode == 0
+    assert [one["review.lang"] for one in records(result)] == ["en"]
+    message = records(run(stdin=data))[0]["error"]["message"]
+    assert message.endswith('there is no field "text"; the fields are: "review"')
+
+
+def test_tables_without_a_name(run: Run) -> None:
+    for header in ("id,text,stars", "id\ttext\tstars", "id;text;stars", "\ufeffid,text,stars"):
+        delimiter = "\t" if "\t" in header else ";" if ";" in header else ","
+        data = header + "\n" + delimiter.join(("a", '"Well, made."', "5")) + "\n"
+        result = run("--pass", "stars", stdin=data)
+        assert (result.returncode, [(one["id"], one["stars"]) for one in records(result)]) == (0, [("a", "5")]), header
+    assert len(records(run(stdin="Well made, and a good text\nGood\n"))) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_encodings_with_a_mark(encoding: str, run: Run, tmp_path: Path) -> None:
+    marks = {
+        "utf-16-le": codecs.BOM_UTF16_LE,
+        "utf-16-be": codecs.BOM_UTF16_BE,
+        "utf-32-le": codecs.BOM_UTF32_LE,
+        "utf-32-be": codecs.BOM_UTF32_BE,
+    }
+    wide = {"a.txt": "\r\n".join(TEXTS) + "\r\n", "a.jsonl": LINES, "a.csv": "id,text\r\n1,one\r\n"}
+    for name, text in wide.items():
+        (tmp_path / name).write_bytes(text.encode())
+        plain = run(name, cwd=tmp_path)
+        (tmp_path / name).write_bytes(marks[encoding] + text.encode(encoding))
+        result = run(name, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (0, plain.stdout)
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        unmarked = run(name, cwd=tmp_path)
+        assert [kind for _, kind in rated(unmarked)] == ["format"]
+        assert (
+            run(name, "--encoding", encoding.replace("-l", "l").replace("-b", "b"), cwd=tmp_path).stdout == plain.stdout
+        )
+
+
+def test_a_wrong_encoding_is_told_and_a_named_one_is_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("Un café naïf\nDéjà vu\nfine\n".encode("windows-1252"))
+    result = run("a.txt", "-q", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "2 of 3 reviews" in error_line(result)
+    assert "--encoding" in error_line(result)
+    named = run("a.txt", "-q", "--encoding", "windows-1252", cwd=tmp_path)
+    assert (named.returncode, named.stderr) == (0, b"")
+    assert all("repaired" not in one for one in records(named))
+    unknown = run("a.txt", "--encoding", "klingon", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert '"klingon"' in error_line(unknown)
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+BINARIES = {
+    "PDF": b"%PDF-1.5\nsome text\n",
+    "Office": zipped({"[Content_Types].xml": b"<Types/>", "xl/sharedStrings.xml": b"<sst>Great</sst>"}),
+    "lz4": b"\x04\x22\x4d\x18d@\xa7\x12\x00\x00\x00 A warm film.\n",
+    "Parquet": b"PAR1\x15\x00\x15\x1a A warm film PAR1",
+    "SQLite": b"SQLite format 3\x00\x10\x00",
+    "PNG": b"\x89PNG\r\n\x1a\n\x00\x00",
+    "pickle": b"\x80\x04\x95\x10\x00A warm film",
+    "NUL": b"A warm film\x00\x00\x00",
+}
+
+
+@pytest.mark.parametrize("kind", BINARIES)
+def test_what_is_no_text_is_refused(kind: str, run: Run, tmp_path: Path) -> None:
+    data = BINARIES[kind]
+    (tmp_path / "d").mkdir()
+    for path in ("a.bin", "a.txt", "d/a"):
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / "a.tar").write_bytes(tarred({"m.txt": data}))
+    for result in (run(stdin=data), *(run(path, cwd=tmp_path) for path in ("a.bin", "a.txt", "d"))):
+        assert result.returncode == 1
+        assert [kind for _, kind in rated(result)] == ["format"]
+        assert kind in records(result)[0]["error"]["message"]
+    # An archive inside an archive is refused as that.
+    assert [one["error"]["kind"] for one in records(run("a.tar", cwd=tmp_path))] in (["format"], ["archive"])
+
+
+def tarred(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as file:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+PAGES = {
+    "HTML": b"<!DOCTYPE html>\n<html><body><p>Too many requests</p></body></html>\n",
+    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"ab" * 32 + b"\nsize 12\n",
+    "XML": b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>\n',
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_pages_in_the_place_of_data(kind: str, run: Run, tmp_path: Path) -> None:
+    for name in ("a.zip", "a.tar.gz", "a.txt.gz", "a.csv.xz", "a.jsonl.zst"):
+        (tmp_path / name).write_bytes(PAGES[kind])
+        result = run(name, cwd=tmp_path)
+        assert result.returncode == 1
+        assert rated(result) == [(name, "damaged")]
+        assert kind in records(result)[0]["error"]["message"]
+    for result in (run(stdin=PAGES[kind]),):
+        assert (result.returncode, rated(result)) == (1, [("-", "format")])
+
+
+def test_zstandard_as_its_tools_write_it(run: Run, tmp_path: Path) -> None:
+    frames = [
+        subprocess.run(["zstd", "-qc"], input=text.encode() + b"\n", capture_output=True, check=True).stdout
+        for text in TEXTS
+    ]
+    skippable = b"\x5e\x2a\x4d\x18\x04\x00\x00\x00seek"
+    data = (
+        b"\x50\x2a\x4d\x18\x04\x00\x00\x00\x10\x00\x00\x00" + frames[0] + frames[1] + skippable + frames[2] + skippable
+    )
+    (tmp_path / "a.txt.zst").write_bytes(data)
+    for result in (run("a.txt.zst", cwd=tmp_path), run(stdin=data)):
+        assert result.returncode == 0
+        assert len(records(result)) == 3
+    assert run(stdin=data[:-1]).returncode == 1
+
+
+def test_zip_archives_from_windows(run: Run, tmp_path: Path) -> None:
+    data = zipped({"pos#": b"", "pos#1.txt": b"Lovely.", "neg#": b"", "neg#2.txt": b"Dull."}).replace(b"#", b"\\")
+    (tmp_path / "a.zip").write_bytes(data)
+    result = run("a.zip", cwd=tmp_path)
+    assert (result.returncode, [name for name, _ in rated(result)]) == (0, ["pos/1.txt", "neg/2.txt"])
+    assert [name for name, _ in rated(run("a.zip", "--include", "pos/*", cwd=tmp_path))] == ["pos/1.txt"]
+
+
+def test_what_spark_and_macos_leave_beside_data(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "__MACOSX").mkdir(parents=True)
+    for name in ("_SUCCESS", "._SUCCESS.crc", ".part-00000.crc", ".DS_Store", "__MACOSX/._part-00000"):
+        (folder / name).write_bytes(b"crc\x00")
+    (folder / "part-00000").write_text(LINES)
+    result = run("out", cwd=tmp_path)
+    assert (result.returncode, len(records(result))) == (0, 3)
+
+
+def test_conditions(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text,stars,code\n1,good,5.0,007\n2,fine,10,7\n3,bad,-1.5,a=b\n")
+    for condition, ids in {
+        "stars=5": "1",
+        "stars!=5": "23",
+        "stars>4.99": "12",
+        "stars<0": "3",
+        "code=7": "2",
+        "code=007": "1",
+        "code=a=b": "3",
+        "text~oo": "1",
+        "text~=": "",
+    }.items():
+        result = run("a.csv", "--where", condition, cwd=tmp_path)
+        assert (result.returncode, "".join(name for name, _ in rated(result))) == (0, ids), condition
+    for condition in ("stars", "=5", "stars>many", "stars>=5"):
+        result = run("a.csv", "--where", condition, cwd=tmp_path)
+        assert result.returncode == 2
+        assert f'"{condition}"' in error_line(result)
+
+
+def test_what_was_asked_for_and_is_not_there(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(LINES)
+    for arguments in (("--where", "Stars=5"), ("--pass", "Stars"), ("--id-field", "Stars"), ("--where", "Stars<5")):
+        result = run("a.jsonl", "-q", *arguments, cwd=tmp_path)
+        assert result.returncode == 1
+        assert error_line(result) == 'reviewrate: no record has a field "Stars"'
+    result = run("a.jsonl", "-q", "--where", "stars=7", cwd=tmp_path)
+    assert result.returncode == 0
+    assert error_line(result) == 'reviewrate: --where "stars=7": no record fulfils it'
+    result = run("-q", "--where", "stars=7", stdin="Lovely.\n")
+    assert result.returncode == 1
+    assert "lines and whole files have no fields" in error_line(result)
+
+
+def test_folders_with_brackets_and_names_that_are_not_utf8(run: Run, tmp_path: Path) -> None:
+    for name in ("[2019]", "[imdb, part 1]"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text("Lovely.")
+    assert len(records(run("[2019]", "[imdb, part 1]", cwd=tmp_path))) == 2
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for raw in (b"caf\xe9.txt", b"caf\xe8.txt", b"caf\\xe9.txt"):
+        (Path(os.fsdecode(os.fsencode(folder) + b"/" + raw))).write_text("Lovely.")
+    ids = [name for name, _ in rated(run("d", cwd=tmp_path))]
+    assert sorted(ids) == sorted(["caf\\x5Cxe9.txt", "caf\\xE8.txt", "caf\\xE9.txt"])
+    message = records(run("none .txt", cwd=tmp_path))[0]["error"]["message"]
+    assert message.startswith('"none .txt": cannot be opened')

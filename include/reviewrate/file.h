@@ -8,6 +8,12 @@
 
 namespace reviewrate {
 
+/// A file that was read whole.
+struct FileBytes {
+  std::string path;
+  std::string bytes;
+};
+
 /// The bytes of the regular file `path`; links are followed. Throws Error(kind) if it cannot be opened or read, is no
 /// regular file (a named pipe would never end), or is larger than `limit` bytes.
 std::string read_file(const std::string& path, std::size_t limit, ErrorKind kind);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "reviewrate/batch.h"
+#include "reviewrate/file.h"
 #include "reviewrate/precision.h"
 #include "reviewrate/rating.h"
 #include "reviewrate/unigram.h"
@@ -50,11 +51,16 @@ struct Manifest {
 /// Reads DIR/manifest.json and checks every value in it. Throws Error(model).
 Manifest read_manifest(const std::string& dir);
 
+/// The most bytes that a model's or a vocabulary's file may have.
+constexpr std::size_t kMaxModelBytes = std::size_t{4} << 30;
+constexpr std::size_t kMaxVocabBytes = std::size_t{64} << 20;
+
 /// The SHA-256 of a file as 64 lower-case hex digits. Throws Error(model).
 std::string sha256_file(const std::string& path);
 
-/// Throws Error(model) unless `file` has the checksum that the manifest states.
-void check_sha256(const PackageFile& file);
+/// The bytes of `file`, once it is known that these very bytes have the checksum that the manifest states. Throws
+/// Error(model) where they do not, or where the file cannot be read, is no regular file or larger than `limit`.
+FileBytes read_package_file(const PackageFile& file, std::size_t limit);
 
 /// The name that manifests and the command line use.
 std::optional<LongText> parse_long_text(const std::string& name);

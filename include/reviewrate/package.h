@@ -18,12 +18,13 @@ struct ModelChoice {
   std::string precision = "fp32";  ///< or bf16, int8, auto
 };
 
-/// A model that is ready to use. Every checksum that the manifest states was found to hold.
+/// A model that is ready to use. It was made of bytes that have the checksums that the manifest states.
 struct Package {
   Manifest manifest;
   Precision precision = Precision::fp32;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<Model> model;
+  bool runs_unverified_code = false;  ///< a TorchScript program whose bytes no manifest vouches for
 };
 
 /// Finds the manifest of `choice`, or makes one up for a bare TorchScript file. The default package is what the

@@ -2,16 +2,17 @@
 #pragma once
 
 #include <memory>
-#include <string>
+#include <optional>
 
+#include "reviewrate/file.h"
 #include "reviewrate/unigram.h"
 
 namespace reviewrate {
 
-/// The tokenizer of the SentencePiece model (unigram) at `model`, with the table of rules at `charsmap` unless that is
-/// empty. The model is read by the SentencePiece library, which is loaded only now. Throws Error(model), and
-/// Error(environment) if the library cannot be had.
-std::unique_ptr<UnigramTokenizer> load_sentencepiece(const std::string& model, const std::string& charsmap,
+/// The tokenizer of a SentencePiece model (unigram), with its table of normalization rules if it has one. The model is
+/// read by the SentencePiece library, which is loaded only now. Throws Error(model), and Error(environment) if the
+/// library cannot be had.
+std::unique_ptr<UnigramTokenizer> load_sentencepiece(const FileBytes& model, const std::optional<FileBytes>& charsmap,
                                                      UnigramOptions options);
 
 }  // namespace reviewrate

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,9 +25,6 @@ class Vocab {
     std::size_t length = 0;  ///< bytes of the word; 0 where none matches
     TokenId id = kAbsent;
   };
-
-  /// Reads the file `path`. Throws Error (model) if it cannot be read, is larger than 64 MiB or is not UTF-8.
-  static Vocab load(const std::filesystem::path& path);
 
   /// Takes the contents of a vocab.txt; `name` stands for it in errors. White space at the end of a line is not part of
   /// the token, and of equal tokens the last counts. Throws Error (model) if `text` is not UTF-8.

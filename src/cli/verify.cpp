@@ -101,7 +101,7 @@ int verify(VerifyOptions a, const Interruption& interruption) {
   plan.writes("the result", "-");
   plan.reads_model(manifest);
   plan.check();
-  check_sha256(*manifest.reference);
+  read_package_file(*manifest.reference, kMaxModelBytes);  // throws unless it is as it was exported
   const double tolerance = package.precision == Precision::fp32 ? kTolerance : kRoughTolerance;
 
   InputOptions input;

@@ -4,6 +4,10 @@
 // Own products buy bits of a row that do not depend on its neighbours, weights that stay fp16 in memory, an epilogue
 // (bias and activation) on values that are still in registers, and int8 on CPUs without VNNI. They do not buy more
 // multiplications a second than oneDNN or MKL reach on a large matrix, nor AMX, nor linear layers in bf16.
+//
+// NaN and infinity are not lost: a row that is computed from one does not come out finite as a whole, so that a model
+// ends as "its logits are not all finite numbers" instead of in a confident answer. (relu makes zero of minus infinity;
+// in a layer the residual keeps it.)
 #pragma once
 
 #include <cstddef>
@@ -120,8 +124,8 @@ struct Kernels {
                         const float* bias, float epsilon, Bf16* out);
 
   /// Per-token asymmetric quantization: `rows` rows of `columns` values to q = round((x - zero_offset) / scale), where
-  /// zero_offset is the row's least value and scale spreads its range over 0..max_quantized. A row depends on no
-  /// other. Rows of q are `step` values apart and filled up with zeros.
+  /// zero_offset is the row's least value and scale spreads its range over 0..max_quantized; both are NaN for a row
+  /// that holds NaN or infinity. A row depends on no other. Rows of q are `step` values apart and filled up with zeros.
   void (*quantize_rows)(const float* x, std::size_t rows, std::size_t columns, std::uint8_t* q, std::size_t step,
                         RowQuantization* quantization);
 

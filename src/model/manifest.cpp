@@ -2,14 +2,14 @@
 #include "reviewrate/manifest.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <functional>
 #include <limits>
-#include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
 
 #include "reviewrate/error.h"
+#include "reviewrate/file.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/sha256.h"
 
@@ -23,21 +23,10 @@ constexpr std::size_t kMaxManifestBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxTokens = 1 << 16;
 constexpr std::size_t kMaxListed = 1024;  // of a tokenizer: every byte of text is compared with each special token
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
-File open_file(const std::string& path) {
-  File file(std::fopen(path.c_str(), "rb"));
-  if (!file) throw Error(ErrorKind::model, path + ": cannot be opened: " + std::strerror(errno));
-  return file;
-}
-
-std::size_t read_some(const File& file, const std::string& path, char* buffer, std::size_t size) {
-  const std::size_t got = std::fread(buffer, 1, size, file.get());
-  if (std::ferror(file.get()) != 0) throw Error(ErrorKind::model, path + ": cannot be read: " + std::strerror(errno));
-  return got;
+std::string sha256(std::string_view bytes) {
+  Sha256 sum;
+  sum.add(bytes);
+  return sum.hex();
 }
 
 /// One manifest being read; every complaint names the file and the key.
@@ -83,12 +72,7 @@ class ManifestReader {
   }
 
   json parse() const {
-    const File file = open_file(path_);
-    std::string text(kMaxManifestBytes + 1, '\0');
-    text.resize(read_some(file, path_, text.data(), text.size()));
-    if (text.size() > kMaxManifestBytes) {
-      throw Error(ErrorKind::model, path_ + ": larger than " + std::to_string(kMaxManifestBytes) + " bytes");
-    }
+    const std::string text = read_file(path_, kMaxManifestBytes, ErrorKind::model);
     // Depth first: a manifest is flat, and a deep one must not exhaust the stack where it is taken apart.
     const auto shallow = [](int depth, json::parse_event_t, json&) {
       if (depth > 16) throw std::length_error("nested too deep");
@@ -194,6 +178,7 @@ class ManifestReader {
   void read_labels(const json& root, Manifest& m) const {
     m.labels = strings_at(root, "labels");
     if (m.labels.size() < 2) fail("labels", "must be at least two");
+    if (std::set(m.labels.begin(), m.labels.end()).size() != m.labels.size()) fail("labels", "must differ");
     const json& positive = at(root, "positive");
     if (positive.is_null()) return;
     const auto found =
@@ -210,7 +195,10 @@ class ManifestReader {
                          std::all_of(fitted->begin(), fitted->end(), [](const json& t) { return t.is_number(); });
     if (!numbers) fail("rating.fitted", "must be nine numbers");
     std::transform(fitted->begin(), fitted->end(), thresholds.begin(), [](const json& t) { return t.get<double>(); });
-    if (!std::is_sorted(thresholds.begin(), thresholds.end())) fail("rating.fitted", "must ascend");
+    const auto descent = std::adjacent_find(thresholds.begin(), thresholds.end(), std::greater_equal<>());
+    if (descent != thresholds.end() || thresholds.front() < 0 || thresholds.back() > 1) {
+      fail("rating.fitted", "must ascend from 0 to 1, each above the one before");
+    }
     m.rating_thresholds = thresholds;
   }
 
@@ -222,21 +210,17 @@ class ManifestReader {
 
 Manifest read_manifest(const std::string& dir) { return ManifestReader(dir).read(); }
 
-std::string sha256_file(const std::string& path) {
-  const File file = open_file(path);
-  Sha256 sum;
-  std::vector<char> buffer(std::size_t{1} << 18);
-  while (const std::size_t got = read_some(file, path, buffer.data(), buffer.size())) sum.add({buffer.data(), got});
-  return sum.hex();
-}
+std::string sha256_file(const std::string& path) { return sha256(read_file(path, kMaxModelBytes, ErrorKind::model)); }
 
-void check_sha256(const PackageFile& file) {
-  if (file.sha256.empty()) return;
-  const std::string found = sha256_file(file.path);
+FileBytes read_package_file(const PackageFile& file, std::size_t limit) {
+  FileBytes read = {file.path, read_file(file.path, limit, ErrorKind::model)};
+  if (file.sha256.empty()) return read;
+  const std::string found = sha256(read.bytes);
   if (found != file.sha256) {
     throw Error(ErrorKind::model, file.path + ": is damaged or was changed: its SHA-256 is " + found +
                                       ", the manifest says " + file.sha256);
   }
+  return read;
 }
 
 std::optional<Precision> parse_precision(const std::string& name) {

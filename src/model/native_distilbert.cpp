@@ -11,8 +11,12 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <numeric>
@@ -83,17 +87,13 @@ bool onednn_has_amx() {
 
 at::ScalarType tensor_type(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 
-// What scripts/export.py calls them in model.pt.
-constexpr const char* kWordEmbeddings = "words";
-constexpr const char* kPositionEmbeddings = "places";
-
-at::Tensor parameter(const torch::jit::Module& module, const char* name) { return module.attr(name).toTensor(); }
-
-Linear linear(const torch::jit::Module& parent, const char* name, Precision precision,
-              Activation activation = Activation::none) {
-  const torch::jit::Module module = parent.attr(name).toModule();
-  return {parameter(module, "weight"), parameter(module, "bias"), precision, activation};
+/// The numbers as a tensor that does not own them.
+at::Tensor view(const Half* numbers, at::IntArrayRef sizes) {
+  // from_blob wants a mutable pointer; what is made of these is a copy.
+  return at::from_blob(const_cast<Half*>(numbers), sizes, at::kHalf);
 }
+
+std::int64_t size(std::size_t n) { return static_cast<std::int64_t>(n); }
 
 constexpr std::int64_t kBlockRows = 192;
 constexpr std::int64_t kTailRows = 16;  ///< the last block has a multiple of these
@@ -159,41 +159,38 @@ void attend(const std::vector<const T*>& queries, bool one_query, const std::vec
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision, Activation activation)
+Linear::Linear(const LinearWeights& weights, Precision precision, Activation activation)
     : precision_(precision),
       activation_(activation),
-      in_(weight.size(1)),
-      out_(weight.size(0)),
-      bias_(bias.to(tensor_type(precision))) {
+      in_(size(weights.in)),
+      out_(size(weights.out)),
+      bias_(view(weights.bias, {out_}).to(tensor_type(precision))) {
+  const auto [weight, bias, out, in] = weights;
   if (precision == Precision::bf16) {
-    weight_ = onednn_weight(weight.to(at::kBFloat16), kBlockRows);
+    weight_ = onednn_weight(view(weight, {out_, in_}).to(at::kBFloat16), kBlockRows);
     return;
   }
-  TORCH_CHECK(weight.is_contiguous() && bias_.sizes() == at::IntArrayRef({out_}), "a bias does not fit its weight");
-  const auto in = static_cast<std::size_t>(in_);
-  const auto out = static_cast<std::size_t>(out_);
   if (precision == Precision::fp32) {
-    weight_ = at::empty({static_cast<std::int64_t>(kernels().packed_weight_size(out, in))}, at::kHalf);
-    kernels().pack_weight(data(weight, Half()), out, in, mutable_data(weight_, Half()));
+    weight_ = at::empty({size(kernels().packed_weight_size(out, in))}, at::kHalf);
+    kernels().pack_weight(weight, out, in, mutable_data(weight_, Half()));
     return;
   }
-  at::Tensor quantized = at::empty(weight.sizes(), at::kChar);
+  at::Tensor quantized = at::empty({out_, in_}, at::kChar);
   scales_ = at::empty({out_}, at::kFloat);
   row_sums_ = at::empty({out_}, at::kFloat);
-  kernels().quantize_weight(data(weight, Half()), out, in, quantized.mutable_data_ptr<std::int8_t>(),
+  kernels().quantize_weight(weight, out, in, quantized.mutable_data_ptr<std::int8_t>(),
                             scales_.mutable_data_ptr<float>(), row_sums_.mutable_data_ptr<float>());
   if (onednn_has_amx()) {
     weight_ = onednn_int8_weight(quantized, kBlockRows);
     zero_points_ = at::zeros_like(scales_, at::kInt);
   } else {
-    weight_ = at::empty({static_cast<std::int64_t>(kernels().packed_weight_size(out, int8_depth(in)))}, at::kChar);
+    weight_ = at::empty({size(kernels().packed_weight_size(out, int8_depth(in)))}, at::kChar);
     kernels().pack_int8_weight(quantized.const_data_ptr<std::int8_t>(), out, in,
                                weight_.mutable_data_ptr<std::int8_t>());
   }
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  TORCH_CHECK(x.size(1) == in_, "a weight takes ", in_, " values, not ", x.size(1));
   if (precision_ == Precision::fp32) return fp32(x);
   if (precision_ == Precision::int8) return int8(x);
   constexpr std::string_view kNames[] = {"none", "relu", "gelu"};
@@ -233,14 +230,12 @@ at::Tensor Linear::int8(const at::Tensor& x) const {
   return y;
 }
 
-Norm::Norm(const torch::jit::Module& module)
-    : weight_(parameter(module, "weight").to(at::kFloat)),
-      bias_(parameter(module, "bias").to(at::kFloat)),
-      epsilon_(static_cast<float>(module.attr("eps").toDouble())) {}
+Norm::Norm(const NormWeights& weights)
+    : weight_(view(weights.weight, {size(weights.size)}).to(at::kFloat)),
+      bias_(view(weights.bias, {size(weights.size)}).to(at::kFloat)),
+      epsilon_(weights.epsilon) {}
 
 void Norm::operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) const {
-  TORCH_CHECK(x.sizes() == y.sizes() && weight_.sizes() == bias_.sizes() && x.size(1) == weight_.numel(),
-              "a layer normalization does not fit ", x.sizes(), " and ", y.sizes());
   const auto call = [&](auto type, auto kernel) {
     kernel(data(x, type), data(y, type), static_cast<std::size_t>(x.size(0)), static_cast<std::size_t>(x.size(1)),
            weight_.const_data_ptr<float>(), bias_.const_data_ptr<float>(), epsilon_, mutable_data(out, type));
@@ -252,17 +247,16 @@ void Norm::operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out)
   }
 }
 
-Layer::Layer(const torch::jit::Module& module, bool last, Precision precision)
-    : heads_(static_cast<std::size_t>(module.attr("heads").toInt())),
+Layer::Layer(const LayerWeights& weights, bool last, Precision precision)
+    : heads_(weights.heads),
       rounded_(precision == Precision::int8),
-      projection_(linear(module, last ? "kv" : "qkv", precision)),
-      out_(linear(module.attr("rest").toModule(), "out", precision)),
-      norm1_(module.attr("rest").toModule().attr("norm1").toModule()),
-      up_(linear(module.attr("rest").toModule(), "up", precision,
-                 module.attr("rest").toModule().attr("relu").toBool() ? Activation::relu : Activation::gelu)),
-      down_(linear(module.attr("rest").toModule(), "down", precision)),
-      norm2_(module.attr("rest").toModule().attr("norm2").toModule()) {
-  if (last) query_ = linear(module, "q", precision);
+      projection_(weights.projection, precision),
+      out_(weights.out, precision),
+      norm1_(weights.norm1),
+      up_(weights.up, precision, weights.activation),
+      down_(weights.down, precision),
+      norm2_(weights.norm2) {
+  if (last) query_.emplace(weights.query, precision);
 }
 
 at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const {
@@ -274,17 +268,12 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   }
   const std::vector<at::Tensor> projected = in_blocks(projection_, x);
   const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, output) : projected;
-  const std::int64_t width = x.size(1);
-  const auto heads = static_cast<std::int64_t>(heads_);
-  TORCH_CHECK(heads > 0 && width % heads == 0 && projected[0].size(1) == (query_ ? 2 : 3) * width &&
-                  queried[0].size(1) == (query_ ? 1 : 3) * width,
-              heads, " heads do not fit projections to ", projected[0].size(1), " and ", queried[0].size(1));
+  const auto width = static_cast<std::size_t>(x.size(1));
   at::Tensor context = at::zeros(output.sizes(), output.options());
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
-    attend<T>(row_pointers<T>(queried, 0), query_.has_value(),
-              row_pointers<T>(projected, query_ ? 0 : static_cast<std::size_t>(width)), lengths, heads_, context,
-              kernel);
+    attend<T>(row_pointers<T>(queried, 0), query_.has_value(), row_pointers<T>(projected, query_ ? 0 : width), lengths,
+              heads_, context, kernel);
   };
   if (x.scalar_type() == at::kBFloat16) {
     call(Bf16(), kernels().attend_bf16);
@@ -304,17 +293,19 @@ at::Tensor Layer::feed_forward(const at::Tensor& context, at::Tensor x) const {
   return x;
 }
 
-NativeDistilBert::NativeDistilBert(const torch::jit::Module& module, Precision precision)
+NativeDistilBert::NativeDistilBert(const DistilBertWeights& weights, Precision precision)
     : type_(tensor_type(precision)),
-      word_embeddings_(parameter(module, kWordEmbeddings)),
-      position_embeddings_(parameter(module, kPositionEmbeddings)),
-      norm_(module.attr("norm").toModule()),
-      pre_classifier_(linear(module, "pre_classifier", Precision::fp32, Activation::relu)),
-      classifier_(linear(module, "classifier", Precision::fp32)) {
-  for (const torch::jit::Module& layer : module.attr("layers").toModule().children()) {
-    layers_.emplace_back(layer, /*last=*/false, precision);
+      norm_(weights.norm),
+      pre_classifier_(weights.pre_classifier, Precision::fp32, Activation::relu),
+      classifier_(weights.classifier, Precision::fp32) {
+  const auto embeddings = [](const EmbeddingWeights& e) {
+    return view(e.weight, {size(e.rows), size(e.width)}).clone();
+  };
+  word_embeddings_ = embeddings(weights.word_embeddings);
+  position_embeddings_ = embeddings(weights.position_embeddings);
+  for (const LayerWeights& layer : weights.layers) {
+    layers_.emplace_back(layer, /*last=*/&layer == &weights.layers.back(), precision);
   }
-  layers_.emplace_back(module.attr("last").toModule(), /*last=*/true, precision);
 }
 
 at::Tensor NativeDistilBert::forward(const Batch& batch) const {

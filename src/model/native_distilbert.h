@@ -2,12 +2,12 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <torch/script.h>
 
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "distilbert_weights.h"
 #include "kernels.h"
 #include "reviewrate/batch.h"
 #include "reviewrate/precision.h"
@@ -18,9 +18,7 @@ namespace reviewrate {
 /// least kLeastRows.
 class Linear {
  public:
-  /// weight [out, in] and bias [out], fp16.
-  Linear(const at::Tensor& weight, const at::Tensor& bias, Precision precision,
-         Activation activation = Activation::none);
+  Linear(const LinearWeights& weights, Precision precision, Activation activation = Activation::none);
 
   at::Tensor operator()(const at::Tensor& x) const;
 
@@ -42,7 +40,7 @@ class Linear {
 /// Layer normalization of x + y over the last dimension.
 class Norm {
  public:
-  explicit Norm(const torch::jit::Module& module);
+  explicit Norm(const NormWeights& weights);
 
   /// x and y [n, dim], fp32 or bf16 -> out, of the same shape and type; it may be x or y.
   void operator()(const at::Tensor& x, const at::Tensor& y, at::Tensor& out) const;
@@ -56,7 +54,7 @@ class Norm {
 /// A transformer layer. Of the last one only the windows' first tokens are computed.
 class Layer {
  public:
-  Layer(const torch::jit::Module& module, bool last, Precision precision);
+  Layer(const LayerWeights& weights, bool last, Precision precision);
 
   /// The layer's output for x [rows, dim], whose first rows are windows of these lengths one after another (the others
   /// are in no window): [rows, dim], in x itself, or from the last layer [at least one row a window, dim].
@@ -76,17 +74,10 @@ class Layer {
   Norm norm2_;
 };
 
-/// The classifier, from a module that scripts/export.py made: its weights, fp16, and settings are taken,
-/// its code is not run.
+/// The classifier. It keeps nothing of the weights that it is made from.
 class NativeDistilBert {
  public:
-  NativeDistilBert(const torch::jit::Module& module, Precision precision);
-
-  /// Rows of the word embeddings.
-  std::size_t vocab_size() const { return static_cast<std::size_t>(word_embeddings_.size(0)); }
-
-  /// Rows of the position embeddings.
-  std::size_t max_tokens() const { return static_cast<std::size_t>(position_embeddings_.size(0)); }
+  NativeDistilBert(const DistilBertWeights& weights, Precision precision);
 
   /// Logits, fp32 [windows, labels]. From any thread that is in inference mode.
   at::Tensor forward(const Batch& batch) const;

@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <system_error>
+#include <utility>
 
 #include "reviewrate/error.h"
 #include "reviewrate/sentencepiece.h"
@@ -53,26 +55,6 @@ Precision choose_precision(const std::string& name, const Manifest& manifest) {
   return Precision::fp32;
 }
 
-std::unique_ptr<Model> open_model(const Manifest& manifest, const TorchModelOptions& options) {
-  // Beside loading, on another core: what a damaged file leads to in the loader is put right below.
-  const auto check = [file = manifest.model] { check_sha256(file); };
-  std::future<void> checksum;
-  try {
-    checksum = std::async(std::launch::async, check);
-  } catch (const std::system_error&) {  // no thread to be had
-    checksum = std::async(std::launch::deferred, check);
-  }
-  std::unique_ptr<Model> model;
-  try {
-    model = load_torch_model(manifest.model.path, options);
-  } catch (const Error&) {
-    checksum.get();  // a wrong checksum explains more than where the loader stumbled over it
-    throw;
-  }
-  checksum.get();
-  return model;
-}
-
 /// Names the labels of a bare model, whose file tells only how many there are.
 void name_labels(std::size_t labels, Manifest& manifest) {
   if (labels == 2) {
@@ -111,12 +93,13 @@ Manifest find_manifest(const ModelChoice& choice) {
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const Manifest& manifest) {
-  check_sha256(manifest.vocab);
+  FileBytes vocab = read_package_file(manifest.vocab, kMaxVocabBytes);
   if (manifest.tokenizer == "sentencepiece") {
-    if (manifest.charsmap) check_sha256(*manifest.charsmap);
-    return load_sentencepiece(manifest.vocab.path, manifest.charsmap ? manifest.charsmap->path : "", manifest.unigram);
+    std::optional<FileBytes> charsmap;
+    if (manifest.charsmap) charsmap = read_package_file(*manifest.charsmap, kMaxVocabBytes);
+    return load_sentencepiece(vocab, charsmap, manifest.unigram);
   }
-  return std::make_unique<WordPieceTokenizer>(Vocab::load(manifest.vocab.path),
+  return std::make_unique<WordPieceTokenizer>(Vocab(std::move(vocab.bytes), vocab.path),
                                               WordPieceOptions{.lowercase = manifest.lowercase});
 }
 
@@ -125,12 +108,16 @@ Package open_package(const ModelChoice& choice) {
   package.manifest = find_manifest(choice);
   Manifest& manifest = package.manifest;
   package.precision = choose_precision(choice.precision, manifest);
+  // The model's bytes are read and verified beside the vocabulary, on another core. Nobody looks at them before.
+  std::future<FileBytes> verified =
+      std::async(std::launch::async, [file = manifest.model] { return read_package_file(file, kMaxModelBytes); });
   package.tokenizer = open_tokenizer(manifest);
-  package.model = open_model(manifest, {.interface = manifest.interface,
-                                        .precision = package.precision,
-                                        .labels = manifest.labels.size(),
-                                        .vocab_size = package.tokenizer->vocab_size(),
-                                        .max_tokens = manifest.path.empty() ? 1 : manifest.max_tokens});
+  package.model = load_torch_model(verified.get(), {.interface = manifest.interface,
+                                                    .precision = package.precision,
+                                                    .labels = manifest.labels.size(),
+                                                    .vocab_size = package.tokenizer->vocab_size(),
+                                                    .max_tokens = manifest.path.empty() ? 1 : manifest.max_tokens});
+  package.runs_unverified_code = manifest.interface == ModelInterface::traced && manifest.model.sha256.empty();
   if (manifest.labels.empty()) name_labels(package.model->labels(), manifest);
   return package;
 }

@@ -11,15 +11,12 @@
 #include <utility>
 
 #include "reviewrate/error.h"
-#include "reviewrate/file.h"
 #include "sentencepiece_module.h"
 
 namespace reviewrate {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kMaxFileSize = std::size_t{64} << 20;
 
 #define REVIEWRATE_TEXT_OF_(name) #name
 #define REVIEWRATE_TEXT_OF(name) REVIEWRATE_TEXT_OF_(name)
@@ -52,27 +49,25 @@ ReviewrateReadSentencePiece open_module() {
   return reinterpret_cast<ReviewrateReadSentencePiece>(function);
 }
 
-UnigramVocab read_model(const std::string& path) {
+UnigramVocab read_model(const FileBytes& model) {
   static const ReviewrateReadSentencePiece read = open_module();
-  const std::string bytes = read_file(path, kMaxFileSize, ErrorKind::model);
   UnigramVocab vocab;
   const auto add = [](void* target, const char* text, std::size_t size, float score, int in_text) {
     static_cast<UnigramVocab*>(target)->pieces.push_back({std::string(text, size), score, in_text != 0});
   };
   std::array<char, 256> message{};
-  vocab.unknown = read(bytes.data(), bytes.size(), add, &vocab, message.data(), message.size());
-  if (vocab.unknown < 0) throw Error(ErrorKind::model, path + ": cannot be used: " + message.data());
+  vocab.unknown = read(model.bytes.data(), model.bytes.size(), add, &vocab, message.data(), message.size());
+  if (vocab.unknown < 0) throw Error(ErrorKind::model, model.path + ": cannot be used: " + message.data());
   return vocab;
 }
 
 }  // namespace
 
-std::unique_ptr<UnigramTokenizer> load_sentencepiece(const std::string& model, const std::string& charsmap,
+std::unique_ptr<UnigramTokenizer> load_sentencepiece(const FileBytes& model, const std::optional<FileBytes>& charsmap,
                                                      UnigramOptions options) {
-  return std::make_unique<UnigramTokenizer>(
-      read_model(model),
-      charsmap.empty() ? Charsmap() : Charsmap(read_file(charsmap, kMaxFileSize, ErrorKind::model), charsmap),
-      std::move(options), model);
+  return std::make_unique<UnigramTokenizer>(read_model(model),
+                                            charsmap ? Charsmap(charsmap->bytes, charsmap->path) : Charsmap(),
+                                            std::move(options), model.path);
 }
 
 }  // namespace reviewrate

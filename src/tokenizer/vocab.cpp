@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "reviewrate/error.h"
-#include "reviewrate/file.h"
 #include "reviewrate/unicode.h"
 #include "reviewrate/utf8.h"
 
@@ -38,10 +37,6 @@ constexpr std::uint64_t kContinuationHash = extend(kEmptyHash, Vocab::kContinuat
 }
 
 }  // namespace
-
-Vocab Vocab::load(const std::filesystem::path& path) {
-  return Vocab(read_file(path.string(), kMaxFileSize, ErrorKind::model), path.string());
-}
 
 Vocab::Vocab(std::string text, std::string name) : text_(std::move(text)), name_(std::move(name)) {
   if (text_.size() > kMaxFileSize) fail(name_, "cannot be used: it is larger than 64 MiB");

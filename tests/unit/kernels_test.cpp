@@ -5,6 +5,7 @@
 #include <climits>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ std::vector<float> random_numbers(std::size_t n, unsigned seed, float range = 2)
   for (float& x : numbers) x = uniform(generator);
   return numbers;
 }
+
+float widen(float x) { return x; }
 
 float widen(Bf16 x) {
   const std::uint32_t bits = std::uint32_t{x.bits} << 16;
@@ -467,6 +470,121 @@ TEST_CASE("activations after a product agree with their formulas") {
       const double wide = double{x[c]};
       CHECK(gelu[c] == Approx(0.5 * wide * std::erfc(-wide / std::sqrt(2.0))).margin(2e-6));
       CHECK(relu[c] == std::max(x[c], 0.0F));
+    }
+  }
+}
+
+TEST_CASE("attention carries NaN and infinity of any query, key or value to the rows that they belong to") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const auto all_finite = [](const auto* row, std::size_t n) {
+    return std::all_of(row, row + n, [](auto x) { return std::isfinite(widen(x)); });
+  };
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const Shape& s : {Shape{5, 5, 2, 8}, Shape{37, 37, 1, 20}}) {
+      const std::size_t width = s.heads * s.size;
+      const std::vector<float> finite = random_numbers(s.keys * 3 * width, 21);
+      for (const float bad : {std::nanf(""), infinity, -infinity}) {
+        for (const std::size_t part : {0U, 1U, 2U}) {  // query, key, value
+          constexpr std::size_t kRow = 3;
+          std::vector<float> qkv = finite;
+          qkv[kRow * 3 * width + part * width + s.size / 2] = bad;
+          INFO(kernels->name << ": " << bad << " in part " << part << " of " << s.keys << " rows");
+          const std::vector<float> got = attention(*kernels, kernels->attend_fp32, qkv, s);
+          const std::vector<float> rounded = attention(*kernels, kernels->attend_rounded, qkv, s);
+          const std::vector<Bf16> bf16 = attention(*kernels, kernels->attend_bf16, to_bf16(qkv), s);
+          for (std::size_t r = 0; r < s.queries; ++r) {
+            const bool affected = part != 0 || r == kRow;
+            CHECK(all_finite(got.data() + r * width, s.size) == !affected);
+            CHECK(all_finite(rounded.data() + r * width, s.size) == !affected);
+            CHECK(all_finite(bf16.data() + r * width, s.size) == !affected);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("add_norm carries NaN, infinity and an infinite variance") {
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(), 1e30F}) {
+      for (const std::size_t columns : {7U, 64U}) {
+        INFO(kernels->name << ": " << bad << ", " << columns << " columns");
+        std::vector<float> x = random_numbers(columns, 22);
+        const std::vector<float> zeros(columns, 0.0F);
+        const std::vector<float> ones(columns, 1.0F);
+        x[columns / 2] = bad;
+        std::vector<float> out(columns);
+        kernels->add_norm_fp32(x.data(), zeros.data(), 1, columns, ones.data(), ones.data(), 1e-12F, out.data());
+        CHECK(std::none_of(out.begin(), out.end(), [](float y) { return std::isfinite(y); }));
+        std::vector<Bf16> bf16(columns);
+        kernels->add_norm_bf16(to_bf16(x).data(), to_bf16(zeros).data(), 1, columns, ones.data(), ones.data(), 1e-12F,
+                               bf16.data());
+        CHECK(std::none_of(bf16.begin(), bf16.end(), [](Bf16 y) { return std::isfinite(widen(y)); }));
+      }
+    }
+  }
+}
+
+TEST_CASE("bf16 of NaN is NaN, whatever its bits are") {
+  // Rounding adds to the bits: those of 0x7FFFFFFF would become minus zero's.
+  for (const std::uint32_t bits : {0x7FFFFFFFU, 0xFFFFFFFFU, 0x7F800001U, 0xFFC00000U}) {
+    float nan = 0;
+    std::memcpy(&nan, &bits, sizeof nan);
+    const std::vector<float> biases(20, nan);
+    const std::vector<float> ones(20, 1.0F);
+    const std::vector<Bf16> x = to_bf16(random_numbers(20, 26));
+    for (const Kernels* kernels : supported_kernels()) {
+      INFO(kernels->name << ", " << std::hex << bits);
+      std::vector<Bf16> out(20);
+      kernels->add_norm_bf16(x.data(), x.data(), 1, 20, ones.data(), biases.data(), 1e-12F, out.data());
+      CHECK(std::all_of(out.begin(), out.end(), [](Bf16 y) { return std::isnan(widen(y)); }));
+    }
+  }
+}
+
+TEST_CASE("int8 products carry NaN and infinity of a row to all that is computed from it, and to no other row") {
+  constexpr std::size_t kRows = 9;
+  constexpr std::size_t kIn = 77;
+  constexpr std::size_t kOut = 50;
+  constexpr std::size_t kBadRow = 2;
+  const std::size_t depth = int8_depth(kIn);
+  const std::vector<Half> weight = random_halves(kOut * kIn, 23);
+  const std::vector<float> bias = random_numbers(kOut, 24);
+  for (const Kernels* kernels : supported_kernels()) {
+    const Int8Weight w = quantized(*kernels, weight, kOut, kIn);
+    std::vector<std::int8_t> packed(kernels->packed_weight_size(kOut, depth));
+    kernels->pack_int8_weight(w.q.data(), kOut, kIn, packed.data());
+    for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF, 3e38F}) {
+      for (const std::size_t column : {0U, 40U, 76U}) {
+        for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu}) {
+          INFO(kernels->name << ": " << bad << " in column " << column);
+          std::vector<float> x = random_numbers(kRows * kIn, 25);
+          x[kBadRow * kIn + column] = bad;
+          if (bad == 3e38F) x[kBadRow * kIn + 1] = -bad;  // finite, but its range is not
+          std::vector<std::uint8_t> q(kRows * depth);
+          std::vector<RowQuantization> quantization(kRows);
+          kernels->quantize_rows(x.data(), kRows, kIn, q.data(), depth, quantization.data());
+          std::vector<float> y(kRows * kOut);
+          kernels->multiply_int8({q.data(), quantization.data(), kRows, kIn, kOut, packed.data(), w.scales.data(),
+                                  w.row_sums.data(), bias.data(), activation, y.data()});
+          for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i / kOut == kBadRow));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("quantized rows: ranges too small for a scale are none") {
+  for (const Kernels* kernels : supported_kernels()) {
+    INFO(kernels->name);
+    std::vector<float> x(20, 0.0F);
+    x[7] = std::numeric_limits<float>::denorm_min();
+    x[8] = 1e-37F;
+    std::vector<std::uint8_t> q(int8_depth(20));
+    RowQuantization row = {0, 0};
+    kernels->quantize_rows(x.data(), 1, 20, q.data(), int8_depth(20), &row);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      CHECK(row.scale * static_cast<float>(q[i]) + row.zero_offset == Approx(x[i]).margin(2e-37));
     }
   }
 }

@@ -1,6 +1,8 @@
 // Manifests: the real one is read, and every kind of damage gets a line that names file and key.
 #include "reviewrate/manifest.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -124,7 +126,7 @@ TEST_CASE("manifest: a SentencePiece tokenizer") {
 TEST_CASE("manifest: the default package's is read") {
   const Manifest m = read_manifest(REVIEWRATE_MODEL_DIR);
   CHECK(m.labels == std::vector<std::string>{"NEGATIVE", "POSITIVE"});
-  CHECK_NOTHROW(check_sha256(m.vocab));
+  CHECK(read_package_file(m.vocab, kMaxVocabBytes).bytes.starts_with("[PAD]\n"));
 }
 
 TEST_CASE("manifest: damage is named") {
@@ -149,6 +151,7 @@ TEST_CASE("manifest: damage is named") {
   CHECK_THAT(with(pointer("/tokenizer/kind"), "bpe"), Contains("\"bpe\" is not known"));
   CHECK_THAT(with(pointer("/labels"), {"one"}), Contains("at least two"));
   CHECK_THAT(with(pointer("/labels"), {"one", 2}), Contains("list of strings"));
+  CHECK_THAT(with(pointer("/labels"), {"one", "two", "one"}), Contains("labels: must differ"));
   CHECK_THAT(with(pointer("/positive"), "three"), Contains("not one of the labels"));
   CHECK_THAT(with(pointer("/max_tokens"), 2), Contains("max_tokens"));
   CHECK_THAT(with(pointer("/max_tokens"), -5), Contains("max_tokens"));
@@ -156,6 +159,9 @@ TEST_CASE("manifest: damage is named") {
   CHECK_THAT(with(pointer("/long_text"), "middle"), Contains("head, head-tail or windows"));
   CHECK_THAT(with(pointer("/rating/fitted"), {0.1, 0.2}), Contains("nine numbers"));
   CHECK_THAT(with(pointer("/rating/fitted"), {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9, 0.8}), Contains("ascend"));
+  CHECK_THAT(with(pointer("/rating/fitted"), {0.1, 0.2, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}), Contains("ascend"));
+  CHECK_THAT(with(pointer("/rating/fitted"), {-0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}), Contains("ascend"));
+  CHECK_THAT(with(pointer("/rating/fitted"), {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.1}), Contains("ascend"));
   const json all = valid();
   for (const auto& [key, value] : all.items()) {
     if (key == "reference") continue;
@@ -170,7 +176,32 @@ TEST_CASE("sha256: the value that FIPS 180-2 gives for \"abc\", and a mismatch i
   const std::string path = folder.write("abc", "abc") + "/abc";
   const std::string sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   CHECK(sha256_file(path) == sum);
-  CHECK_NOTHROW(check_sha256({path, sum}));
-  CHECK_THROWS_WITH(check_sha256({path, std::string(64, '0')}), Catch::Contains("damaged or was changed"));
-  CHECK_THROWS_WITH(check_sha256({path + "x", sum}), Catch::Contains("cannot be opened"));
+  CHECK(read_package_file({path, sum}, 3).bytes == "abc");
+  CHECK(read_package_file({path, ""}, 3).bytes == "abc");
+  CHECK_THROWS_WITH(read_package_file({path, std::string(64, '0')}, 3), Catch::Contains("damaged or was changed"));
+}
+
+TEST_CASE("package files are regular files, whatever leads to them") {
+  const TempFolder folder;
+  const std::string path = folder.write("abc", "abc") + "/abc";
+  const auto refusal = [](const std::string& file) {
+    try {
+      read_package_file({file, ""}, 3);
+    } catch (const Error& e) {
+      CHECK(e.kind() == ErrorKind::model);
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const std::string link = path + ".link";
+  std::filesystem::create_symlink("abc", link);
+  CHECK(read_package_file({link, ""}, 3).bytes == "abc");
+  REQUIRE(::mkfifo((path + ".pipe").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("abc.pipe", path + ".pipe.link");
+  for (const std::string& file : {path + ".pipe", path + ".pipe.link", std::string("/dev/zero"), std::string(".")}) {
+    CHECK(refusal(file) == file + ": is not a regular file");
+  }
+  CHECK(refusal(path + "x") == path + "x: cannot be opened: No such file or directory");
+  folder.write("abc", "abcd");
+  CHECK(refusal(path) == path + ": is larger than 3 bytes");
 }

@@ -10,6 +10,7 @@
 
 #include "catch.h"
 #include "reviewrate/error.h"
+#include "reviewrate/file.h"
 
 using namespace std::string_literals;
 
@@ -17,7 +18,8 @@ namespace reviewrate {
 namespace {
 
 WordPieceTokenizer full_tokenizer(bool lowercase) {
-  return WordPieceTokenizer(Vocab::load(std::filesystem::path(REVIEWRATE_MODEL_DIR) / "vocab.txt"), {lowercase});
+  return WordPieceTokenizer(Vocab(read_file(REVIEWRATE_MODEL_DIR "/vocab.txt", 1 << 20, ErrorKind::model), "vocab.txt"),
+                            {lowercase});
 }
 
 std::vector<TokenId> encoded(const Tokenizer& tokenizer, std::string_view text) {

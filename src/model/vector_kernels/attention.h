@@ -191,24 +191,30 @@ inline void compute_scores(std::size_t keys, const Head<Products>& head) {
   }
 }
 
-/// scores -> 2^(scale (score - row max)), as Products takes them, and one over the sum of each row. Row beside row,
-/// since a single one would wait for each of its own steps.
+/// scores -> 2^(scale (score - row max)), as Products takes them, and one over the sum of each row: NaN where a score
+/// is NaN or infinite, which exp2_of() would lose. Row beside row, since a single one would wait for each of its own
+/// steps.
 template <typename Products>
 inline void softmax(float scale, const Head<Products>& head, float (&inverse_sums)[kTileRows]) {
   Vector largest[kTileRows];
-  for (std::size_t r = 0; r < kTileRows; ++r) largest[r] = load(head.scores + r * head.key_step);
+  Vector sums[kTileRows];
+  for (std::size_t r = 0; r < kTileRows; ++r) {
+    largest[r] = load(head.scores + r * head.key_step);
+    sums[r] = nonfinite(largest[r]);
+  }
   for (std::size_t i = kLanes; i < head.keys; i += kLanes) {
     for (std::size_t r = 0; r < kTileRows; ++r) {
-      largest[r] = larger(largest[r], load(head.scores + r * head.key_step + i));
+      const Vector score = load(head.scores + r * head.key_step + i);
+      largest[r] = larger(largest[r], score);
+      sums[r] += nonfinite(score);
     }
   }
   float row_max[kTileRows];
   for (std::size_t r = 0; r < kTileRows; ++r) row_max[r] = max_of(largest[r]) * scale;
-  Vector sums[kTileRows];
   for (std::size_t r = 0; r < kTileRows; ++r) {
     float* const row = head.scores + r * head.key_step;
     const float scaled_max = row_max[r];
-    Vector sum = {};
+    Vector sum = sums[r];
     for (std::size_t i = 0; i < head.keys; i += kLanes) {
       const Vector p = exp2_of(load(row + i) * scale - scaled_max);
       store(row + i, p);

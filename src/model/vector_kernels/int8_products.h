@@ -226,25 +226,32 @@ void quantize_weight(const Half* weight, std::size_t out, std::size_t in, std::i
   }
 }
 
-/// The least and the greatest of n values.
+/// The least and the greatest of n values, and whether all of them are finite.
 struct Range {
   float min;
   float max;
+  bool finite;
 };
 
 inline Range range_of(const float* x, std::size_t n) {
-  Vector lows = Vector{} + x[0];
-  Vector highs = lows;
+  Vector least = Vector{} + x[0];
+  Vector greatest = least;
+  Vector sum = {};
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    lows = smaller(lows, load(x + i));
-    highs = larger(highs, load(x + i));
+    const Vector part = load(x + i);
+    least = smaller(least, part);
+    greatest = larger(greatest, part);
+    sum += nonfinite(part);
   }
-  Range range = {min_of(lows), max_of(highs)};
+  Range range = {min_of(least), max_of(greatest), false};
+  float rest = sum_of(sum);
   for (; i < n; ++i) {
     range.min = x[i] < range.min ? x[i] : range.min;
     range.max = x[i] > range.max ? x[i] : range.max;
+    rest += nonfinite(x[i]);
   }
+  range.finite = rest == 0.0F && nonfinite(range.max - range.min) == 0.0F;
   return range;
 }
 
@@ -252,7 +259,14 @@ void quantize_rows(const float* x, std::size_t rows, std::size_t columns, std::u
                    RowQuantization* quantization) {
   for (std::size_t r = 0; r < rows; ++r, x += columns, q += step) {
     const Range range = range_of(x, columns);
-    const float scale = range.max > range.min ? (range.max - range.min) / kMaxQuantized : 1.0F;
+    if (!range.finite) {
+      __builtin_memset(q, 0, step);
+      quantization[r] = {__builtin_nanf(""), __builtin_nanf("")};
+      continue;
+    }
+    // One over a scale that is not a normal number would be infinite; such a range is none.
+    const float spread = (range.max - range.min) / kMaxQuantized;
+    const float scale = spread >= 0x1p-126F ? spread : 1.0F;
     const float inverse = 1.0F / scale;
 #pragma omp simd
     for (std::size_t c = 0; c < columns; ++c) {

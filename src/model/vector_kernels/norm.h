@@ -22,7 +22,9 @@ void add_norm(const T* x, const T* y, std::size_t rows, std::size_t columns, con
       const float d = widen(x[c]) + widen(y[c]) - mean;
       squares += d * d;
     }
-    const float inverse = 1.0F / std::sqrt(squares * per_column + epsilon);
+    const float variance = squares * per_column + epsilon;
+    // An infinite variance would make a row of the bias alone; its difference from itself makes it NaN.
+    const float inverse = 1.0F / std::sqrt(variance) + (variance - variance);
 #pragma omp simd
     for (std::size_t c = 0; c < columns; ++c) {
       narrow((widen(x[c]) + widen(y[c]) - mean) * inverse * weight[c] + bias[c], out[c]);

@@ -65,9 +65,12 @@ inline void narrow(float x, float& to) { to = x; }
 
 inline void narrow(float x, Bf16& to) {
   const auto bits = __builtin_bit_cast(std::uint32_t, x);
-  to.bits = static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);  // to nearest, ties to even
+  const std::uint32_t rounded = bits + 0x7FFF + (bits >> 16 & 1);  // to nearest, ties to even
+  // Rounding would carry some NaNs into the sign and on to zero.
+  to.bits = static_cast<std::uint16_t>((x == x ? rounded : bits | 0x400000) >> 16);
 }
 
+// Where one of both is NaN these give b.
 inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 inline Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
@@ -90,6 +93,12 @@ inline Vector exp2_of(Vector x) {
 }
 
 using Lanes = std::make_index_sequence<kLanes>;
+
+/// A sum over this of x is zero or, if any x is NaN or infinite, NaN.
+template <typename T>
+inline T nonfinite(T x) {
+  return x * 0.0F;
+}
 
 /// v with lanes exchanged that are Distance apart.
 template <std::size_t Distance, std::size_t... Lane>

@@ -6,7 +6,9 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <exception>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -29,12 +31,12 @@ struct Item {
 
 /// A batch with the reviews whose last window it holds (and failed ones between them).
 struct Job {
-  std::size_t first_record = 0;  ///< number of the first review that has a window here or ends here
-  std::size_t end_record = 0;    ///< one past the last review that has a window here or ends here
+  std::size_t end_record = 0;  ///< one past the last review that has a window here or ends here
   Batch batch;
   std::vector<Item> items;
   std::vector<float> logits;
-  bool dropped = false;  ///< the run was stopped before its turn came
+  bool dropped = false;        ///< the run was stopped before its turn came
+  std::exception_ptr failure;  ///< thrown where it was read or computed
 };
 
 /// A review that was read: its tokens, and the windows of them that are in no batch yet.
@@ -53,33 +55,46 @@ class BatchFiller {
   BatchFiller(Source& source, const Tokenizer& tokenizer, const PipelineOptions& options)
       : source_(source), tokenizer_(tokenizer), options_(options) {}
 
-  /// The next job, or null at the end.
-  std::unique_ptr<Job> next() {
+  /// Fills the next job; false at the end. Throws what the source throws, after the reviews that stand before it.
+  bool fill(Job& job) {
     // A batch for each worker is read ahead, to know when the end comes near. Then each batch takes one worker's share
     // of what is left, so that the workers end together; a rest of one full batch would keep a single one busy.
     const std::size_t wanted = options_.workers * options_.batch_tokens;
     while (ahead_tokens_ < wanted && ahead_.size() < wanted && take_review()) {
     }
-    if (ahead_.empty() || stopped(options_)) return nullptr;
+    if (stopped(options_)) return false;
+    if (ahead_.empty()) {
+      if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+      return false;
+    }
     const std::size_t share = (ahead_tokens_ + options_.workers - 1) / options_.workers;
     const std::size_t tokens = std::clamp(share, options_.batch_tokens / kSmallestPart, options_.batch_tokens);
-    auto job = std::make_unique<Job>();
-    job->first_record = record_;
     // Bad records take no tokens: without a bound a file of nothing else would be held in memory whole.
-    while (!ahead_.empty() && job->batch.tokens() < tokens && job->items.size() < options_.batch_tokens) {
-      fill_from_first(*job, tokens);
+    while (!ahead_.empty() && job.batch.tokens() < tokens && job.items.size() < options_.batch_tokens) {
+      fill_from_first(job, tokens);
     }
-    job->end_record = record_ + (!ahead_.empty() && ahead_.front().next_window > 0 ? 1 : 0);
-    return job;
+    job.end_record = record_ + (!ahead_.empty() && ahead_.front().next_window > 0 ? 1 : 0);
+    return true;
   }
 
  private:
   /// The shares do not become smaller than this part of a full batch, below which the model is slower.
   static constexpr std::size_t kSmallestPart = 8;
 
-  /// Reads a review and cuts it; false when there is none, for now or ever.
+  /// Reads a review and cuts it; false when there is none, for now or ever. What the source throws is kept
+  /// until the reviews before it are in batches.
   bool take_review() {
     if (ended_ || stopped(options_)) return false;
+    try {
+      return read_review();
+    } catch (...) {
+      failure_ = std::current_exception();
+      ended_ = true;
+      return false;
+    }
+  }
+
+  bool read_review() {
     Tokenized read;
     // What was read is never kept back by a slow stream.
     const Source::Status status = source_.next(read.item.review, /*may_block=*/ahead_.empty());
@@ -122,6 +137,7 @@ class BatchFiller {
   std::size_t ahead_tokens_ = 0;  ///< of its windows
   std::size_t record_ = 0;        ///< records given to batches
   bool ended_ = false;
+  std::exception_ptr failure_;  ///< what the source threw
 };
 
 /// Turns logits into outcomes: averages the windows of a review, then scores it.
@@ -194,19 +210,46 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
   options.workers = startable(asked.workers);
   BatchFiller filler(source, tokenizer, options);
   OutcomeWriter writer(sink, model.labels(), options);
+  // No exception passes through TBB: it would leak what is between two filters (it frees a filter's input only after
+  // the filter returned) and cancel batches that stand before the failed one. The first that comes up in order is kept,
+  // and nothing is read or written after it.
+  std::exception_ptr failure;
+  std::atomic<bool> failed{false};
   using JobPtr = std::shared_ptr<Job>;  // parallel_pipeline copies what passes between its filters
   const auto read = [&](tbb::flow_control& control) -> JobPtr {
-    JobPtr job = filler.next();
+    JobPtr job;
+    if (!failed) {
+      job = std::make_shared<Job>();
+      try {
+        if (!filler.fill(*job)) job = nullptr;
+      } catch (...) {
+        job->failure = std::current_exception();
+      }
+    }
     if (!job) control.stop();
     return job;
   };
   const auto forward = [&](JobPtr job) {
     const bool wanted = job->end_record > options.skip;
-    job->dropped = stopped(options);
-    if (wanted && !job->dropped && !job->batch.empty()) job->logits = model.forward(job->batch);
+    job->dropped = failed || stopped(options);
+    if (!wanted || job->dropped || job->batch.empty()) return job;
+    try {
+      job->logits = model.forward(job->batch);
+    } catch (...) {
+      job->failure = std::current_exception();
+    }
     return job;
   };
-  const auto write = [&](const JobPtr& job) { writer.write(*job); };
+  const auto write = [&](const JobPtr& job) {
+    if (failed) return;
+    try {
+      if (job->failure) std::rethrow_exception(job->failure);
+      writer.write(*job);
+    } catch (...) {
+      failure = std::current_exception();
+      failed = true;
+    }
+  };
 
   // Without this, TBB starts no more threads than there are cores.
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, options.workers);
@@ -218,6 +261,7 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
                                tbb::make_filter<JobPtr, JobPtr>(tbb::filter_mode::parallel, forward) &
                                tbb::make_filter<JobPtr, void>(tbb::filter_mode::serial_in_order, write));
   });
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace reviewrate

@@ -2,10 +2,12 @@
 #include "reviewrate/pipeline.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
+#include <thread>
 
 #include "catch.h"
 #include "fakes.h"
@@ -239,4 +241,42 @@ TEST_CASE("pipeline: errors of model and sink come out") {
   ListSource again(mixed_reviews(500));
   FullSink full;
   CHECK_THROWS_WITH(run_pipeline(again, ByteTokenizer(), MeanModel(), full, options(2)), "sink");
+}
+
+TEST_CASE("pipeline: what stands before an error is written") {
+  struct CutSource : ListSource {
+    using ListSource::ListSource;
+    Status next(Review& review, bool may_block) override {
+      const Status status = ListSource::next(review, may_block);
+      if (status == Status::end) throw std::runtime_error("source");
+      return status;
+    }
+  };
+  CutSource source(mixed_reviews(300));
+  ListSink sink;
+  CHECK_THROWS_WITH(run_pipeline(source, ByteTokenizer(), MeanModel(), sink, options(2)), "source");
+  CHECK(sink.outcomes.size() == 300);
+
+  // The batch with the one long review fails; those before it are written, in whatever order they were computed.
+  struct PickyModel : MeanModel {
+    std::vector<float> forward(const Batch& batch) const override {
+      for (const auto length : batch.lengths) {
+        if (length > 400) throw std::runtime_error("model");
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return MeanModel::forward(batch);
+    }
+  };
+  std::vector<std::optional<Review>> reviews;
+  for (int i = 0; i < 200; ++i)
+    reviews.push_back(text_review(std::to_string(i), i == 150 ? std::string(450, 'x') : "short one"));
+  ListSource picky(reviews);
+  ListSink before;
+  PipelineOptions whole = options(2);
+  whole.window.max_tokens = 500;
+  CHECK_THROWS_WITH(run_pipeline(picky, ByteTokenizer(), PickyModel(), before, whole), "model");
+  CHECK(before.outcomes.size() > 100);
+  CHECK(before.outcomes.size() <= 150);
+  for (std::size_t i = 0; i < before.outcomes.size(); ++i)
+    CHECK(before.outcomes[i].review.id.text == std::to_string(i));
 }

@@ -48,4 +48,4 @@ int run_and_report(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace reviewrate::cli
 
-int main(int argc, char** argv) { return reviewrate::cli::finish_process(reviewrate::cli::run_and_report(argc, argv)); }
+int main(int argc, char** argv) { reviewrate::cli::finish_process(reviewrate::cli::run_and_report(argc, argv)); }

@@ -13,6 +13,7 @@
 #include <climits>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -38,7 +39,6 @@ std::atomic<int> g_signal{0};
 std::array<int, 2> g_wake_up = {-1, -1};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
-std::atomic<bool> g_in_order{true};  ///< the program ends by itself
 timer_t g_timer{};
 bool g_has_timer = false;
 
@@ -100,9 +100,8 @@ constexpr std::string_view kLacking = "reviewrate: cannot go on: the machine lac
 extern "C" void on_abort(int) { give_up(kLacking); }
 
 /// A library has called exit() when it lacked something.
-void on_exit() {
-  if (!g_in_order.load()) give_up(kLacking);
-}
+/// Only libraries call exit(): see finish_process().
+void on_exit() { give_up(kLacking); }
 
 /// Libraries lack memory already while they are loaded, so before main(), and MKL ends the program there if there is no
 /// current folder; what stands in .preinit_array runs before them.
@@ -168,13 +167,12 @@ void prepare_process() {
     }
   }
   std::signal(SIGXFSZ, SIG_IGN);
-  g_in_order = false;
   std::atexit(on_exit);
 }
 
-int finish_process(int status) {
-  g_in_order = true;
-  return status;
+void finish_process(int status) {
+  std::fflush(nullptr);
+  ::_exit(status);
 }
 
 Interruption::Interruption() {

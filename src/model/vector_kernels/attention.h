@@ -132,12 +132,14 @@ std::size_t attention_scratch(std::size_t keys, std::size_t size) {
   return fp32 > bf16 ? fp32 : bf16;
 }
 
-/// Loads keys, transposed, and values of head h.
+/// Loads keys, transposed, and values of head h. Gives zero, or NaN if a key holds NaN or infinity: a score of minus
+/// infinity would only make a probability of zero.
 template <typename Products, typename T>
-inline void load_head(const Attention<T>& args, std::size_t h, const Head<Products>& head) {
+inline float load_head(const Attention<T>& args, std::size_t h, const Head<Products>& head) {
   const std::size_t size = args.size;
   const auto key = [&](std::size_t i) { return args.key[i] + h * size; };
   const auto value = [&](std::size_t i) { return i < args.keys ? key(i) + args.heads * size : nullptr; };
+  float bad_keys = 0.0F;
   for (std::size_t begin = 0; begin < head.keys; begin += kLanes) {
     for (std::size_t i = begin; i < begin + kLanes; ++i) {
       float* const groups = head.key_tile + (i - begin) * head.columns;
@@ -150,6 +152,7 @@ inline void load_head(const Attention<T>& args, std::size_t h, const Head<Produc
         prefetch(value(i + kPrefetchedRows), size);
       }
       Products::to_groups(key(i), size, groups);
+      bad_keys += nonfinite(key(i), size);
       if (i % Products::kGroup != 0) continue;
       float* const row = head.values + i / Products::kGroup * head.columns;
       Products::interleave_rows(value(i), value(i + 1), size, row);
@@ -164,6 +167,7 @@ inline void load_head(const Attention<T>& args, std::size_t h, const Head<Produc
       }
     }
   }
+  return bad_keys;
 }
 
 /// Loads the queries from `begin` on; missing ones at the end are zeros, whose results nobody looks at.
@@ -191,30 +195,24 @@ inline void compute_scores(std::size_t keys, const Head<Products>& head) {
   }
 }
 
-/// scores -> 2^(scale (score - row max)), as Products takes them, and one over the sum of each row: NaN where a score
-/// is NaN or infinite, which exp2_of() would lose. Row beside row, since a single one would wait for each of its own
-/// steps.
+/// scores -> 2^(scale (score - row max)), as Products takes them, and one over the sum of each row, which is NaN where
+/// a score is NaN or plus infinity. Row beside row, since a single one would wait for each of its own steps.
 template <typename Products>
 inline void softmax(float scale, const Head<Products>& head, float (&inverse_sums)[kTileRows]) {
   Vector largest[kTileRows];
-  Vector sums[kTileRows];
-  for (std::size_t r = 0; r < kTileRows; ++r) {
-    largest[r] = load(head.scores + r * head.key_step);
-    sums[r] = nonfinite(largest[r]);
-  }
+  for (std::size_t r = 0; r < kTileRows; ++r) largest[r] = load(head.scores + r * head.key_step);
   for (std::size_t i = kLanes; i < head.keys; i += kLanes) {
     for (std::size_t r = 0; r < kTileRows; ++r) {
-      const Vector score = load(head.scores + r * head.key_step + i);
-      largest[r] = larger(largest[r], score);
-      sums[r] += nonfinite(score);
+      largest[r] = larger(largest[r], load(head.scores + r * head.key_step + i));
     }
   }
   float row_max[kTileRows];
   for (std::size_t r = 0; r < kTileRows; ++r) row_max[r] = max_of(largest[r]) * scale;
+  Vector sums[kTileRows];
   for (std::size_t r = 0; r < kTileRows; ++r) {
     float* const row = head.scores + r * head.key_step;
     const float scaled_max = row_max[r];
-    Vector sum = sums[r];
+    Vector sum = {};
     for (std::size_t i = 0; i < head.keys; i += kLanes) {
       const Vector p = exp2_of(load(row + i) * scale - scaled_max);
       store(row + i, p);
@@ -238,7 +236,7 @@ void attend(const Attention<T>& args) {
   const Head<Products> head(args.keys, args.size, args.scratch);
   const float scale = 1.44269504F / std::sqrt(static_cast<float>(args.size));  // 2^(x log2(e)) = e^x
   for (std::size_t h = 0; h < args.heads; ++h) {
-    load_head(args, h, head);
+    const float bad_keys = load_head(args, h, head);
     for (std::size_t begin = 0; begin < args.queries; begin += kTileRows) {
       load_queries(args, h, begin, head);
       compute_scores(args.keys, head);
@@ -248,8 +246,9 @@ void attend(const Attention<T>& args) {
       const std::size_t rows = args.queries - begin < kTileRows ? args.queries - begin : kTileRows;
       for (std::size_t r = 0; r < rows; ++r) {
         T* const out = args.out + ((begin + r) * args.heads + h) * args.size;
-        for (std::size_t k = 0; k < args.size; ++k)
-          narrow(head.context[r * head.columns + k] * inverse_sums[r], out[k]);
+        const float bad = bad_keys + nonfinite(args.query[begin + r] + h * args.size, args.size);
+        const float inverse_sum = inverse_sums[r] + bad;
+        for (std::size_t k = 0; k < args.size; ++k) narrow(head.context[r * head.columns + k] * inverse_sum, out[k]);
       }
     }
   }

@@ -74,10 +74,10 @@ inline void narrow(float x, Bf16& to) {
 inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 inline Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
-/// 2^x for -126 <= x <= 0; smaller x give 2^-126. The polynomial is the least-squares fit of 2^f on [-1/2, 1/2] by
-/// relative error at Chebyshev nodes: at most 2e-9.
+/// 2^x for -126 <= x <= 0; smaller x give 2^-126; the NaN of (infinity - infinity) gives NaN. The polynomial is the
+/// least-squares fit of 2^f on [-1/2, 1/2] by relative error at Chebyshev nodes: at most 2e-9.
 inline Vector exp2_of(Vector x) {
-  x = larger(x, Vector{} - 126.0F);
+  x = larger(Vector{} - 126.0F, x);      // in this order NaN stays
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: a float this large has no digits after the point
   const Vector shifted = x + kRound;
   const Vector f = x - (shifted - kRound);
@@ -98,6 +98,14 @@ using Lanes = std::make_index_sequence<kLanes>;
 template <typename T>
 inline T nonfinite(T x) {
   return x * 0.0F;
+}
+
+template <typename T>
+inline float nonfinite(const T* x, std::size_t n) {
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t i = 0; i < n; ++i) sum += nonfinite(widen(x[i]));
+  return sum;
 }
 
 /// v with lanes exchanged that are Distance apart.

@@ -34,6 +34,7 @@ struct PipelineOptions {
   Scorer scorer;
   bool fail_fast = false;  ///< stop reading after the first bad record
   std::size_t skip = 0;    ///< records at the front that need no prediction and are not given to the sink
+  bool reuse_answers = false;  ///< a text that equals an earlier one, token for token, does not go through the model
   const std::atomic<bool>* stopped = nullptr;  ///< once true no more is read or given to the model
 };
 

@@ -52,6 +52,7 @@ struct Prediction {
   bool truncated = false;                  ///< some tokens were not seen by the model
   std::size_t windows = 1;                 ///< how many pieces the model saw
   std::vector<double> probabilities = {};  ///< of every label
+  bool repeated = false;                   ///< taken from an equal text earlier in the run
 };
 
 /// A review with its prediction, or with its failure: then `prediction` is empty.

@@ -1,6 +1,7 @@
 // SHA-256, by OpenSSL.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,7 +18,10 @@ class Sha256 {
 
   void add(std::string_view bytes);
 
-  /// 64 lower-case hex digits. Nothing may be added any more.
+  /// The checksum. Nothing may be added any more.
+  std::array<unsigned char, 32> digest();
+
+  /// The same as 64 lower-case hex digits.
   std::string hex();
 
  private:

@@ -143,10 +143,11 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   InputOptions& input = a.input.options;
   input.pass = without_repetitions(input.pass);
   input.skip = check_paths(a, files);
-  const Package package = open_package_for(a.model, a.workers);
+  const Package package = open_package_for(a.model, a.workers, a.quiet);
   const Manifest& manifest = package.manifest;
   PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
   options.fail_fast = a.fail_fast;
+  options.reuse_answers = true;
 
   OutputOptions output;
   const bool terminal = on_stdout && ::isatty(STDOUT_FILENO) != 0;

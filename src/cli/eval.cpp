@@ -239,7 +239,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
     input.notify = [](const std::string&) {};  // all was said
   }
 
-  const Package package = open_package_for(a.model, a.workers);
+  const Package package = open_package_for(a.model, a.workers, a.quiet);
   check_labels(package.manifest);
   const PipelineOptions options = pipeline_options(a.workers, a.scoring, package.manifest, interruption);
   InputWaiter waiter(false);

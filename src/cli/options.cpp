@@ -8,6 +8,7 @@
 #include <map>
 
 #include "command.h"
+#include "console.h"
 #include "reviewrate/error.h"
 
 namespace reviewrate::cli {
@@ -193,10 +194,17 @@ std::vector<std::string> input_files(const std::vector<std::string>& files, std:
   return {"-"};
 }
 
-Package open_package_for(const ModelChoice& choice, std::size_t& workers) {
+Package open_package_for(const ModelChoice& choice, std::size_t& workers, bool quiet) {
   if (workers == 0) workers = available_cpus();
   bound_shape_caches(workers);
-  return open_package(choice);
+  Package package = open_package(choice);
+  if (package.runs_unverified_code && !quiet) {
+    print_notice(
+        package.manifest.model.path +
+        ": a TorchScript file is a program, and no package vouches for this one: run it only if you trust whom "
+        "it comes from (scripts/export.py makes a package, whose files are checked)");
+  }
+  return package;
 }
 
 PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scoring, const Manifest& manifest,

@@ -61,7 +61,8 @@ void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
 std::vector<std::string> input_files(const std::vector<std::string>& files, std::string_view ways);
 
 /// Opens the model for `workers` (0: as many as there are CPUs for this process). Before anything else of libtorch.
-Package open_package_for(const ModelChoice& choice, std::size_t& workers);
+/// Tells of a program that no package vouches for, unless `quiet`.
+Package open_package_for(const ModelChoice& choice, std::size_t& workers, bool quiet = false);
 
 /// The pipeline that command line and model package ask for together. Throws Error(usage).
 PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scoring, const Manifest& manifest,

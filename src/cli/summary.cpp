@@ -58,6 +58,7 @@ void Summary::add(const Outcome& outcome) {
   ++by_label[p.label];
   tokens += p.tokens;
   if (p.truncated) ++truncated;
+  if (p.repeated) ++repeated;
   if (p.rating) ++ratings[static_cast<std::size_t>(*p.rating - 1)];
 }
 
@@ -83,6 +84,7 @@ std::string Summary::line(double seconds, const std::map<std::string, std::size_
     }
     if (mean_rating() > 0) out += ", mean rating " + fixed(mean_rating(), 2) + ", 1-10: |" + bars(ratings) + "|";
     out += ", " + std::to_string(truncated) + " truncated";
+    if (repeated > 0) out += ", " + std::to_string(repeated) + " repeated";
     if (empty > 0) out += ", " + std::to_string(empty) + " empty";
     if (repaired > 0) out += ", " + std::to_string(repaired) + " repaired";
   }
@@ -97,6 +99,7 @@ std::string Summary::json(double seconds, bool interrupted, const InputFindings&
   out["mean_rating"] = mean_rating() > 0 ? nlohmann::ordered_json(mean_rating()) : nlohmann::ordered_json(nullptr);
   out["ratings"] = ratings;
   out["truncated"] = truncated;
+  out["repeated"] = repeated;
   out["empty"] = empty;
   out["repaired"] = repaired;
   out["not_finite"] = findings.nonfinite;

@@ -36,6 +36,7 @@ struct Summary {
   std::size_t resumed = 0;  ///< records that an earlier, interrupted run had written; in no other count but failures
   std::map<std::string, std::size_t> failures_by_kind;  ///< of this run
   std::size_t truncated = 0;
+  std::size_t repeated = 0;  ///< equal to an earlier text, whose answer they have
   std::size_t repaired = 0;  ///< reviews that had bytes of another encoding
   std::size_t empty = 0;     ///< reviews of nothing but white space
   std::size_t tokens = 0;

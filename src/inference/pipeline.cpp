@@ -15,8 +15,11 @@
 #include <span>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
+
+#include "answers.h"
 
 namespace reviewrate {
 namespace {
@@ -26,7 +29,9 @@ struct Item {
   Review review;
   std::size_t tokens = 0;
   bool truncated = false;
-  std::size_t windows = 0;  ///< in all batches together
+  std::size_t windows = 0;                   ///< in all batches together
+  std::shared_ptr<Answer> answer = nullptr;  ///< where equal texts find its probabilities
+  bool repeated = false;  ///< they stand there already when its turn comes: none of its windows is in a batch
 };
 
 /// A batch with the reviews whose last window it holds (and failed ones between them).
@@ -110,6 +115,10 @@ class BatchFiller {
       read.item.tokens = read.ids.size() + 2;
       read.item.truncated = read.windows.size() == 1 && read.windows.front().tokens() < read.item.tokens;
       read.item.windows = read.windows.size();
+      if (options_.reuse_answers && record_ + ahead_.size() >= options_.skip) {
+        std::tie(read.item.answer, read.item.repeated) = answers_.find(read.ids);
+        if (read.item.repeated) read.windows.clear();
+      }
     }
     for (const Window& window : read.windows) ahead_tokens_ += window.tokens();
     ahead_.push_back(std::move(read));
@@ -137,6 +146,7 @@ class BatchFiller {
   std::size_t ahead_tokens_ = 0;  ///< of its windows
   std::size_t record_ = 0;        ///< records given to batches
   bool ended_ = false;
+  AnswerTable answers_;
   std::exception_ptr failure_;  ///< what the source threw
 };
 
@@ -160,7 +170,7 @@ class OutcomeWriter {
       }
     };
     for (Item& item : job.items) {
-      add_windows(item.windows);
+      if (!item.repeated) add_windows(item.windows);
       if (record_++ >= options_.skip) sink_.write(outcome(item));
       seen_ = 0;
       std::fill(sum_.begin(), sum_.end(), 0.0);
@@ -172,8 +182,14 @@ class OutcomeWriter {
  private:
   Outcome outcome(Item& item) {
     if (item.review.failure) return {std::move(item.review), std::nullopt};
-    for (double& p : sum_) p /= static_cast<double>(item.windows);
+    if (item.repeated) {
+      sum_ = *item.answer;
+    } else {
+      for (double& p : sum_) p /= static_cast<double>(item.windows);
+      if (item.answer) *item.answer = sum_;
+    }
     Prediction prediction = options_.scorer(sum_);
+    prediction.repeated = item.repeated;
     prediction.tokens = item.tokens;
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;

@@ -3,8 +3,6 @@
 
 #include <openssl/evp.h>
 
-#include <array>
-
 #include "reviewrate/error.h"
 
 namespace reviewrate {
@@ -19,15 +17,18 @@ Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
 
 void Sha256::add(std::string_view bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
 
+std::array<unsigned char, 32> Sha256::digest() {
+  std::array<unsigned char, 32> digest{};
+  EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+  return digest;
+}
+
 std::string Sha256::hex() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
   constexpr const char* kDigits = "0123456789abcdef";
   std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4U];
-    hex += kDigits[digest[i] & 15U];
+  for (const unsigned char byte : digest()) {
+    hex += kDigits[byte >> 4U];
+    hex += kDigits[byte & 15U];
   }
   return hex;
 }

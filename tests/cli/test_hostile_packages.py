@@ -195,3 +195,13 @@ def test_a_zip_bomb_takes_no_memory(package: Path, interface: str) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (500_000_000, 500_000_000)),
     )
     refused(result, "what is compressed in it expands to more than 67108864 bytes")
+
+
+def test_a_program_that_no_package_vouches_for_is_told(run: Run) -> None:
+    bare = ["-m", str(PLAIN), "--vocab", str(TINY / "vocab.txt"), "-t", "good"]
+    told = run(*bare, model=None)
+    assert told.returncode == 0
+    assert b"TorchScript file is a program" in told.stderr and str(PLAIN).encode() in told.stderr
+    quiet = run(*bare, "-q", model=None)
+    assert (quiet.returncode, quiet.stderr, quiet.stdout) == (0, b"", told.stdout)
+    assert run("-m", str(TINY), "-t", "good", model=None).stderr == b""

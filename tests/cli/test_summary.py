@@ -32,4 +32,17 @@ def test_what_is_not_there_is_not_told(run: Run, tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "s.json").read_text())
     assert (summary["failures_by_kind"], summary["skipped"], summary["empty"]) == ({}, {}, 0)
     closing = result.stderr.decode()
-    assert "skipped" not in closing and "empty" not in closing and "failed" not in closing
+    for word in ("skipped", "empty", "failed", "repeated"):
+        assert word not in closing
+
+
+def test_texts_that_come_again_are_counted_and_get_the_same_bytes(run: Run, tmp_path: Path) -> None:
+    texts = ["Great product.", "Broke after a day.", "Great  product. ", "great PRODUCT.", "Great product!"]
+    (tmp_path / "in.txt").write_text("".join(f"{texts[i * 7 % 5]}\n" for i in range(200)))
+    told = run("in.txt", "--summary", "s.json", cwd=tmp_path)
+    # White space and case make no other tokens; the model sees each text once.
+    assert json.loads((tmp_path / "s.json").read_text())["repeated"] == 200 - 3
+    assert "197 repeated" in told.stderr.decode()
+    alone = [run("-t", text).stdout.decode().split('"label"')[1].strip() for text in texts]
+    got = [line.split('"label"')[1] for line in told.stdout.decode().splitlines()]
+    assert got == [alone[i * 7 % 5] for i in range(200)]

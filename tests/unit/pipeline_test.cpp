@@ -2,10 +2,12 @@
 #include "reviewrate/pipeline.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -279,4 +281,50 @@ TEST_CASE("pipeline: what stands before an error is written") {
   CHECK(before.outcomes.size() <= 150);
   for (std::size_t i = 0; i < before.outcomes.size(); ++i)
     CHECK(before.outcomes[i].review.id.text == std::to_string(i));
+}
+
+TEST_CASE("pipeline: equal texts go through the model once, and get the same answer") {
+  std::vector<std::optional<Review>> reviews;
+  for (std::size_t i = 0; i < 400; ++i) {
+    if (i % 13 == 0) {
+      reviews.emplace_back(bad_review(std::to_string(i)));
+    } else {  // 20 texts, among them an empty one and some of several windows, which other batches hold
+      reviews.emplace_back(text_review(std::to_string(i), std::string(i * i % 20 * 5, static_cast<char>('a' + i % 3))));
+    }
+  }
+  struct CountingModel : MeanModel {
+    std::vector<float> forward(const Batch& batch) const override {
+      windows += batch.lengths.size();
+      return MeanModel::forward(batch);
+    }
+    mutable std::atomic<std::size_t> windows{0};
+  };
+  const auto run = [&](bool reuse, std::size_t skip, CountingModel& model) {
+    PipelineOptions o = options(2);
+    o.reuse_answers = reuse;
+    o.skip = skip;
+    ListSource source(reviews);
+    ListSink sink;
+    run_pipeline(source, ByteTokenizer(), model, sink, o);
+    return std::move(sink.outcomes);
+  };
+  for (const std::size_t skip : {0U, 7U, 150U}) {
+    CountingModel plain;
+    CountingModel reusing;
+    const auto expected = run(false, skip, plain);
+    const auto got = run(true, skip, reusing);
+    REQUIRE(got.size() == reviews.size() - skip);
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      REQUIRE(got[i].prediction.has_value() == expected[i].prediction.has_value());
+      CHECK(got[i].review.id == expected[i].review.id);
+      if (!got[i].prediction) continue;
+      CHECK(got[i].prediction->repeated == !seen.insert(got[i].review.text).second);
+      CHECK(got[i].prediction->probabilities == expected[i].prediction->probabilities);
+      CHECK(got[i].prediction->windows == expected[i].prediction->windows);
+      CHECK(got[i].prediction->tokens == expected[i].prediction->tokens);
+      CHECK(got[i].prediction->truncated == expected[i].prediction->truncated);
+    }
+    CHECK(reusing.windows < plain.windows / 4);
+  }
 }

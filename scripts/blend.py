@@ -9,6 +9,9 @@ teacher's own out-of-fold ones of the train reviews, which the classifier has le
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import random
 import sys

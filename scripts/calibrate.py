@@ -9,6 +9,9 @@ stars.
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import json
 import sys

@@ -9,6 +9,9 @@ goes on from its last checkpoint.
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import hashlib
 import json

@@ -16,6 +16,9 @@ transformers gives.
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import hashlib
 import json

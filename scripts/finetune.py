@@ -17,6 +17,9 @@ examples:
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import json
 import signal

@@ -15,6 +15,9 @@ examples:
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import contextlib
 import json

@@ -10,6 +10,9 @@ src/text/unicode.cpp explains the layout. Needs: pip install tokenizers
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -10,6 +10,9 @@ src/tokenizer/unigram_normalizer.cpp explains the layout. Needs: pip install tok
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import io
 import sys
 import tempfile

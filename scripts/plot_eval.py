@@ -6,6 +6,9 @@ Example: reviewrate eval labelled.jsonl --json eval.json && scripts/plot_eval.py
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import json
 import math
 import sys

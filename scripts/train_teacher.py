@@ -8,6 +8,9 @@ get the mean of all folds' models.
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Sequence

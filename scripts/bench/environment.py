@@ -21,7 +21,7 @@ def enter_environment(packages: Iterable[str]) -> None:
     if not python.is_file():
         say(f"making {FOLDER}")
         subprocess.run([sys.executable, "-m", "venv", FOLDER], check=True)
-    requirements = (ROOT / "scripts" / "requirements-test.txt").read_text().splitlines()
+    requirements = (ROOT / "scripts" / "requirements.txt").read_text().splitlines()
     [torch] = [line for line in requirements if line.startswith("torch==")]
     pip = [str(python), "-m", "pip", "install", "-q", "--progress-bar", "off"]
     mark = FOLDER / "installed"

@@ -35,7 +35,7 @@ class Evil(torch.nn.Module):
     @torch.jit.export
     def __setstate__(self, state: tuple[torch.Tensor, bool]) -> None:
         print("EVIL")
-        self.weight = state[0]
+        self.weight = state[0]  # type: ignore[assignment]
         self.training = state[1]
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

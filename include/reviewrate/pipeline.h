@@ -32,8 +32,8 @@ struct PipelineOptions {
   std::size_t batch_tokens = 1024;  ///< a batch is closed once it holds this many tokens (at least 8), at the end fewer
   WindowOptions window;
   Scorer scorer;
-  bool fail_fast = false;  ///< stop reading after the first bad record
-  std::size_t skip = 0;    ///< records at the front that need no prediction and are not given to the sink
+  bool fail_fast = false;      ///< stop reading after the first bad record
+  std::size_t skip = 0;        ///< records at the front that need no prediction and are not given to the sink
   bool reuse_answers = false;  ///< a text that equals an earlier one, token for token, does not go through the model
   const std::atomic<bool>* stopped = nullptr;  ///< once true no more is read or given to the model
 };

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@ enum class OutputFormat { text, jsonl, csv, tsv };
 /// What the records look like.
 struct OutputOptions {
   OutputFormat format = OutputFormat::jsonl;
-  std::vector<std::string> labels;  ///< names, by label index
-  std::vector<std::string> pass;    ///< csv and tsv: the passed columns, in order
-  std::size_t text_width = 80;      ///< text: how many columns a line may take
+  std::vector<std::string> labels;           ///< names, by label index
+  std::optional<std::size_t> positive = {};  ///< text: the label that is shown as a good one, if one is
+  bool color = false;                        ///< text: labels and ratings have colors
+  std::vector<std::string> pass;             ///< csv and tsv: the passed columns, in order
+  std::size_t text_width = 80;               ///< text: how many columns a line may take
 };
 
 /// Writes outcomes as text; immutable, so that it can be shared.

@@ -13,7 +13,7 @@ namespace reviewrate {
 
 /// Which model, as the command line names it.
 struct ModelChoice {
-  std::string model;               ///< a package folder or a TorchScript file; empty: the default package
+  std::string model;               ///< a package's folder or name, or a TorchScript file; empty: the default package
   std::string vocab;               ///< of a bare TorchScript file
   std::string precision = "fp32";  ///< or bf16, int8, auto
 };
@@ -28,7 +28,8 @@ struct Package {
 };
 
 /// Finds the manifest of `choice`, or makes one up for a bare TorchScript file. The default package is what the
-/// environment variable REVIEWRATE_MODEL names, else models/imdb-small beside the program. Throws Error(usage, model).
+/// environment variable REVIEWRATE_MODEL names, else imdb-small. A name that is no file or folder is looked for among
+/// the packages beside the program, then in the folders of REVIEWRATE_MODEL_PATH. Throws Error(usage, model).
 Manifest find_manifest(const ModelChoice& choice);
 
 /// The tokenizer of the package. Throws Error(model).

@@ -239,7 +239,7 @@ std::string report_text(const BenchReport& r) {
 }
 
 int bench(BenchOptions a, const Interruption& interruption) {
-  const std::vector<std::string> files = input_files(a.input.files, "");
+  const std::vector<std::string> files = input_files(a.input, "");
   if (std::find(files.begin(), files.end(), "-") != files.end()) {
     throw Error(ErrorKind::usage, "bench: stdin cannot be read a second time: name a FILE");
   }

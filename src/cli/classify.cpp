@@ -29,11 +29,11 @@ using nlohmann::json;
 /// What can be typed after `reviewrate [classify]`.
 struct ClassifyOptions {
   ModelChoice model;
-  std::vector<std::string> texts;
   InputChoice input;
   std::size_t workers = 0;
   ScoringChoice scoring;
   std::optional<OutputFormat> format;
+  Color color = Color::automatic;
   std::string output;
   bool resume = false;
   std::string summary;
@@ -53,7 +53,7 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"vocabulary", m.vocab.sha256.empty() ? sha256_file(m.vocab.path) : m.vocab.sha256},
           {"labels", m.labels},
           {"output format", format_name(format)},
-          {"texts", a.texts},
+          {"texts", a.input.texts},
           {"--input-format", format_name(input.format)},
           {"--text-field", input.text_field},
           {"--id-field", input.id_field},
@@ -132,8 +132,7 @@ std::optional<int> begin_file(OutputStream& stream, Journal& journal, bool resum
 
 int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.output == "-") a.output.clear();
-  std::vector<std::string> files = a.input.files;
-  if (a.texts.empty()) files = input_files(files, ", pipe reviews in, or give one with --text");
+  const std::vector<std::string> files = input_files(a.input, ", pipe reviews in, or give one with --text");
   const bool on_stdout = a.output.empty() || named_descriptor(a.output) == STDOUT_FILENO;
   if (on_stdout && named_descriptor(a.summary) == STDOUT_FILENO) {
     throw Error(ErrorKind::usage,
@@ -153,6 +152,8 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   const bool terminal = on_stdout && ::isatty(STDOUT_FILENO) != 0;
   output.format = a.format.value_or(terminal ? OutputFormat::text : OutputFormat::jsonl);
   output.labels = manifest.labels;
+  output.positive = manifest.positive;
+  output.color = has_color(a.color, on_stdout ? STDOUT_FILENO : -1);
   output.pass = input.pass;
   output.text_width = terminal_width(STDOUT_FILENO);
   const bool columns = output.format == OutputFormat::csv || output.format == OutputFormat::tsv;
@@ -163,7 +164,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
 
   InputWaiter waiter(on_stdout);
   input.notify = print_notice;
-  const auto source = open_source(a.texts, files, input, waiter);
+  const auto source = open_source(a.input.texts, files, input, waiter);
   std::optional<Journal> journal;
   if (is_file(a.output) && output.format != OutputFormat::text) {
     journal.emplace(
@@ -213,7 +214,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
 Run add_classify(CLI::App& app) {
   const auto a = std::make_shared<ClassifyOptions>();
   add_model_options(app, a->model);
-  app.add_option("-t,--text", a->texts, "Classify TEXT; may repeat")->type_name("TEXT")->allow_extra_args(false);
+  add_text_option(app, a->input, "Classify TEXT; may repeat");
   add_input_options(app, a->input);
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
@@ -224,6 +225,7 @@ Run add_classify(CLI::App& app) {
       ->delimiter(',')
       ->allow_extra_args(false);
   add_format_option(app, a->format);
+  add_color_option(app, a->color);
   app.add_option("-o,--output", a->output, "Write records to FILE instead of stdout")->type_name("FILE");
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
   app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")->type_name("FILE");

@@ -1,7 +1,9 @@
 // The table of commands, and the way from the words of a command line to one of them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include "command.h"
 #include "reviewrate/error.h"
@@ -70,8 +72,42 @@ bool takes_next_word(const std::vector<CommandParser>& parsers, const std::strin
   return false;
 }
 
+/// How many letters have to be inserted, deleted, replaced, or swapped with their neighbour, to make `b` of `a`.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        d[i][j] = i + j;
+        continue;
+      }
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+/// Throws Error(usage) if the word, which stands where a command may, is no file but almost a command's name.
+void refuse_misspelt(const std::string& word) {
+  std::error_code error;
+  if (std::filesystem::exists(std::filesystem::symlink_status(word, error))) return;
+  std::vector<std::string_view> names = {"help"};
+  for (const Command& command : commands()) names.emplace_back(command.name);
+  for (const std::string_view name : names) {
+    constexpr std::size_t kPrefix = 3;
+    const bool longer_or_shorter =
+        std::min(word.size(), name.size()) >= kPrefix && (word.starts_with(name) || name.starts_with(word));
+    const bool only_letters = word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
+    if (!only_letters || (!longer_or_shorter && distance(word, name) > (name.size() < 6 ? 1U : 2U))) continue;
+    throw Error(ErrorKind::usage, word + ": is neither a command nor a file: did you mean \"reviewrate " +
+                                      std::string(name) + "\"? (see reviewrate --help)");
+  }
+}
+
 /// The command is the first word that is neither an option nor an option's value; it is taken out of `words`. Where
-/// that is no command's name the default command is meant.
+/// that is no command's name the default command is meant. Throws Error(usage) if it is almost one's.
 CommandParser& find_command(std::vector<CommandParser>& parsers, std::vector<std::string>& words) {
   for (auto word = words.begin(); word != words.end() && *word != "--"; ++word) {
     if (word->size() > 1 && word->front() == '-') {
@@ -80,7 +116,10 @@ CommandParser& find_command(std::vector<CommandParser>& parsers, std::vector<std
     }
     const auto named = std::find_if(parsers.begin(), parsers.end(),
                                     [&](const CommandParser& parser) { return *word == parser.command->name; });
-    if (named == parsers.end()) break;
+    if (named == parsers.end()) {
+      refuse_misspelt(*word);
+      break;
+    }
     words.erase(word);
     return *named;
   }

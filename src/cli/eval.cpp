@@ -1,9 +1,9 @@
 // reviewrate eval: classifies labelled reviews, measures, reports, and holds the gates.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <string_view>
 
@@ -21,7 +21,7 @@
 #include "reviewrate/error.h"
 #include "reviewrate/formatter.h"
 #include "reviewrate/output_file.h"
-#include "reviewrate/printable.h"
+#include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
 #include "stars.h"
 #include "summary.h"
@@ -203,7 +203,7 @@ bool print_failures(const EvalOptions& a, const LabelledSource& labelled, const 
 }
 
 int eval(EvalOptions a, const Interruption& interruption) {
-  const std::vector<std::string> files = input_files(a.input.files, " or pipe reviews in");
+  const std::vector<std::string> files = input_files(a.input, " or pipe reviews in");
   if (!a.bounds.max_drops.empty() && a.baseline.empty()) {
     throw Error(ErrorKind::usage, "--max-drop: needs a --baseline");
   }
@@ -215,6 +215,8 @@ int eval(EvalOptions a, const Interruption& interruption) {
   plan.writes("--json", a.json);
   plan.writes("--report", a.report);
   plan.writes("--junit", a.junit);
+  const bool table = named_descriptor(a.json) != STDOUT_FILENO;  // else the JSON is the result
+  if (table) plan.writes("the table", "-");
   plan.reads_inputs(files);
   plan.reads("the --baseline", a.baseline);
   plan.reads_model(labels);
@@ -265,7 +267,11 @@ int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.json.empty()) write_whole(a.json, report_json(report));
   if (!a.report.empty()) write_whole(a.report, report_html(report));
   if (!a.junit.empty()) write_whole(a.junit, report_junit(report));
-  if (!a.quiet) std::cerr << printable_lines(report_text(report));
+  if (table) {
+    OutputStream stream("");
+    print_lines(stream, report_text(report));
+    stream.close();
+  }
   bool failed = print_failures(a, labelled, labelled.bad_stars(rules.meanings(labelled.labels(), *scheme)), report);
   if (first && first->reviews != labelled.read()) {
     failed = true;
@@ -328,7 +334,8 @@ Run add_eval(CLI::App& app) {
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
-  app.add_option("--json", a->json, "Write all measures to FILE")->type_name("FILE");
+  app.add_option("--json", a->json, "Write all measures to FILE; - is stdout, in place of the table")
+      ->type_name("FILE");
   app.add_option("--report", a->report, "Write a page with the curves to FILE")->type_name("FILE.html");
   app.add_option("--junit", a->junit, "Write the gates as JUnit XML to FILE")->type_name("FILE.xml");
   app.add_option("--baseline", a->baseline, "Compare with the --json of an earlier run")->type_name("FILE");
@@ -336,7 +343,7 @@ Run add_eval(CLI::App& app) {
   add_gate(app, "--max", a->bounds.maximums, false, "Exit 4 if MEASURE is above VALUE; may repeat");
   add_gate(app, "--max-drop", a->bounds.max_drops, true,
            "Exit 4 if MEASURE is worse than the baseline's by more than VALUE; may repeat");
-  app.add_flag("-q,--quiet", a->quiet, "No table on stderr");
+  app.add_flag("-q,--quiet", a->quiet, "No progress, and of the rest on stderr only what is wrong");
   add_footer(
       app,
       "A file of a folder pos or neg has that label, and the stars of its name, ID_STARS.txt. Reviews without "

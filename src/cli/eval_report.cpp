@@ -115,9 +115,9 @@ std::string escaped(const std::string& text) {
 }
 
 std::string report_text(const EvalReport& r) {
-  std::string out = "reviewrate: eval: " + r.model + ", " + r.precision + ", long reviews " + r.long_text + ": " +
-                    std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) + " failed, " +
-                    std::to_string(r.unlabelled) + " without a label left out" +
+  std::string out = r.model + ", " + r.precision + ", long reviews " + r.long_text + ": " + std::to_string(r.labelled) +
+                    " labelled reviews, " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
+                    " without a label left out" +
                     (r.stars.reviews() > 0 ? ", " + std::to_string(r.stars.bad()) + " bad stars" : "") + "\n";
   constexpr std::size_t kName = 18, kCell = 10, kWide = 18;
   out += padded("", kName) + padded(r.parts.front().title, kCell) + padded("95 % interval", kWide);

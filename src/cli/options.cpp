@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "command.h"
@@ -21,6 +22,8 @@ const std::map<std::string, OutputFormat> kOutputFormats = {{"text", OutputForma
                                                             {"jsonl", OutputFormat::jsonl},
                                                             {"csv", OutputFormat::csv},
                                                             {"tsv", OutputFormat::tsv}};
+const std::map<std::string, Color> kColors = {
+    {"always", Color::always}, {"auto", Color::automatic}, {"never", Color::never}};
 const std::map<std::string, bool> kRatings = {{"fitted", true}, {"linear", false}};
 const std::map<std::string, std::string> kDelimiters = {{"auto", "auto"}, {"bar", "|"},       {"comma", ","},
                                                         {"pipe", "|"},    {"semicolon", ";"}, {"space", " "},
@@ -61,9 +64,11 @@ std::string table_character(const std::string& option, const std::string& word, 
 }  // namespace
 
 void add_model_options(CLI::App& app, ModelChoice& choice) {
-  app.add_option("-m,--model", choice.model,
-                 "Model package folder, or a bare TorchScript file (default: REVIEWRATE_MODEL, else imdb-small)")
-      ->type_name("DIR|FILE.pt");
+  app.add_option(
+         "-m,--model", choice.model,
+         "Model package: its folder, or its name beside the program or in a folder of REVIEWRATE_MODEL_PATH; or "
+         "a bare TorchScript file (default: REVIEWRATE_MODEL, else imdb-small)")
+      ->type_name("NAME|DIR|FILE.pt");
   app.add_option("--vocab", choice.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
 }
 
@@ -76,9 +81,13 @@ void add_precision_option(CLI::App& app, ModelChoice& choice) {
 }
 
 void add_workers_option(CLI::App& app, std::size_t& workers) {
-  app.add_option("-j,--workers", workers, "Batches in the model at once (default: the CPUs of this process)")
+  app.add_option("-j,--workers,--jobs", workers, "Batches in the model at once (default: the CPUs of this process)")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1024}).description(""))
       ->type_name("N");
+}
+
+void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help) {
+  app.add_option("-t,--text", choice.texts, help)->type_name("TEXT")->allow_extra_args(false);
 }
 
 void add_input_options(CLI::App& app, InputChoice& choice) {
@@ -165,6 +174,16 @@ void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
   add_choice(app, "-f,--format", format, kOutputFormats, "Output format (default: text on a terminal, else jsonl)");
 }
 
+void add_color_option(CLI::App& app, Color& color) {
+  add_choice(app, "--color", color, kColors, "Colors in text for people (default: auto, on a terminal)");
+}
+
+bool has_color(Color color, int fd) {
+  if (color != Color::automatic) return color == Color::always;
+  const char* refused = std::getenv("NO_COLOR");  // https://no-color.org
+  return (refused == nullptr || *refused == '\0') && is_rich_terminal(fd);
+}
+
 void add_footer(CLI::App& app, const std::string& example) {
   app.footer(
       example +
@@ -186,8 +205,8 @@ std::string format_name(InputFormat format) { return name_of(kInputFormats, form
 
 std::string format_name(OutputFormat format) { return name_of(kOutputFormats, format); }
 
-std::vector<std::string> input_files(const std::vector<std::string>& files, std::string_view ways) {
-  if (!files.empty()) return files;
+std::vector<std::string> input_files(const InputChoice& input, std::string_view ways) {
+  if (!input.files.empty() || !input.texts.empty()) return input.files;
   if (::isatty(STDIN_FILENO) != 0) {
     throw Error(ErrorKind::usage, "nothing to read: name a FILE" + std::string(ways) + " (see reviewrate --help)");
   }

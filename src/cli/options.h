@@ -22,8 +22,9 @@ class Option;
 
 namespace reviewrate::cli {
 
-/// FILEs and how they are read.
+/// Texts, FILEs and how they are read.
 struct InputChoice {
+  std::vector<std::string> texts;  ///< for commands with add_text_option()
   std::vector<std::string> files;
   InputOptions options;
 };
@@ -39,6 +40,7 @@ struct ScoringChoice {
 void add_model_options(CLI::App& app, ModelChoice& choice);
 void add_precision_option(CLI::App& app, ModelChoice& choice);
 void add_workers_option(CLI::App& app, std::size_t& workers);
+void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help);
 void add_input_options(CLI::App& app, InputChoice& choice);
 void add_scoring_options(CLI::App& app, ScoringChoice& choice);
 
@@ -56,9 +58,18 @@ std::string format_name(OutputFormat format);
 /// An option -f, --format.
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
 
-/// The files to read: those named, or stdin where that is no terminal. Throws Error(usage), which says what else can be
-/// done: `ways`, such as ", pipe reviews in, or give one with --text".
-std::vector<std::string> input_files(const std::vector<std::string>& files, std::string_view ways);
+/// The files to read: those named, or where neither they nor texts are given stdin, unless that is a terminal. Throws
+/// Error(usage), which says what else can be done: `ways`, such as ", pipe reviews in, or give one with --text".
+std::vector<std::string> input_files(const InputChoice& input, std::string_view ways);
+
+/// When results have colors; automatic: on a terminal that has them, unless NO_COLOR is set.
+enum class Color { automatic, always, never };
+
+/// An option --color.
+void add_color_option(CLI::App& app, Color& color);
+
+/// Whether what goes to `fd` has colors.
+bool has_color(Color color, int fd);
 
 /// Opens the model for `workers` (0: as many as there are CPUs for this process). Before anything else of libtorch.
 /// Tells of a program that no package vouches for, unless `quiet`.

@@ -242,6 +242,11 @@ std::size_t available_cpus() {
   return static_cast<std::size_t>(std::max(1.0, limit));
 }
 
+bool is_rich_terminal(int fd) {
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(fd) != 0 && terminal != nullptr && *terminal != '\0' && std::string_view(terminal) != "dumb";
+}
+
 std::size_t terminal_width(int fd) {
   winsize size = {};
   return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

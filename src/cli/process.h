@@ -52,6 +52,9 @@ void bound_shape_caches(std::size_t workers);
 /// The CPUs that this process may use: its affinity mask and its cgroup's quota, rounded up; at least 1.
 std::size_t available_cpus();
 
+/// Whether `fd` is a terminal that can move its cursor and knows colors.
+bool is_rich_terminal(int fd);
+
 /// Columns of the terminal on `fd`, 80 where it does not tell.
 std::size_t terminal_width(int fd);
 

@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <string_view>
 
 #include "process.h"
 #include "reviewrate/text.h"
@@ -112,10 +110,8 @@ std::string Summary::json(double seconds, bool interrupted, const InputFindings&
   return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
 }
 
-ProgressBar::ProgressBar(const Source& source, bool wanted) : source_(source) {
-  const char* terminal = std::getenv("TERM");
-  shown_ = wanted && ::isatty(STDERR_FILENO) != 0 && terminal != nullptr && std::string_view(terminal) != "dumb";
-}
+ProgressBar::ProgressBar(const Source& source, bool wanted)
+    : source_(source), shown_(wanted && is_rich_terminal(STDERR_FILENO)) {}
 
 void ProgressBar::update(std::size_t records) {
   const Clock::time_point now = Clock::now();

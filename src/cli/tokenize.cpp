@@ -36,7 +36,7 @@ std::string record(const Review& review, const std::vector<TokenId>& ids, bool t
 }
 
 int tokenize(TokenizeOptions a, const Interruption& interruption) {
-  const std::vector<std::string> files = input_files(a.input.files, " or pipe reviews in");
+  const std::vector<std::string> files = input_files(a.input, ", pipe reviews in, or give one with --text");
   const Manifest manifest = find_manifest(a.model);
   OutputPlan plan;
   plan.writes("the records", "-");
@@ -53,7 +53,7 @@ int tokenize(TokenizeOptions a, const Interruption& interruption) {
 
   InputWaiter waiter(true);
   a.input.options.notify = print_notice;
-  const auto source = open_source({}, files, a.input.options, waiter);
+  const auto source = open_source(a.input.texts, files, a.input.options, waiter);
   OutputStream stream("");
   std::string out;
   std::vector<TokenId> ids;
@@ -97,11 +97,12 @@ int tokenize(TokenizeOptions a, const Interruption& interruption) {
 Run add_tokenize(CLI::App& app) {
   const auto a = std::make_shared<TokenizeOptions>();
   add_model_options(app, a->model);
+  add_text_option(app, a->input, "Tokenize TEXT; may repeat");
   add_input_options(app, a->input);
   app.add_option("--max-tokens", a->max_tokens,
                  "Cut after N tokens, special ones included; 0: never (default: the model's)")
       ->type_name("N");
-  add_footer(app, "Example: echo \"It is very nice film\" | reviewrate tokenize");
+  add_footer(app, "Example: reviewrate tokenize -t \"It is very nice film\"");
   return [a](const Interruption& interruption) { return tokenize(*a, interruption); };
 }
 

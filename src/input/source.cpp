@@ -163,6 +163,9 @@ class InputSource final : public Source {
   void open_path(const std::string& path) {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer where no signal is heeded.
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT && !inside_ && path.find(' ') != std::string::npos) {
+      throw InputFailure("open", "cannot be opened: there is no such file; a text itself stands behind --text (-t)");
+    }
     if (fd < 0) fail_to_open(path, "cannot be opened: ", std::error_code(errno, std::generic_category()));
     struct stat info {};
     const bool known = fstat(fd, &info) == 0;

@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <set>
+#include <sstream>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "reviewrate/error.h"
 #include "reviewrate/sentencepiece.h"
@@ -20,18 +23,62 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDefaultModel = "models/imdb-small";
+constexpr const char* kDefaultModel = "imdb-small";
 
-/// What REVIEWRATE_MODEL names, else the default package beside the program, installed or in its build folder.
-std::string default_model() {
-  if (const char* named = std::getenv("REVIEWRATE_MODEL"); named != nullptr && *named != '\0') return named;
+/// The folders that packages lie in: beside the program, installed or in its build folder, and those of
+/// REVIEWRATE_MODEL_PATH.
+std::vector<fs::path> package_folders() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const char* way : {"../share/reviewrate", ".."}) {
-    fs::path candidate = (program / way / kDefaultModel).lexically_normal();
-    if (fs::exists(candidate / "manifest.json", error)) return candidate.string();
+  std::vector<fs::path> folders;
+  for (const char* way : {"../share/reviewrate/models", "../models"}) {
+    folders.push_back((program / way).lexically_normal());
   }
-  throw Error(ErrorKind::model, "default model: not found beside " + program.string() + ": name one with --model");
+  const char* more = std::getenv("REVIEWRATE_MODEL_PATH");
+  std::istringstream list(more == nullptr ? "" : more);
+  for (std::string folder; std::getline(list, folder, ':');) {
+    if (!folder.empty()) folders.emplace_back(folder);
+  }
+  return folders;
+}
+
+bool is_package(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "manifest.json", error);
+}
+
+/// The package of that name in those folders; the first one counts. Throws Error(model), which tells those there are.
+std::string find_package(const std::string& name) {
+  std::set<std::string> found;
+  std::string places;
+  for (const fs::path& folder : package_folders()) {
+    if (is_package(folder / name)) return (folder / name).string();
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error); !error && entry != fs::directory_iterator();
+         entry.increment(error)) {
+      if (is_package(entry->path())) found.insert(entry->path().filename().string());
+    }
+    places += (places.empty() ? "" : ", ") + folder.string();
+  }
+  std::string names;
+  for (const std::string& one : found) names += (names.empty() ? "" : ", ") + one;
+  throw Error(ErrorKind::model, "model " + name + ": there is neither such a file or folder nor a package of that " +
+                                    "name in " + places +
+                                    " (REVIEWRATE_MODEL_PATH adds folders), only: " + (names.empty() ? "none" : names));
+}
+
+/// The file or folder that `choice` means.
+std::string path_of(const ModelChoice& choice) {
+  const char* by_environment = std::getenv("REVIEWRATE_MODEL");
+  const std::string named = choice.model.empty() && by_environment != nullptr ? by_environment : choice.model;
+  if (named.empty()) return find_package(kDefaultModel);
+  std::error_code error;
+  if (fs::exists(named, error)) return named;
+  if (error) throw Error(ErrorKind::model, "model " + named + ": cannot be opened: " + error.message());
+  if (named.find('/') == std::string::npos) return find_package(named);
+  throw Error(ErrorKind::model, "model " + named +
+                                    ": there is no such file or folder (of a model of the Hugging Face hub, "
+                                    "scripts/export.py makes a package)");
 }
 
 Precision choose_precision(const std::string& name, const Manifest& manifest) {
@@ -68,13 +115,15 @@ void name_labels(std::size_t labels, Manifest& manifest) {
 }  // namespace
 
 Manifest find_manifest(const ModelChoice& choice) {
-  const std::string path = choice.model.empty() ? default_model() : choice.model;
+  const std::string path = path_of(choice);
   std::error_code error;
-  if (!fs::exists(path, error)) {
-    throw Error(ErrorKind::model,
-                "model " + path + ": cannot be opened: " + (error ? error.message() : "No such file or folder"));
-  }
   if (fs::is_directory(path, error)) {
+    if (!is_package(path) && fs::exists(fs::path(path) / "config.json", error)) {
+      throw Error(ErrorKind::model, "model " + path +
+                                        ": is a Hugging Face model and no package yet; this makes one of it: "
+                                        "scripts/export.py " +
+                                        path + " -o models/" + fs::path(path + "/").parent_path().filename().string());
+    }
     if (!choice.vocab.empty()) {
       throw Error(ErrorKind::usage, "--vocab: " + path + " is a model package, which brings its own vocabulary");
     }

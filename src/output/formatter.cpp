@@ -187,13 +187,16 @@ class TextFormatter : public Formatter {
       std::string label = options_.labels[p.label];
       label.resize(std::max(label_width_, label.size()), ' ');
       if (p.rating) {
-        if (*p.rating < 10) line += ' ';
-        line += std::to_string(*p.rating) + "/10  ";
+        const std::string rating = (*p.rating < 10 ? " " : "") + std::to_string(*p.rating) + "/10";
+        line += colored(rating, *p.rating > 6 ? kGreen : *p.rating < 5 ? kRed : kYellow) + "  ";
       }
-      line += label + "  " + fixed(p.score, 4);
+      line += colored(label, p.label == options_.positive ? kGreen
+                             : options_.positive          ? kRed
+                                                          : "") +
+              "  " + fixed(p.score, 4);
     } else if (review.failure) {
       // The message names the record already.
-      out += "ERROR " + printable(review.failure->kind + ": " + review.failure->message) + '\n';
+      out += colored("ERROR", kRed) + " " + printable(review.failure->kind + ": " + review.failure->message) + '\n';
       return;
     }
     line += "  " + printable(review.id.text);
@@ -211,6 +214,17 @@ class TextFormatter : public Formatter {
     if (end >= text.size()) return text;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
     return text.substr(0, end);
+  }
+
+  // As a terminal's SGR sequences (ECMA-48) have them.
+  static constexpr const char* kRed = "31";
+  static constexpr const char* kGreen = "32";
+  static constexpr const char* kYellow = "33";
+
+  /// `text`, which has no such sequences itself, in a color if there are any; empty: none.
+  std::string colored(const std::string& text, std::string_view color) const {
+    if (!options_.color || color.empty()) return text;
+    return std::string("\x1b[").append(color) + 'm' + text + "\x1b[0m";
   }
 
   OutputOptions options_;

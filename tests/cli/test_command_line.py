@@ -1,10 +1,14 @@
 """The way from the words of a command line to a command and its options."""
 
+import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from conftest import TINY, Run, error_line, records
+from conftest import BINARY, PATIENCE, TINY, Result, Run, error_line, records
 
 COMMANDS = ("classify", "eval", "diff", "tokenize", "verify", "bench", "info")
 
@@ -64,3 +68,108 @@ def test_what_is_no_option_is_told(run: Run) -> None:
     assert result.returncode == 2 and "--no-such-option" in error_line(result)
     result = run("-t")
     assert result.returncode == 2 and "--text" in error_line(result)
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [("evla", "eval"), ("evaluate", "eval"), ("classfy", "classify"), ("benchmark", "bench"), ("tokenise", "tokenize")],
+)
+def test_a_misspelt_command_is_told(word: str, command: str, run: Run, tmp_path: Path) -> None:
+    for words in ([word, "in.jsonl"], ["-q", word], [word, "--help"]):
+        result = run(*words, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert f'{word}: is neither a command nor a file: did you mean "reviewrate {command}"?' in error_line(result)
+    (tmp_path / word).write_text("a good film\n")  # a file is one, whatever it is called
+    assert [r["id"] for r in records(run(word, cwd=tmp_path))] == [f"{word}:1"]
+
+
+def test_a_name_that_is_like_no_command_is_a_file(run: Run, tmp_path: Path) -> None:
+    for name in ("reviews", "./evla", "evil.txt", "in", "EVLA"):
+        result = run(name, "-q", cwd=tmp_path)
+        assert (result.returncode, records(result)[0]["error"]["kind"]) == (1, "open")
+
+
+def test_a_text_in_the_place_of_a_file_is_not_guessed_but_told(run: Run, tmp_path: Path) -> None:
+    result = run("It is very nice film", "-q", cwd=tmp_path)
+    assert (result.returncode, len(records(result))) == (1, 1)
+    error = records(result)[0]["error"]
+    assert error["kind"] == "open" and "--text (-t)" in error["message"]
+    assert "--text" not in records(run("gone.txt", "-q", cwd=tmp_path))[0]["error"]["message"]
+    assert len(records(run("-t", "It is very nice film"))) == 1
+
+
+def test_jobs_are_workers(run: Run) -> None:
+    assert run("--jobs", "1", "-t", "a good film").returncode == 0
+    assert "--jobs" in error_line(run("--jobs", "0", "-t", "a good film"))
+
+
+def test_tokenize_takes_texts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a bad film\n")
+    result = run("tokenize", "-t", "a good film", "a.txt", cwd=tmp_path)
+    assert [r["id"] for r in records(result)] == ["text:1", "a.txt:1"]
+    assert records(run("tokenize", "-t", "a good film", stdin="not read\n"))[0]["tokens"][1:-1] == ["a", "good", "film"]
+
+
+def test_color_where_it_is_asked_for_or_seen(run: Run) -> None:
+    plain = run("-f", "text", "-t", "a good film").stdout
+    assert b"\x1b" not in plain and b"POSITIVE" in plain + run("-f", "text", "-t", "not a good film").stdout
+    colored = run("-f", "text", "-t", "a good film", "--color", "always").stdout
+    assert re.sub(rb"\x1b\[\d+m", b"", colored) == plain != colored
+    assert b"\x1b" not in run("-f", "jsonl", "-t", "a good film", "--color", "always").stdout
+    assert run("--color", "sometimes", "-t", "x").returncode == 2
+
+
+def shown_on_a_terminal(words: list[str], **environment: str) -> bytes:
+    """What the program writes where stdout is a terminal."""
+    ours, theirs = os.openpty()
+    variables = {**os.environ, "REVIEWRATE_MODEL": str(TINY), "TERM": "xterm", **environment}
+    command = [BINARY, *words]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE, env=variables)
+    os.close(theirs)
+    written = b""
+    try:
+        while block := os.read(ours, 4096):
+            written += block
+    except OSError:  # as Linux ends a terminal
+        pass
+    os.close(ours)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    return written
+
+
+def test_color_on_a_terminal() -> None:
+    words = ["-t", "a good film"]
+    assert b"\x1b[" in shown_on_a_terminal(words, NO_COLOR="")
+    assert b"\x1b" not in shown_on_a_terminal(words, NO_COLOR="1")
+    assert b"\x1b" not in shown_on_a_terminal(words, NO_COLOR="", TERM="dumb")
+    assert b"\x1b" not in shown_on_a_terminal([*words, "--color", "never"], NO_COLOR="")
+    assert b"\x1b[" in shown_on_a_terminal([*words, "--color", "always"], NO_COLOR="1")
+
+
+def test_a_package_by_its_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "tiny").symlink_to(TINY)
+    path = {**os.environ, "REVIEWRATE_MODEL_PATH": f"/nowhere:{tmp_path / 'models'}"}
+
+    def info(*words: str, **more: str) -> Result:
+        command = [BINARY, "info", *words]
+        return subprocess.run(command, env=path | more, capture_output=True, timeout=PATIENCE, check=False)
+
+    vocabulary = json.loads(info("-m", "tiny", REVIEWRATE_MODEL="").stdout)["tokenizer"]["vocab"]
+    assert vocabulary.startswith(str(tmp_path / "models" / "tiny"))
+    assert json.loads(info(REVIEWRATE_MODEL="tiny").stdout)["tokenizer"]["vocab"] == vocabulary
+    assert json.loads(info("-m", "imdb-small").stdout)["name"] == "imdb-small"  # beside the program
+    result = info("-m", "tyni")
+    assert result.returncode == 3 and str(tmp_path / "models") in error_line(result)
+    assert "only: imdb-small, tiny" in error_line(result)
+
+
+def test_a_hugging_face_folder_gets_the_command_that_exports_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "my-model").mkdir()
+    (tmp_path / "my-model" / "config.json").write_text("{}")
+    result = run("-m", f"{tmp_path}/my-model/", "-t", "a good film", model=None)
+    assert result.returncode == 3
+    assert f"scripts/export.py {tmp_path}/my-model/ -o models/my-model" in error_line(result)
+    result = run("-m", "somebody/my-model", "-t", "a good film", cwd=tmp_path, model=None)
+    assert result.returncode == 3 and "scripts/export.py" in error_line(result)

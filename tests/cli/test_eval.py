@@ -149,7 +149,7 @@ def test_failed_reviews_are_told_and_end_in_1(run: Run, tmp_path: Path) -> None:
     result = run("eval", "-", tmp_path / "gone.jsonl", stdin=balanced() + '{"text": 5, "label": 1}\n' * 15)
     assert result.returncode == 1
     said = result.stderr.decode()
-    assert "36 labelled reviews, 16 failed" in said
+    assert "36 labelled reviews, 16 failed" in result.stdout.decode()
     assert '-:21: the field "text" is a number' in said and "and 6 more failed" in said
 
 
@@ -308,6 +308,16 @@ def test_a_report_that_cannot_be_written_is_told(run: Run, tmp_path: Path, optio
         result = run("eval", "-q", option, path, stdin=balanced())
         assert result.returncode == 3
         assert str(path) in error_line(result)
+
+
+def test_the_table_is_the_result(run: Run, tmp_path: Path) -> None:
+    result = run("eval", "-q", "--json", tmp_path / "eval.json", stdin=balanced())
+    assert (result.returncode, result.stderr) == (0, b"")
+    table = result.stdout.decode().splitlines()
+    accuracy = json.loads((tmp_path / "eval.json").read_text())["parts"]["all"]["measures"]["accuracy"]
+    assert table[0].startswith("tiny, fp32") and ["accuracy", f"{accuracy:.4f}"] in [row.split()[:2] for row in table]
+    result = run("eval", "--report", "-", stdin=balanced())
+    assert result.returncode == 2 and "the table (stdout)" in error_line(result)
 
 
 def test_the_json_goes_to_stdout_for_a_dash(run: Run) -> None:

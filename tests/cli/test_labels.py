@@ -359,7 +359,7 @@ def test_bad_stars_are_counted_and_leave_the_labels_alone(run: Run, tmp_path: Pa
     assert said.count(": the stars are ") == 6
     assert (
         "11 labelled reviews, 0 failed, 0 without a label left out, 6 bad stars"
-        in run("eval", tmp_path / "in.jsonl", "--stars-field", "s").stderr.decode()
+        in run("eval", tmp_path / "in.jsonl", "--stars-field", "s").stdout.decode()
     )
 
 

@@ -186,7 +186,9 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   summary.failures = written.failures;
   // What a pipe's reader shows could come to stand on the bar's line.
   ProgressBar bar(*source, !a.quiet && stream.keeps_records());
-  RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar);
+  constexpr std::size_t kToldFailures = 5;
+  RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar,
+                      a.quiet || terminal ? 0 : kToldFailures);  // a terminal shows all of them
   const auto begin = std::chrono::steady_clock::now();
   run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
   writer.flush();  // of an empty input, the header
@@ -203,6 +205,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
 
   bar.clear();
   // One clean record speaks for itself; none does not.
+  if (a.quiet && summary.failures > 0) print_notice(summary.failure_line());
   if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds, findings.skipped));
   print_findings(findings);
   if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted, findings));
@@ -230,7 +233,8 @@ Run add_classify(CLI::App& app) {
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
   app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")->type_name("FILE");
   app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");
-  app.add_flag("-q,--quiet", a->quiet, "No progress and no closing line on stderr");
+  app.add_flag("-q,--quiet", a->quiet,
+               "No progress and no closing line on stderr; if records failed, one line that says why");
   add_footer(app,
              "Example: reviewrate -t \"It is very nice film\"\n"
              "Example: reviewrate reviews.csv --text-field review -f csv -o rated.csv");

@@ -1,9 +1,11 @@
 // The end of the pipeline: records formatted and written, counted and shown as progress.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
+#include "console.h"
 #include "reviewrate/formatter.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/pipeline.h"
@@ -11,16 +13,22 @@
 
 namespace reviewrate::cli {
 
-/// Formats outcomes and hands them on at each flush, counting and showing progress. Throws Error(output).
+/// Formats outcomes and hands them on at each flush, counting, showing progress and telling the first failures. Throws
+/// Error(output).
 class RecordWriter : public Sink {
  public:
   /// `begun` is what stands in front of the first record: the formatter's header, or nothing where it is there already.
-  RecordWriter(OutputStream& stream, const Formatter& formatter, std::string begun, Summary& summary, ProgressBar& bar)
-      : stream_(stream), formatter_(formatter), buffer_(std::move(begun)), summary_(summary), bar_(bar) {}
+  /// As many failures as `told` are told on stderr when they come.
+  RecordWriter(OutputStream& stream, const Formatter& formatter, std::string begun, Summary& summary, ProgressBar& bar,
+               std::size_t told)
+      : stream_(stream), formatter_(formatter), buffer_(std::move(begun)), summary_(summary), bar_(bar), told_(told) {}
 
   void write(const Outcome& outcome) override {
     formatter_.append(outcome, buffer_);
     summary_.add(outcome);
+    if (outcome.prediction || told_ == 0) return;
+    --told_;
+    print_notice(outcome.review.failure->message);
   }
 
   void flush() override {
@@ -35,6 +43,7 @@ class RecordWriter : public Sink {
   std::string buffer_;
   Summary& summary_;
   ProgressBar& bar_;
+  std::size_t told_;
 };
 
 }  // namespace reviewrate::cli

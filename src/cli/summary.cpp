@@ -48,6 +48,7 @@ void Summary::add(const Outcome& outcome) {
   if (!outcome.prediction) {
     ++failures;
     ++failures_by_kind[outcome.review.failure->kind];
+    if (first_failure.empty()) first_failure = outcome.review.failure->message;
     return;
   }
   if (outcome.review.repaired > 0) ++repaired;
@@ -88,6 +89,12 @@ std::string Summary::line(double seconds, const std::map<std::string, std::size_
   }
   if (!skipped.empty()) out += ", files skipped: " + listed(skipped);
   return out + ", " + fixed(seconds, 1) + " s, " + fixed(per_second(records, seconds), 1) + " reviews/s";
+}
+
+std::string Summary::failure_line() const {
+  return std::to_string(failures) + " of " + std::to_string(resumed + records) +
+         (resumed + records == 1 ? " record" : " records") + " failed (" + listed(failures_by_kind) + ")" +
+         (first_failure.empty() ? "" : "; the first: " + first_failure);
 }
 
 std::string Summary::json(double seconds, bool interrupted, const InputFindings& findings) const {

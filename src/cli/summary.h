@@ -26,6 +26,9 @@ struct Summary {
   /// One line for people, with the ratings as ten small bars; without a newline. `skipped` files by reason.
   std::string line(double seconds, const std::map<std::string, std::size_t>& skipped) const;
 
+  /// One line on the failures, of which there are some.
+  std::string failure_line() const;
+
   /// The same and more as a JSON object for scripts, on one line with its newline.
   std::string json(double seconds, bool interrupted, const InputFindings& findings) const;
 
@@ -35,6 +38,7 @@ struct Summary {
   std::size_t failures = 0;
   std::size_t resumed = 0;  ///< records that an earlier, interrupted run had written; in no other count but failures
   std::map<std::string, std::size_t> failures_by_kind;  ///< of this run
+  std::string first_failure;                            ///< its message; empty: there is none of this run
   std::size_t truncated = 0;
   std::size_t repeated = 0;  ///< equal to an earlier text, whose answer they have
   std::size_t repaired = 0;  ///< reviews that had bytes of another encoding

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from conftest import Run
+from conftest import Run, error_line, records
 
 
 def test_every_count_is_told(run: Run, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_every_count_is_told(run: Run, tmp_path: Path) -> None:
     assert sum(summary["failures_by_kind"].values()) == 3 and summary["failures_by_kind"]["type"] == 1
     assert (summary["empty"], summary["repaired"], summary["truncated"], summary["not_finite"]) == (1, 1, 1, 1)
     assert sum(summary["skipped"].values()) == 2
-    closing = result.stderr.decode().splitlines()[0]
+    closing = next(line for line in result.stderr.decode().splitlines() if " records" in line)
     for words in ("7 records", "3 failed (", "1 type", "1 empty", "1 repaired", "1 truncated", "files skipped: "):
         assert words in closing
 
@@ -46,3 +46,23 @@ def test_texts_that_come_again_are_counted_and_get_the_same_bytes(run: Run, tmp_
     alone = [run("-t", text).stdout.decode().split('"label"')[1].strip() for text in texts]
     got = [line.split('"label"')[1] for line in told.stdout.decode().splitlines()]
     assert got == [alone[i * 7 % 5] for i in range(200)]
+
+
+def test_the_first_failures_are_told_with_file_and_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a good film"}\n' + '{"text": 5}\n' * 6 + '{"no": 1}\n')
+    result = run("in.jsonl", cwd=tmp_path)
+    lines = result.stderr.decode().splitlines()
+    assert [line.split(": ")[1] for line in lines[:5]] == [f"in.jsonl:{number}" for number in range(2, 7)]
+    assert len(lines) == 6 and "8 records, 7 failed (1 field, 6 type)" in lines[5]
+    failed = [record["error"]["message"] for record in records(result) if "error" in record]
+    assert [f"reviewrate: {message}" for message in failed[:5]] == lines[:5]
+
+
+def test_quiet_leaves_the_reason_of_exit_1(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a good film"}\n' + '{"text": 5}\n' * 6 + '{"no": 1}\n')
+    result = run("in.jsonl", "-q", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "7 of 8 records failed (1 field, 6 type); the first: in.jsonl:2: the field" in error_line(result)
+    assert run("-q", stdin="a good film\n").stderr == b""
+    result = run("-q", "gone.jsonl", cwd=tmp_path)
+    assert "1 of 1 record failed (1 open); the first: gone.jsonl: cannot be opened" in error_line(result)

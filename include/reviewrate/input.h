@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct InputOptions {
   std::string delimiter;
   std::string escape;  ///< csv, tsv: a byte that makes the next one an ordinary one; empty: none
   std::size_t max_review_bytes = std::size_t{1} << 20;
+  std::optional<std::size_t> limit;                 ///< read no more records than these
+  std::optional<std::size_t> sample;                ///< of those that are read, take as many by chance
+  std::uint64_t seed = 1;                           ///< of that chance
   std::vector<std::string> skip = {"/dev/stdout"};  ///< passed over in folders: files that are written meanwhile
   /// Called once for each thing that a person should know as it comes up, such as a guess about a file's format: one
   /// line without a newline. From the thread that reads.

@@ -247,7 +247,7 @@ int bench(BenchOptions a, const Interruption& interruption) {
   OutputPlan plan;
   plan.writes("--json", a.json);
   if (!json_on_stdout) plan.writes("the table", "-");
-  plan.reads_inputs(files);
+  plan.reads_inputs(files, a.input.files_from);
   plan.reads_model(find_manifest(a.model));
   plan.check();
   a.input.options.skip = plan.skip();

@@ -66,6 +66,9 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--delimiter", input.delimiter},
           {"--escape", input.escape},
           {"--max-review-bytes", input.max_review_bytes},
+          {"--limit", input.limit.value_or(0)},
+          {"--sample", input.sample.value_or(0)},
+          {"--seed", input.seed},
           {"--precision", precision_name(package.precision)},
           {"--long-text", long_text_name(a.scoring.long_text.value_or(m.long_text))},
           {"--stride", a.scoring.stride},
@@ -108,7 +111,7 @@ std::vector<std::string> check_paths(const ClassifyOptions& a, const std::vector
   if (is_file(a.output) && (a.resume || Journal::is_ours(a.output))) {
     plan.writes("the note of --output", Journal::path(a.output), /*required=*/a.resume);
   }
-  plan.reads_inputs(files);
+  plan.reads_inputs(files, a.input.files_from);
   plan.reads_model(find_manifest(a.model));
   plan.check();
   return plan.skip();

@@ -217,7 +217,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   plan.writes("--junit", a.junit);
   const bool table = named_descriptor(a.json) != STDOUT_FILENO;  // else the JSON is the result
   if (table) plan.writes("the table", "-");
-  plan.reads_inputs(files);
+  plan.reads_inputs(files, a.input.files_from);
   plan.reads("the --baseline", a.baseline);
   plan.reads_model(labels);
   plan.check();

@@ -5,7 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
 #include <map>
 
 #include "command.h"
@@ -52,6 +56,26 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
   return app.add_option_function<std::string>(flags, take, help)
       ->check(CLI::IsMember(choices).description(""))
       ->type_name(names(choices));
+}
+
+constexpr std::size_t kMostRecords = std::size_t{1} << 53;
+
+/// The files that are named, then those that the list names. Throws Error(usage).
+std::vector<std::string> with_listed_files(const InputChoice& input) {
+  const bool from_stdin = input.files_from == "-";
+  const std::string where = "--files-from " + input.files_from + ": ";
+  std::ifstream file;
+  if (!from_stdin) file.open(input.files_from);
+  std::istream& list = from_stdin ? std::cin : file;
+  std::vector<std::string> files = input.files;
+  for (std::string name; std::getline(list, name, input.null_names ? '\0' : '\n');) {
+    if (!name.empty()) files.push_back(name);
+  }
+  if (!list.eof()) throw Error(ErrorKind::usage, where + "cannot be read: " + std::strerror(errno));
+  if (from_stdin && std::find(files.begin(), files.end(), "-") != files.end()) {
+    throw Error(ErrorKind::usage, where + "stdin holds the names of files, and cannot be one of them (-)");
+  }
+  return files;
 }
 
 /// A character that can stand between or in the cells of a table, as its one byte. Throws CLI::ValidationError.
@@ -148,6 +172,21 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
                  "FIELD~PART; may repeat, all must hold")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--limit", options.limit, "Read only the first N records")
+      ->check(CLI::Range(std::size_t{1}, kMostRecords).description(""))
+      ->type_name("N");
+  CLI::Option* sample = app.add_option("--sample", options.sample, "Take N records by chance, in their order")
+                            ->check(CLI::Range(std::size_t{1}, kMostRecords).description(""))
+                            ->type_name("N");
+  app.add_option("--seed", options.seed, "Another one makes --sample take others")
+      ->capture_default_str()
+      ->needs(sample)
+      ->type_name("N");
+  CLI::Option* list =
+      app.add_option("--files-from", choice.files_from, "Read the files that FILE names, a line each, too; - is stdin")
+          ->type_name("FILE");
+  app.add_flag("-0,--null", choice.null_names, "--files-from: names end with NUL, as find -print0 writes them")
+      ->needs(list);
   app.add_option("--encoding", options.encoding, "Encoding of inputs that are not UTF-8, as iconv -l names it")
       ->type_name("NAME");
   app.add_option("--max-review-bytes", options.max_review_bytes, "A longer review is a bad record")
@@ -206,6 +245,7 @@ std::string format_name(InputFormat format) { return name_of(kInputFormats, form
 std::string format_name(OutputFormat format) { return name_of(kOutputFormats, format); }
 
 std::vector<std::string> input_files(const InputChoice& input, std::string_view ways) {
+  if (!input.files_from.empty()) return with_listed_files(input);
   if (!input.files.empty() || !input.texts.empty()) return input.files;
   if (::isatty(STDIN_FILENO) != 0) {
     throw Error(ErrorKind::usage, "nothing to read: name a FILE" + std::string(ways) + " (see reviewrate --help)");

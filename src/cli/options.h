@@ -26,6 +26,8 @@ namespace reviewrate::cli {
 struct InputChoice {
   std::vector<std::string> texts;  ///< for commands with add_text_option()
   std::vector<std::string> files;
+  std::string files_from;   ///< a file that names more of them; empty: none
+  bool null_names = false;  ///< there names end with NUL
   InputOptions options;
 };
 
@@ -58,8 +60,9 @@ std::string format_name(OutputFormat format);
 /// An option -f, --format.
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
 
-/// The files to read: those named, or where neither they nor texts are given stdin, unless that is a terminal. Throws
-/// Error(usage), which says what else can be done: `ways`, such as ", pipe reviews in, or give one with --text".
+/// The files to read: those named and those listed in a file, or where nothing of that is given, nor a text, stdin,
+/// unless it is a terminal. Throws Error(usage), which says what else can be done: `ways`, such as ", pipe reviews in,
+/// or give one with --text"; also where stdin would be read twice, or the list cannot be.
 std::vector<std::string> input_files(const InputChoice& input, std::string_view ways);
 
 /// When results have colors; automatic: on a terminal that has them, unless NO_COLOR is set.

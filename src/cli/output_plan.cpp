@@ -96,7 +96,8 @@ void OutputPlan::reads(const std::string& what, const std::string& path) {
   read_.push_back(place(what, path, path == "-" ? std::optional<int>(STDIN_FILENO) : std::nullopt));
 }
 
-void OutputPlan::reads_inputs(const std::vector<std::string>& files) {
+void OutputPlan::reads_inputs(const std::vector<std::string>& files, const std::string& files_from) {
+  reads("the list of --files-from", files_from);
   for (const std::string& file : files) {
     reads(kInput, file);
     if (S_ISDIR(read_.back().info.st_mode) && read_.back().exists) folders_.push_back(file);

@@ -25,8 +25,9 @@ class OutputPlan {
   /// `path` is read, as `what` such as "the --baseline"; an empty path is nothing.
   void reads(const std::string& what, const std::string& path);
 
-  /// The FILEs of the command line are read; "-" is stdin. Folders with all that is in them.
-  void reads_inputs(const std::vector<std::string>& files);
+  /// The FILEs of the command line are read; "-" is stdin. Folders with all that is in them. And the list that names
+  /// some of them, if there is one.
+  void reads_inputs(const std::vector<std::string>& files, const std::string& files_from = "");
 
   /// The files of a model package are read, those that the program does not look into as well.
   void reads_model(const Manifest& manifest);

@@ -40,7 +40,7 @@ int tokenize(TokenizeOptions a, const Interruption& interruption) {
   const Manifest manifest = find_manifest(a.model);
   OutputPlan plan;
   plan.writes("the records", "-");
-  plan.reads_inputs(files);
+  plan.reads_inputs(files, a.input.files_from);
   plan.reads_model(manifest);
   plan.check();
   a.input.options.skip = plan.skip();

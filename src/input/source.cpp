@@ -24,6 +24,7 @@
 #include "reviewrate/record_reader.h"
 #include "reviewrate/storage.h"
 #include "reviewrate/utf8.h"
+#include "sampled_source.h"
 
 namespace reviewrate {
 namespace {
@@ -68,6 +69,23 @@ class InputSource final : public Source {
   }
 
   Status next(Review& review, bool may_block) override {
+    if (options_.limit == given_) {
+      close_content();  // what was found in it so far counts
+      return Status::end;
+    }
+    const Status status = read(review, may_block);
+    if (status == Status::review) ++given_;
+    return status;
+  }
+
+  std::uint64_t bytes_read() const override { return bytes_read_; }
+  std::uint64_t bytes_total() const override { return bytes_total_; }
+  InputFindings findings() const override { return findings_.findings(); }
+
+ private:
+  enum class Step { again, review, idle, end };
+
+  Status read(Review& review, bool may_block) {
     review = Review();
     if (next_text_ < texts_.size()) {
       read_text(review);
@@ -94,13 +112,6 @@ class InputSource final : public Source {
       }
     }
   }
-
-  std::uint64_t bytes_read() const override { return bytes_read_; }
-  std::uint64_t bytes_total() const override { return bytes_total_; }
-  InputFindings findings() const override { return findings_.findings(); }
-
- private:
-  enum class Step { again, review, idle, end };
 
   void read_text(Review& review) {
     std::string& text = texts_[next_text_++];
@@ -435,6 +446,7 @@ class InputSource final : public Source {
   std::uint64_t bytes_total_ = 0;
   std::size_t next_text_ = 0;
   std::size_t next_file_ = 0;
+  std::size_t given_ = 0;  // records
 
   FindingCollector findings_;
   FolderWalk folders_;  // from a FILE that is one
@@ -472,7 +484,8 @@ std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<
       throw Error(ErrorKind::usage, "--where asks for fields, and lines, whole files and --text have none");
     }
   }
-  return std::make_unique<InputSource>(std::move(texts), std::move(files), options, waiter);
+  std::unique_ptr<Source> source = std::make_unique<InputSource>(std::move(texts), std::move(files), options, waiter);
+  return options.sample ? sample(std::move(source), *options.sample, options.seed) : std::move(source);
 }
 
 }  // namespace reviewrate

@@ -17,6 +17,7 @@
 #include "decoding.h"
 #include "finding_collector.h"
 #include "folder_walk.h"
+#include "format_choice.h"
 #include "names.h"
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/error.h"
@@ -31,20 +32,6 @@ namespace {
 
 constexpr std::size_t kBlock = 256 * 1024;
 
-std::optional<InputFormat> format_by_name(const std::string& extension) {
-  for (const char* json : {".json", ".jsonl", ".ndjson", ".jsonlines", ".ldjson"}) {
-    if (extension == json) return InputFormat::jsonl;
-  }
-  if (extension == ".csv") return InputFormat::csv;
-  if (extension == ".tsv") return InputFormat::tsv;
-  return std::nullopt;
-}
-
-// Whether records have fields, and a text may be anything between them.
-bool has_fields(InputFormat format) {
-  return format == InputFormat::jsonl || format == InputFormat::csv || format == InputFormat::tsv;
-}
-
 class InputSource final : public Source {
  public:
   InputSource(std::vector<std::string> texts, std::vector<std::string> files, const InputOptions& options,
@@ -54,6 +41,7 @@ class InputSource final : public Source {
         options_(options),
         waiter_(waiter),
         buffer_(kBlock),
+        choice_(options_),
         findings_(options_),
         folders_([this](std::string_view reason) { findings_.skipped(reason); }) {
     for (const std::string& file : files_) {
@@ -260,7 +248,7 @@ class InputSource final : public Source {
     }
     const bool plain = form == StorageForm::plain || form == StorageForm::undecided;
     if (name.tar && plain) {
-      refuse_page(name);
+      choice_.refuse_page(plain(name, false));
       form = StorageForm::tar;
     }
     switch (form) {
@@ -297,9 +285,7 @@ class InputSource final : public Source {
       close_content();
       return Step::again;
     }
-    InputFormat format = options_.format;
-    if (format == InputFormat::automatic) format = format_by_name(name.extension).value_or(format);
-    const bool by_content = format == InputFormat::automatic;
+    const bool by_content = choice_.promised(name) == InputFormat::automatic;
     const ByteStream::Status status = look_ahead(by_content ? kLookAhead : kMagicLength, may_block);
     if (status == ByteStream::Status::interrupted) return Step::end;
     const std::string_view seen = content_->seen();
@@ -312,20 +298,10 @@ class InputSource final : public Source {
         !more || (maybe_mark ? seen.size() >= 4 : seen.find('\n') != seen.npos) || seen.size() >= kMagicLength;
     if (!enough) return want_more();
     if (!decoded_ && decode()) return Step::again;
-    refuse_unreadable(name, format);
-    const bool table_by_name = options_.format == InputFormat::automatic && !by_content && format != InputFormat::jsonl;
-    if (table_by_name && begins_as_object(content_->seen())) {
-      throw InputFailure("format", "has the name of a table, but is JSON; --input-format jsonl reads it");
-    }
-    if (by_content) {
-      format = guess(name, more);
-      if (format == InputFormat::automatic) return want_more();
-    }
-    if (name.compressed && !decompressed_ && (name.archive || !has_fields(format))) {
-      throw InputFailure("damaged", "has the name of a compressed file or archive, but is none");
-    }
+    const std::optional<InputFormat> format = choice_.choose(plain(name, more));
+    if (!format) return want_more();
     whole_ = format == InputFormat::whole;
-    records_ = open_records(format, origin_, options_);
+    records_ = open_records(*format, origin_, options_);
     pending_ = {};
     ended_ = false;
     return Step::again;
@@ -359,36 +335,8 @@ class InputSource final : public Source {
     return true;
   }
 
-  void refuse_unreadable(const NameParts& name, InputFormat format) const {
-    refuse_page(name);
-    std::string kind = binary_kind(content_->seen());
-    if (kind.empty()) kind = unreadable_kind(content_->seen(), !has_fields(format));
-    if (!kind.empty()) throw InputFailure("format", "is no text but " + kind);
-  }
-
-  void refuse_page(const NameParts& name) const {
-    const std::string kind = page_kind(content_->seen(), name.extension, options_.format != InputFormat::automatic);
-    if (kind.empty()) return;
-    if (!name.compressed || decompressed_) throw InputFailure("format", "is " + kind);
-    throw InputFailure("damaged", "has the name of a compressed file or archive, but is " + kind);
-  }
-
-  // The format of content whose name does not tell it; automatic: more must be seen.
-  InputFormat guess(const NameParts& name, bool more) {
-    const InputFormat text = inside_ ? InputFormat::whole : InputFormat::lines;
-    const bool is_txt = name.extension == ".txt";
-    if (is_txt && inside_ && !begins_as_json(content_->seen())) return text;
-    const InputFormat format = guess_format(content_->seen(), more, options_);
-    if (!is_txt) return format == InputFormat::lines ? text : format;
-    if (format == InputFormat::automatic) return format;
-    if (format != InputFormat::jsonl || !is_mostly_json(content_->seen(), options_)) return text;
-    if (!told_json_) {
-      options_.notify(failure_message(shown_name(origin_.path),
-                                      "is read as JSON, because its lines are JSON objects with the field \"" +
-                                          options_.text_field + "\"; --input-format lines reads it as plain lines"));
-    }
-    told_json_ = true;
-    return format;
+  PlainContent plain(const NameParts& name, bool more) const {
+    return {origin_.path, name, content_->seen(), more, inside_, decompressed_};
   }
 
   Step read_records(Review& review, bool may_block) {
@@ -448,6 +396,7 @@ class InputSource final : public Source {
   std::size_t next_file_ = 0;
   std::size_t given_ = 0;  // records
 
+  FormatChoice choice_;
   FindingCollector findings_;
   FolderWalk folders_;  // from a FILE that is one
   Origin origin_;       // of what is being read or opened
@@ -463,7 +412,6 @@ class InputSource final : public Source {
   bool decompressed_ = false;               // a compression was taken off
   bool decoded_ = false;                    // it is decoded to UTF-8
   bool whole_ = false;                      // it is one review
-  bool told_json_ = false;                  // that a .txt file is read as JSON
   std::unique_ptr<RecordReader> records_;   // once its format is known
   std::string_view pending_;                // in buffer_, not yet taken by records_
   bool ended_ = false;                      // the content is read

@@ -1,0 +1,45 @@
+// The format of one file's content: by the options, by its name or by what it holds; or why it is refused.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "names.h"
+#include "reviewrate/input.h"
+
+namespace reviewrate {
+
+/// What is known of plain content (neither compressed nor an archive) when its format is chosen.
+struct PlainContent {
+  std::string path;           ///< in messages
+  NameParts name;             ///< what that promises
+  std::string_view seen;      ///< its first bytes
+  bool more = false;          ///< there may be more of them
+  bool inside = false;        ///< it was found in a folder or archive
+  bool decompressed = false;  ///< a compression was taken off
+};
+
+class FormatChoice {
+ public:
+  /// `options` must outlive it.
+  explicit FormatChoice(const InputOptions& options) : options_(options) {}
+
+  /// The format that options or name say; automatic: the content has to.
+  InputFormat promised(const NameParts& name) const;
+
+  /// The format of the content; empty: more of it must be seen. Throws InputFailure for what is no text, or not what
+  /// its name promises.
+  std::optional<InputFormat> choose(const PlainContent& content);
+
+  /// Throws InputFailure for a page such as servers send in the place of a file.
+  void refuse_page(const PlainContent& content) const;
+
+ private:
+  InputFormat guess(const PlainContent& content);
+
+  const InputOptions& options_;
+  bool told_json_ = false;  // that a .txt file is read as JSON
+};
+
+}  // namespace reviewrate

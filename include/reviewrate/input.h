@@ -23,13 +23,16 @@ struct InputOptions {
   InputFormat format = InputFormat::automatic;
   std::string text_field = "text";
   std::string id_field = "id";
-  std::vector<std::string> pass;     ///< columns to carry through; "*" is all the others
-  bool pass_required = true;         ///< a name of `pass` that no record has is one of the findings' problems
-  std::vector<std::string> include;  ///< globs for members and paths; empty: all
-  std::vector<std::string> where;    ///< FIELD OP VALUE with one of = != < > ~; all must hold
-  std::string encoding;              ///< as iconv names it; empty: UTF-8, or as a mark says
-  bool header = true;                ///< csv, tsv: the first row names the columns
-  bool quoting = true;               ///< csv, tsv: quotes around a cell are no part of it
+  std::vector<std::string> pass;      ///< columns to carry through; "*" is all the others
+  bool pass_required = true;          ///< a name of `pass` that no record has is one of the findings' problems
+  bool annotate = false;              ///< carry through every field, the text and the id too, in their order
+  bool one_table = false;             ///< to annotate: records that do not have the first one's fields are bad
+  std::vector<std::string> reserved;  ///< to annotate: records with fields of these names are bad
+  std::vector<std::string> include;   ///< globs for members and paths; empty: all
+  std::vector<std::string> where;     ///< FIELD OP VALUE with one of = != < > ~; all must hold
+  std::string encoding;               ///< as iconv names it; empty: UTF-8, or as a mark says
+  bool header = true;                 ///< csv, tsv: the first row names the columns
+  bool quoting = true;                ///< csv, tsv: quotes around a cell are no part of it
   /// csv, tsv: the byte between cells, or "auto": the usual one that fits the first line best. Empty: the format's own,
   /// or another usual one where only so there is a column text_field.
   std::string delimiter;
@@ -83,6 +86,9 @@ class Source {
 
   /// Bytes of all inputs, 0 where that is not known (a pipe is among them).
   virtual std::uint64_t bytes_total() const = 0;
+
+  /// To annotate: the names of the first record's fields, or of a table's columns if no record came. Empty until then.
+  virtual std::vector<std::string> columns() const { return {}; }
 
   /// Complete once next() has answered end.
   virtual InputFindings findings() const { return {}; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace reviewrate {
@@ -19,13 +20,18 @@ class WriteInProgress {
   static bool end_all();
 };
 
+/// How a file is compressed.
+enum class Compression { none, gzip, zstd };
+
+class Compressor;
+
 /// Where results go: stdout or a file.
 class OutputStream {
  public:
   /// Opens `path`, emptying it unless `keep`; stdout is an empty path or "-", and /dev/stdout, /dev/fd/N and their kin
   /// are the descriptors that the program was started with, neither emptied nor moved. A regular file is locked:
   /// another run that has it open is an error. Throws Error(output).
-  explicit OutputStream(const std::string& path, bool keep = false);
+  explicit OutputStream(const std::string& path, bool keep = false, Compression compression = Compression::none);
   ~OutputStream();
   OutputStream(const OutputStream&) = delete;
   OutputStream& operator=(const OutputStream&) = delete;
@@ -39,7 +45,7 @@ class OutputStream {
   /// Keeps the file's first `size` bytes; what is written comes behind them. Throws Error(output).
   void truncate(std::uint64_t size);
 
-  /// Writes all of `bytes`. Throws Error(output).
+  /// Writes all of `bytes`, or, if they are compressed, what can be decompressed so far. Throws Error(output).
   void write(const std::string& bytes);
 
   /// Waits until all is on the disk. Throws Error(output).
@@ -50,10 +56,12 @@ class OutputStream {
 
  private:
   [[noreturn]] void fail(const char* what) const;
+  void write_as_is(const std::string& bytes);
 
   std::string name_;
   int fd_ = -1;
   bool regular_ = false;
+  std::unique_ptr<Compressor> compressor_;
 };
 
 }  // namespace reviewrate

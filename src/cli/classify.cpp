@@ -15,6 +15,7 @@
 #include "journal.h"
 #include "options.h"
 #include "output_plan.h"
+#include "peeked_source.h"
 #include "record_writer.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
@@ -35,6 +36,9 @@ struct ClassifyOptions {
   std::optional<OutputFormat> format;
   Color color = Color::automatic;
   std::string output;
+  bool annotate = false;
+  std::vector<std::string> columns;
+  std::string prefix;
   bool resume = false;
   std::string summary;
   bool fail_fast = false;
@@ -58,6 +62,9 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--text-field", input.text_field},
           {"--id-field", input.id_field},
           {"--pass", input.pass},
+          {"--annotate", a.annotate},
+          {"--columns", a.columns},
+          {"--prefix", a.prefix},
           {"--include", input.include},
           {"--where", input.where},
           {"--encoding", input.encoding},
@@ -83,6 +90,11 @@ bool is_file(const std::string& path) {
   return !path.empty() && !named_descriptor(path) && (::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode));
 }
 
+/// Whether an interrupted run could go on, as far as the output's name tells.
+bool has_note(const ClassifyOptions& a) {
+  return is_file(a.output) && output_name(a.output).compression == Compression::none;
+}
+
 std::vector<std::string> without_repetitions(const std::vector<std::string>& names) {
   std::vector<std::string> out;
   for (const std::string& name : names) {
@@ -97,6 +109,9 @@ void check_resumable(const ClassifyOptions& a, const std::vector<std::string>& f
   if (!is_file(a.output)) throw Error(ErrorKind::usage, "--resume: needs --output FILE");
   if (a.format == OutputFormat::text)
     throw Error(ErrorKind::usage, "--resume: cannot go on with text, only jsonl, csv, tsv");
+  if (output_name(a.output).compression != Compression::none) {
+    throw Error(ErrorKind::usage, "--resume: cannot go on with a compressed file: name another --output");
+  }
   if (std::find(files.begin(), files.end(), "-") != files.end()) {
     throw Error(ErrorKind::usage, "--resume: stdin cannot be read a second time: name a FILE");
   }
@@ -108,7 +123,7 @@ std::vector<std::string> check_paths(const ClassifyOptions& a, const std::vector
   plan.writes("--output", a.output);
   if (a.output.empty()) plan.writes("the records", "-");
   plan.writes("--summary", a.summary);
-  if (is_file(a.output) && (a.resume || Journal::is_ours(a.output))) {
+  if (has_note(a) && (a.resume || Journal::is_ours(a.output))) {
     plan.writes("the note of --output", Journal::path(a.output), /*required=*/a.resume);
   }
   plan.reads_inputs(files, a.input.files_from);
@@ -133,6 +148,40 @@ std::optional<int> begin_file(OutputStream& stream, Journal& journal, bool resum
   return std::nullopt;
 }
 
+/// What the records look like, as far as it is known before the first one is read. Throws Error(usage).
+OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest, bool terminal) {
+  OutputOptions output;
+  const OutputFormat usual = terminal && !a.annotate ? OutputFormat::text : OutputFormat::jsonl;
+  output.format = a.format ? *a.format : a.output.empty() ? usual : output_name(a.output).format.value_or(usual);
+  output.labels = manifest.labels;
+  output.positive = manifest.positive;
+  output.pass = a.input.options.pass;
+  output.text_width = terminal_width(STDOUT_FILENO);
+  if (is_table(output.format) && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
+    throw Error(ErrorKind::usage, "--pass '*': csv and tsv need the columns by name (--annotate keeps all of them)");
+  }
+  if (a.annotate && output.format == OutputFormat::text) {
+    throw Error(ErrorKind::usage, "--annotate: keeps records in jsonl, csv or tsv (-f), and not in text for people");
+  }
+  output.annotate = a.annotate;
+  output.own = a.columns;
+  output.prefix = a.prefix;
+  return output;
+}
+
+/// The columns that a table keeps, which are the first record's; none of another format. Throws Error(usage) if that
+/// record has a field with the name of a column that is to be added.
+std::vector<std::string> columns_to_annotate(PeekedSource& source, const OutputOptions& output) {
+  source.peek();
+  const std::vector<std::string> columns = source.columns();
+  for (const std::string& added : added_names(output)) {
+    if (std::find(columns.begin(), columns.end(), added) == columns.end()) continue;
+    throw Error(ErrorKind::usage, "--annotate: the input has a field " + json_string(added) +
+                                      " already: give ours other names with --prefix, such as --prefix model_");
+  }
+  return is_table(output.format) ? columns : std::vector<std::string>();
+}
+
 int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.output == "-") a.output.clear();
   const std::vector<std::string> files = input_files(a.input, ", pipe reviews in, or give one with --text");
@@ -151,31 +200,33 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   options.fail_fast = a.fail_fast;
   options.reuse_answers = true;
 
-  OutputOptions output;
   const bool terminal = on_stdout && ::isatty(STDOUT_FILENO) != 0;
-  output.format = a.format.value_or(terminal ? OutputFormat::text : OutputFormat::jsonl);
-  output.labels = manifest.labels;
-  output.positive = manifest.positive;
+  OutputOptions output = output_options(a, manifest, terminal);
   output.color = has_color(a.color, on_stdout ? STDOUT_FILENO : -1);
-  output.pass = input.pass;
-  output.text_width = terminal_width(STDOUT_FILENO);
-  const bool columns = output.format == OutputFormat::csv || output.format == OutputFormat::tsv;
-  if (columns && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
-    throw Error(ErrorKind::usage, "--pass '*': csv and tsv need the columns by name");
-  }
-  const auto formatter = make_formatter(output);
-
   InputWaiter waiter(on_stdout);
   input.notify = print_notice;
-  const auto source = open_source(a.input.texts, files, input, waiter);
-  std::optional<Journal> journal;
-  if (is_file(a.output) && output.format != OutputFormat::text) {
-    journal.emplace(
-        a.output,
-        Journal::Run{describe_run(a, package, output.format), files, input.skip, output.format, formatter->header()},
-        a.resume);
+  if (a.annotate) {
+    input.annotate = true;
+    input.one_table = is_table(output.format);
+    input.reserved = added_names(output);
   }
-  OutputStream stream(a.output, /*keep=*/journal.has_value());
+  const auto source = std::make_unique<PeekedSource>(open_source(a.input.texts, files, input, waiter));
+  if (a.annotate) output.columns = columns_to_annotate(*source, output);
+  const auto formatter = make_formatter(output);
+  std::optional<Journal> journal;
+  if (has_note(a) && output.format != OutputFormat::text) {
+    journal.emplace(a.output,
+                    Journal::Run{describe_run(a, package, output.format),
+                                 files,
+                                 input.skip,
+                                 {.format = output.format,
+                                  .header = formatter->header(),
+                                  .begin = a.annotate ? "{" : "{\"id\": ",
+                                  .rated = a.annotate ? std::vector<std::string>{} : std::vector<std::string>{"label"},
+                                  .failure = failure_name(output)}},
+                    a.resume);
+  }
+  OutputStream stream(a.output, /*keep=*/journal.has_value(), output_name(a.output).compression);
   WrittenRecords written;
   if (journal) {
     if (const std::optional<int> status = begin_file(stream, *journal, a.resume, written)) {
@@ -230,9 +281,25 @@ Run add_classify(CLI::App& app) {
       ->type_name("NAME,...")
       ->delimiter(',')
       ->allow_extra_args(false);
+  CLI::Option* annotate =
+      app.add_flag("--annotate", a->annotate, "Keep every field or column as it is, and add ours behind them");
+  app.add_option("--columns", a->columns, "To annotate: add only these, in this order")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(column_names()).description(""))
+      ->needs(annotate);
+  app.add_option("--prefix", a->prefix, "To annotate: put PREFIX before the names of ours")
+      ->type_name("PREFIX")
+      ->needs(annotate);
+  annotate->excludes("--pass");
   add_format_option(app, a->format);
   add_color_option(app, a->color);
-  app.add_option("-o,--output", a->output, "Write records to FILE instead of stdout")->type_name("FILE");
+  app.add_option(
+         "-o,--output", a->output,
+         "Write records to FILE instead of stdout; the format is that of its extension, .jsonl, .csv or .tsv, and what "
+         "ends in .gz or .zst is compressed")
+      ->type_name("FILE");
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
   app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")->type_name("FILE");
   app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");
@@ -240,7 +307,7 @@ Run add_classify(CLI::App& app) {
                "No progress and no closing line on stderr; if records failed, one line that says why");
   add_footer(app,
              "Example: reviewrate -t \"It is very nice film\"\n"
-             "Example: reviewrate reviews.csv --text-field review -f csv -o rated.csv");
+             "Example: reviewrate reviews.csv --text-field review --annotate -o rated.csv");
   return [a](const Interruption& interruption) { return classify(*a, interruption); };
 }
 

@@ -144,7 +144,7 @@ Journal::Progress Journal::resume() {
     return {{}, status.is_number_integer() ? status.get<int>() : 0};
   }
   if (note.value("state", json()) != "running") return {};
-  return {count_written(output_, run_.format, run_.header), std::nullopt};
+  return {count_written(output_, run_.records), std::nullopt};
 }
 
 }  // namespace reviewrate::cli

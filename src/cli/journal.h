@@ -23,8 +23,7 @@ class Journal {
     nlohmann::json options;          ///< model and options
     std::vector<std::string> files;  ///< the inputs
     std::vector<std::string> skip;   ///< what is not read in folders
-    OutputFormat format = OutputFormat::jsonl;
-    std::string header;  ///< what stands before the first record
+    RecordShape records;             ///< what is written
   };
 
   /// `output` is the file. With `required` (--resume) all inputs get a checksum, otherwise small ones alone. Throws

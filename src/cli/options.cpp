@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -15,6 +16,8 @@
 #include "command.h"
 #include "console.h"
 #include "reviewrate/error.h"
+#include "reviewrate/output_file.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -210,7 +213,7 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
 }
 
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
-  add_choice(app, "-f,--format", format, kOutputFormats, "Output format (default: text on a terminal, else jsonl)");
+  add_choice(app, "-f,--format", format, kOutputFormats, "Output format (default: as the extension of --output says; else text on a terminal, else jsonl)");
 }
 
 void add_color_option(CLI::App& app, Color& color) {
@@ -243,6 +246,25 @@ std::pair<std::string, std::string> split_condition(const std::string& condition
 std::string format_name(InputFormat format) { return name_of(kInputFormats, format); }
 
 std::string format_name(OutputFormat format) { return name_of(kOutputFormats, format); }
+
+OutputName output_name(const std::string& path) {
+  OutputName said;
+  if (named_descriptor(path)) return said;
+  std::filesystem::path name = ascii_lower(path);
+  const std::string last = name.extension().string();
+  if (last == ".gz") said.compression = Compression::gzip;
+  if (last == ".zst") said.compression = Compression::zstd;
+  for (const char* other : {".xz", ".bz2", ".zip", ".tar", ".tgz"}) {
+    if (last != other) continue;
+    throw Error(ErrorKind::usage, "--output " + path + ": " + last + " is not written; what ends in .gz or .zst is");
+  }
+  if (said.compression != Compression::none) name = name.stem();
+  const std::string extension = name.extension().string();
+  for (const OutputFormat format : {OutputFormat::jsonl, OutputFormat::csv, OutputFormat::tsv}) {
+    if (extension == "." + format_name(format)) said.format = format;
+  }
+  return said;
+}
 
 std::vector<std::string> input_files(const InputChoice& input, std::string_view ways) {
   if (!input.files_from.empty()) return with_listed_files(input);

@@ -12,6 +12,7 @@
 #include "reviewrate/formatter.h"
 #include "reviewrate/input.h"
 #include "reviewrate/manifest.h"
+#include "reviewrate/output_stream.h"
 #include "reviewrate/package.h"
 #include "reviewrate/pipeline.h"
 
@@ -59,6 +60,15 @@ std::string format_name(OutputFormat format);
 
 /// An option -f, --format.
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
+
+/// What the name of an output file says.
+struct OutputName {
+  std::optional<OutputFormat> format;  ///< by its extension; empty: nothing
+  Compression compression = Compression::none;
+};
+
+/// Of `path`, the value of --output. Throws Error(usage) if it promises a form that is not written.
+OutputName output_name(const std::string& path);
 
 /// The files to read: those named and those listed in a file, or where nothing of that is given, nor a text, stdin,
 /// unless it is a terminal. Throws Error(usage), which says what else can be done: `ways`, such as ", pipe reviews in,

@@ -20,14 +20,23 @@ using nlohmann::json;
 /// Takes a file's characters one by one and tells where records end.
 class RecordCounter {
  public:
-  RecordCounter(OutputFormat format, const std::string& header)
-      : header_(header), lines_(format == OutputFormat::jsonl), delimiter_(format == OutputFormat::csv ? ',' : '\t') {
-    columns_ = static_cast<std::size_t>(std::count(header.begin(), header.end(), delimiter_)) + 1;
+  explicit RecordCounter(const RecordShape& shape)
+      : shape_(shape),
+        lines_(shape.format == OutputFormat::jsonl),
+        delimiter_(shape.format == OutputFormat::csv ? ',' : '\t') {
     // A quoted name may hold delimiters.
     bool quoted = false;
-    for (const char c : header) {
-      if (c == '"') quoted = !quoted;
-      if (quoted && c == delimiter_) --columns_;
+    std::string name;
+    for (const char c : shape.header) {
+      if (c == '"') {
+        quoted = !quoted;
+      } else if (quoted || (c != delimiter_ && c != '\n')) {
+        name += c;
+      } else {
+        if (name == shape.failure) failure_column_ = columns_;
+        ++columns_;
+        name.clear();
+      }
     }
   }
 
@@ -41,7 +50,7 @@ class RecordCounter {
         return false;
       }
       if (quoted_ || c != '\n') {
-        if (column_ == kErrorKindColumn) failed_ = true;
+        if (column_ == failure_column_) failed_ = true;
         return false;
       }
     }
@@ -50,15 +59,17 @@ class RecordCounter {
 
   /// Whether what was taken is a record, or the header.
   bool is_whole() {
-    if (!lines_) return in_header_ ? record_ == header_ : column_ + 1 == columns_;
+    if (!lines_) return in_header_ ? record_ == shape_.header : column_ + 1 == columns_;
     const json parsed = json::parse(record_, nullptr, /*allow_exceptions=*/false);
-    failed_ = parsed.is_object() && parsed.contains("error");
-    return parsed.is_object() && parsed.contains("id") && (failed_ || parsed.contains("label"));
+    if (!parsed.is_object() || !record_.starts_with(shape_.begin)) return false;
+    failed_ = parsed.contains(shape_.failure);
+    return failed_ || std::all_of(shape_.rated.begin(), shape_.rated.end(),
+                                  [&](const std::string& name) { return parsed.contains(name); });
   }
 
   /// Whether what was taken may be the first part of one.
   bool may_begin_one() const {
-    const std::string_view begin = lines_ ? "{\"id\": " : in_header_ ? std::string_view(header_) : "";
+    const std::string_view begin = lines_ ? shape_.begin : in_header_ ? std::string_view(shape_.header) : "";
     return begin.starts_with(record_) || record_.starts_with(begin);
   }
 
@@ -79,13 +90,11 @@ class RecordCounter {
   bool empty() const { return record_.empty(); }
 
  private:
-  // A csv record failed if its error_kind is not empty; no column before it holds a delimiter unquoted.
-  static constexpr std::size_t kErrorKindColumn = 9;
-
-  std::string header_;
+  const RecordShape& shape_;
   bool lines_;
   char delimiter_;
   std::size_t columns_ = 0;
+  std::size_t failure_column_ = 0;
   std::string record_;
   bool in_header_ = true;
   bool quoted_ = false;
@@ -95,11 +104,11 @@ class RecordCounter {
 
 }  // namespace
 
-WrittenRecords count_written(const std::string& path, OutputFormat format, const std::string& header) {
+WrittenRecords count_written(const std::string& path, const RecordShape& shape) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ErrorKind::output, path + ": cannot be read: " + std::strerror(errno));
   WrittenRecords written;
-  RecordCounter counter(format, header);
+  RecordCounter counter(shape);
   const auto refuse = [&] {
     throw Error(ErrorKind::output,
                 "--resume: " + path + ": what follows its first " + std::to_string(written.records) +

@@ -15,7 +15,8 @@ namespace reviewrate {
 /// blanks between them and escapes in strings; nothing is kept of what nobody asked for.
 class JsonMembers {
  public:
-  explicit JsonMembers(const InputOptions& options) : wanted_{options.text_field, options.id_field}, all_(false) {
+  explicit JsonMembers(const InputOptions& options)
+      : wanted_{options.text_field, options.id_field}, all_(options.annotate) {
     for (const std::string& name : named_fields(options)) wanted_.push_back(name);
     for (const std::string& name : options.pass) all_ = all_ || name == "*";
     for (const std::string& name : wanted_) nested_names_ = nested_names_ || name.find('.') != std::string::npos;

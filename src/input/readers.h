@@ -170,6 +170,7 @@ class FieldsReader : public Reader {
   virtual std::string field_names() const { return {}; }
 
   void pass(const Fields& fields, Review& review) const {
+    if (options_.annotate) fields.for_each([&](const Field& field) { review.passed.push_back(field); });
     for (const std::string& name : options_.pass) {
       if (name == "*") {
         fields.for_each([&](const Field& field) {

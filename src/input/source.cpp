@@ -10,7 +10,9 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
+#include "columns.h"
 #include "condition.h"
 #include "content.h"
 #include "damage.h"
@@ -42,6 +44,7 @@ class InputSource final : public Source {
         waiter_(waiter),
         buffer_(kBlock),
         choice_(options_),
+        columns_(options_),
         findings_(options_),
         folders_([this](std::string_view reason) { findings_.skipped(reason); }) {
     for (const std::string& file : files_) {
@@ -68,6 +71,7 @@ class InputSource final : public Source {
 
   std::uint64_t bytes_read() const override { return bytes_read_; }
   std::uint64_t bytes_total() const override { return bytes_total_; }
+  std::vector<std::string> columns() const override { return columns_.first(); }
   InputFindings findings() const override { return findings_.findings(); }
 
  private:
@@ -113,6 +117,10 @@ class InputSource final : public Source {
     review.id = {origin.id};
     review.text.swap(text);
     review.repaired = repair(review.text);
+    if (options_.annotate) {
+      origin_ = origin;
+      hold_to_columns(review);
+    }
   }
 
   // One step towards the next review, by the innermost thing that is open.
@@ -302,6 +310,7 @@ class InputSource final : public Source {
     if (!format) return want_more();
     whole_ = format == InputFormat::whole;
     records_ = open_records(*format, origin_, options_);
+    columns_taken_ = false;
     pending_ = {};
     ended_ = false;
     return Step::again;
@@ -340,7 +349,10 @@ class InputSource final : public Source {
   }
 
   Step read_records(Review& review, bool may_block) {
-    if (records_->next(pending_, ended_, review)) return Step::review;
+    if (records_->next(pending_, ended_, review)) {
+      if (options_.annotate) hold_to_columns(review);
+      return Step::review;
+    }
     if (ended_) {
       close_content();
       return Step::again;
@@ -361,7 +373,27 @@ class InputSource final : public Source {
     return Step::end;
   }
 
+  // Whether the record's fields fit to what is added to them, and to those of the records before it.
+  void hold_to_columns(Review& review) {
+    const std::vector<std::string>* table = records_ ? records_->columns() : nullptr;
+    if (table != nullptr) {
+      if (!std::exchange(columns_taken_, true)) columns_.take_table(*table);
+      return;
+    }
+    if (review.passed.empty() && !review.failure) {  // lines and whole files have nothing but a text
+      review.passed.push_back({options_.text_field, {review.text, false}});
+    }
+    if (review.passed.empty()) return;
+    const std::string reason = columns_.take_record(review.passed);
+    if (reason.empty()) return;
+    review.text.clear();
+    review.passed.clear();
+    review.failure =
+        Failure{"columns", failure_message(shown_name(origin_.path), "record " + review.id.text + ": " + reason)};
+  }
+
   void close_content() {
+    if (records_ && records_->columns() != nullptr) columns_.note(*records_->columns());
     if (records_) findings_.end_content(origin_.path, records_->tally(), whole_);
     records_.reset();
     content_.reset();
@@ -397,6 +429,8 @@ class InputSource final : public Source {
   std::size_t given_ = 0;  // records
 
   FormatChoice choice_;
+  Columns columns_;             // of annotated records
+  bool columns_taken_ = false;  // those of the table that is read
   FindingCollector findings_;
   FolderWalk folders_;  // from a FILE that is one
   Origin origin_;       // of what is being read or opened

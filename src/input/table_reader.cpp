@@ -109,6 +109,8 @@ class TableReader final : public FieldsReader {
     if (!options.escape.empty()) dialect_.escape = options.escape.front();
   }
 
+  const Names* columns() const override { return names_.empty() ? nullptr : &names_; }
+
   bool next(std::string_view& input, bool last, Review& review) override {
     for (;;) {
       switch (next_row(last && input.empty())) {
@@ -217,7 +219,11 @@ class TableReader final : public FieldsReader {
     for (std::size_t column = 0; column < cells.size(); ++column) {
       fields_.set(columns_[column], {std::move(cells[column]), false});
     }
-    return assemble(fields_, rows_.line(), review);
+    if (!assemble(fields_, rows_.line(), review)) return false;
+    if (options_.annotate) {
+      for (std::size_t column = 0; column < names_.size(); ++column) review.passed[column].name = names_[column];
+    }
+    return true;
   }
 
   std::string columns_reason() const {
@@ -264,6 +270,7 @@ class TableReader final : public FieldsReader {
     } else {
       for (std::size_t column = 0; column < names.size(); ++column) names[column] = std::to_string(column + 1);
     }
+    names_ = names;
     give_wanted_name(names, options_.text_field);
     give_wanted_name(names, options_.id_field);
     for (const std::string& name : options_.pass) give_wanted_name(names, name);
@@ -367,6 +374,7 @@ class TableReader final : public FieldsReader {
   bool opened_ = false;                       // the delimiter is known
   std::optional<char> first_line_delimiter_;  // by a line in front of the header
   Names header_;                              // as written
+  Names names_;                               // the same, but none twice; numbers where there is no header
   bool header_again_ = false;                 // that was told
   std::vector<std::size_t> columns_;          // each one's place in fields_
   Fields fields_;

@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
+#include <utility>
 
+#include "own_columns.h"
 #include "reviewrate/printable.h"
 #include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
@@ -15,26 +17,12 @@
 namespace reviewrate {
 namespace {
 
-/// The shortest number that reads back as `value`, never without a point: "1" would be an integer to a JSON reader that
-/// tells the two apart.
-std::string number(double value) {
-  std::string text = shortest(value);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
-
-const char* boolean(bool value) { return value ? "true" : "false"; }
-
-/// The columns that every record has, in order.
-constexpr std::array<std::string_view, 11> kOwnColumns = {"id",       "label",      "score",        "p_positive",
-                                                          "rating",   "tokens",     "truncated",    "windows",
-                                                          "repaired", "error_kind", "error_message"};
-
 /// What passed fields are called: as they are if that name is free; else with as many "input_" before it as it takes.
 /// Names that are free as they are go first.
 std::vector<std::string> passed_names(const std::vector<std::string_view>& names) {
-  std::set<std::string, std::less<>> taken(kOwnColumns.begin(), kOwnColumns.end());
-  taken.insert("error");
+  if (names.empty()) return {};
+  const std::vector<std::string_view> own = taken_names();
+  std::set<std::string, std::less<>> taken(own.begin(), own.end());
   std::vector<std::string> out(names.size());
   std::vector<std::size_t> unnamed;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -47,35 +35,42 @@ std::vector<std::string> passed_names(const std::vector<std::string_view>& names
   return out;
 }
 
+bool has_id(const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), "id") != names.end();
+}
+
+/// What an own column is called in an annotated record.
+std::string added_name(const OwnColumn& column, const OutputOptions& options) {
+  return (column.name == "id" ? "" : options.prefix) + std::string(column.name);
+}
+
 class JsonlFormatter : public Formatter {
  public:
-  explicit JsonlFormatter(const OutputOptions& options) {
-    for (const std::string& label : options.labels) labels_.push_back(json_string(label));
+  explicit JsonlFormatter(const OutputOptions& options) : options_(options), own_(chosen_columns(options)) {
+    for (const OwnColumn& column : own_) keys_.push_back(json_string(added_name(column, options)) + ": ");
   }
 
   void append(const Outcome& outcome, std::string& out) const override {
     const Review& review = outcome.review;
-    out += "{\"id\": ";
-    append_value(review.id, out);
-    if (outcome.prediction) {
-      const Prediction& p = *outcome.prediction;
-      out += ", \"label\": " + labels_[p.label] + ", \"score\": " + number(p.score);
-      if (p.positive) out += ", \"p_positive\": " + number(*p.positive);
-      if (p.rating) out += ", \"rating\": " + std::to_string(*p.rating);
-      out += ", \"tokens\": " + std::to_string(p.tokens) + ", \"truncated\": " + boolean(p.truncated) +
-             ", \"windows\": " + std::to_string(p.windows);
-    } else if (review.failure) {
-      out += ", \"error\": {\"kind\": " + json_string(review.failure->kind) +
-             ", \"message\": " + json_string(review.failure->message) + "}";
-    }
-    if (review.repaired > 0) out += ", \"repaired\": " + std::to_string(review.repaired);
     std::vector<std::string_view> names;
     for (const Field& field : review.passed) names.push_back(field.name);
-    const std::vector<std::string> unique = passed_names(names);
-    for (std::size_t i = 0; i < unique.size(); ++i) {
-      out += ", " + json_string(unique[i]) + ": ";
-      append_value(review.passed[i].value, out);
+    const char* before = "{";
+    const auto append_passed = [&](const std::vector<std::string>& keys) {
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        out += std::exchange(before, ", ") + json_string(keys[i]) + ": ";
+        append_value(review.passed[i].value, out);
+      }
+    };
+    if (options_.annotate) append_passed({names.begin(), names.end()});
+    const bool named = options_.annotate && std::find(names.begin(), names.end(), "id") != names.end();
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      if (named && own_[i].name == "id") continue;
+      const std::optional<Value> value = own_[i].value(outcome, options_.labels);
+      if (!value) continue;
+      out += std::exchange(before, ", ") + keys_[i];
+      append_value(*value, out);
     }
+    if (!options_.annotate) append_passed(passed_names(names));
     out += "}\n";
   }
 
@@ -84,50 +79,48 @@ class JsonlFormatter : public Formatter {
     out += value.json ? value.text : json_string(value.text);
   }
 
-  std::vector<std::string> labels_;
+  const OutputOptions options_;
+  const std::vector<OwnColumn> own_;
+  std::vector<std::string> keys_;  // of own_, with their colons
 };
 
 /// RFC 4180 with "\n" as line end, as Unix tools write it.
 class DelimitedFormatter : public Formatter {
  public:
   DelimitedFormatter(const OutputOptions& options, char delimiter)
-      : labels_(options.labels), pass_(options.pass), delimiter_(delimiter) {}
+      : options_(options), own_(chosen_columns(options)), delimiter_(delimiter) {
+    if (!options.annotate || !has_id(options.columns)) return;
+    std::erase_if(own_, [](const OwnColumn& column) { return column.name == "id"; });
+  }
 
   std::string header() const override {
     std::string out;
-    for (const std::string_view name : kOwnColumns) append_cell(name, out);
-    for (const std::string& name : passed_names({pass_.begin(), pass_.end()})) append_cell(name, out);
+    for (const std::string& name : options_.columns) append_cell(name, out);
+    for (const OwnColumn& column : own_) append_cell(added_name(column, options_), out);
+    for (const std::string& name : passed_names({options_.pass.begin(), options_.pass.end()})) append_cell(name, out);
     end_line(out);
     return out;
   }
 
   void append(const Outcome& outcome, std::string& out) const override {
-    const Review& review = outcome.review;
-    append_cell(review.id.text, out);
-    if (outcome.prediction) {
-      const Prediction& p = *outcome.prediction;
-      append_cell(labels_[p.label], out);
-      append_cell(number(p.score), out);
-      append_cell(p.positive ? number(*p.positive) : "", out);
-      append_cell(p.rating ? std::to_string(*p.rating) : "", out);
-      append_cell(std::to_string(p.tokens), out);
-      append_cell(boolean(p.truncated), out);
-      append_cell(std::to_string(p.windows), out);
-    } else {
-      for (int i = 0; i < 7; ++i) append_cell("", out);
+    append_passed(outcome.review, options_.columns, out);
+    for (const OwnColumn& column : own_) {
+      const std::optional<Value> value = column.value(outcome, options_.labels);
+      append_cell(value ? value->text : column.absent, out);
     }
-    append_cell(std::to_string(review.repaired), out);
-    append_cell(review.failure ? review.failure->kind : "", out);
-    append_cell(review.failure ? review.failure->message : "", out);
-    for (const std::string& name : pass_) {
-      const auto found = std::find_if(review.passed.begin(), review.passed.end(),
-                                      [&](const Field& field) { return field.name == name; });
-      append_cell(found == review.passed.end() ? "" : found->value.text, out);
-    }
+    append_passed(outcome.review, options_.pass, out);
     end_line(out);
   }
 
  private:
+  void append_passed(const Review& review, const std::vector<std::string>& names, std::string& out) const {
+    for (const std::string& name : names) {
+      const auto found = std::find_if(review.passed.begin(), review.passed.end(),
+                                      [&](const Field& field) { return field.name == name; });
+      append_cell(found == review.passed.end() ? "" : found->value.text, out);
+    }
+  }
+
   void append_cell(std::string_view cell, std::string& out) const {
     const std::array<char, 5> special = {delimiter_, '"', '\r', '\n', '\0'};
     if (cell.find_first_of(std::string_view(special.data(), 4)) == std::string_view::npos) {
@@ -145,8 +138,8 @@ class DelimitedFormatter : public Formatter {
 
   static void end_line(std::string& out) { out.back() = '\n'; }
 
-  std::vector<std::string> labels_;
-  std::vector<std::string> pass_;
+  const OutputOptions options_;
+  std::vector<OwnColumn> own_;
   char delimiter_;
 };
 

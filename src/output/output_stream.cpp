@@ -12,6 +12,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "compressor.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
 
@@ -46,8 +47,10 @@ bool WriteInProgress::end_all() {
   return g_writes == 0;
 }
 
-OutputStream::OutputStream(const std::string& path, bool keep)
-    : name_(path.empty() || path == "-" ? "stdout" : path), fd_(STDOUT_FILENO) {
+OutputStream::OutputStream(const std::string& path, bool keep, Compression compression)
+    : name_(path.empty() || path == "-" ? "stdout" : path),
+      fd_(STDOUT_FILENO),
+      compressor_(make_compressor(compression)) {
   const std::optional<int> inherited = path.empty() ? STDOUT_FILENO : named_descriptor(path);
   if (inherited) {
     fd_ = *inherited;
@@ -93,6 +96,13 @@ void OutputStream::truncate(std::uint64_t size) {
 }
 
 void OutputStream::write(const std::string& bytes) {
+  if (!compressor_) return write_as_is(bytes);
+  std::string compressed;
+  compressor_->add(bytes, compressed);
+  write_as_is(compressed);
+}
+
+void OutputStream::write_as_is(const std::string& bytes) {
   std::optional<WriteInProgress> write_in_progress;
   if (regular_) write_in_progress.emplace();
   std::string_view rest = bytes;
@@ -114,6 +124,11 @@ void OutputStream::sync() {
 }
 
 void OutputStream::close() {
+  if (compressor_) {
+    std::string rest;
+    compressor_->finish(rest);
+    write_as_is(rest);
+  }
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0 && errno != EINTR) fail("cannot be closed");

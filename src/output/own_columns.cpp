@@ -1,0 +1,131 @@
+// One table of all fields; the formats differ in which of them they have.
+#include "own_columns.h"
+
+#include <algorithm>
+#include <array>
+
+#include "reviewrate/text.h"
+
+namespace reviewrate {
+namespace {
+
+using Labels = std::vector<std::string>;
+using Cell = std::optional<Value>;
+
+/// The shortest number that reads back as `value`, never without a point: "1" would be an integer to a JSON reader that
+/// tells the two apart.
+Cell number(double value) {
+  std::string text = shortest(value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return Value{text, true};
+}
+
+Cell count(std::size_t value) { return Value{std::to_string(value), true}; }
+Cell boolean(bool value) { return Value{value ? "true" : "false", true}; }
+
+/// A column that only rated records have.
+template <Cell (*Of)(const Prediction&)>
+Cell of_prediction(const Outcome& outcome, const Labels&) {
+  return outcome.prediction ? Of(*outcome.prediction) : Cell();
+}
+
+Cell score(const Prediction& p) { return number(p.score); }
+Cell positive(const Prediction& p) { return p.positive ? number(*p.positive) : Cell(); }
+Cell rating(const Prediction& p) { return p.rating ? Cell(Value{std::to_string(*p.rating), true}) : Cell(); }
+Cell tokens(const Prediction& p) { return count(p.tokens); }
+Cell truncated(const Prediction& p) { return boolean(p.truncated); }
+Cell windows(const Prediction& p) { return count(p.windows); }
+
+Cell id(const Outcome& outcome, const Labels&) { return outcome.review.id; }
+
+Cell label(const Outcome& outcome, const Labels& labels) {
+  return outcome.prediction ? Cell(Value{labels[outcome.prediction->label], false}) : Cell();
+}
+
+Cell repaired(const Outcome& outcome, const Labels&) {
+  return outcome.review.repaired > 0 ? count(outcome.review.repaired) : Cell();
+}
+
+Cell error(const Outcome& outcome, const Labels&) {
+  const std::optional<Failure>& failure = outcome.review.failure;
+  if (!failure) return {};
+  return Value{"{\"kind\": " + json_string(failure->kind) + ", \"message\": " + json_string(failure->message) + "}",
+               true};
+}
+
+Cell error_kind(const Outcome& outcome, const Labels&) {
+  return outcome.review.failure ? Cell(Value{outcome.review.failure->kind, false}) : Cell();
+}
+
+Cell error_message(const Outcome& outcome, const Labels&) {
+  return outcome.review.failure ? Cell(Value{outcome.review.failure->message, false}) : Cell();
+}
+
+constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
+                                              {"label", label},
+                                              {"score", of_prediction<score>},
+                                              {"p_positive", of_prediction<positive>},
+                                              {"rating", of_prediction<rating>},
+                                              {"tokens", of_prediction<tokens>},
+                                              {"truncated", of_prediction<truncated>},
+                                              {"windows", of_prediction<windows>}}};
+constexpr OwnColumn kRepaired = {"repaired", repaired, "0"};
+constexpr OwnColumn kError = {"error", error};
+constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
+
+}  // namespace
+
+std::vector<OwnColumn> own_columns(OutputFormat format) {
+  std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());
+  if (is_table(format)) {
+    columns.push_back(kRepaired);
+    columns.insert(columns.end(), kErrorCells.begin(), kErrorCells.end());
+  } else {
+    columns.push_back(kError);
+    columns.push_back(kRepaired);
+  }
+  return columns;
+}
+
+std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
+  std::vector<OwnColumn> all = own_columns(options.format);
+  if (options.own.empty()) return all;
+  std::vector<OwnColumn> chosen;
+  for (const std::string& name : options.own) {
+    const auto found = std::find_if(all.begin(), all.end(), [&](const OwnColumn& c) { return c.name == name; });
+    if (found != all.end()) chosen.push_back(*found);
+  }
+  for (const OwnColumn& column : all) {  // why a record failed is told in any case
+    if (column.name.starts_with("error")) chosen.push_back(column);
+  }
+  return chosen;
+}
+
+std::vector<std::string_view> taken_names() {
+  std::vector<std::string_view> names = {kError.name};
+  for (const OwnColumn& column : own_columns(OutputFormat::csv)) names.push_back(column.name);
+  return names;
+}
+
+std::vector<std::string> column_names() {
+  std::vector<std::string> names;
+  for (const OwnColumn& column : own_columns(OutputFormat::jsonl)) {
+    if (column.name != kError.name) names.emplace_back(column.name);
+  }
+  return names;
+}
+
+std::vector<std::string> added_names(const OutputOptions& options) {
+  std::vector<std::string> names;
+  for (const OwnColumn& column : chosen_columns(options)) {
+    if (column.name != "id") names.push_back(options.prefix + std::string(column.name));
+  }
+  return names;
+}
+
+std::string failure_name(const OutputOptions& options) {
+  const std::string name(is_table(options.format) ? kErrorCells.front().name : kError.name);
+  return options.prefix + name;
+}
+
+}  // namespace reviewrate

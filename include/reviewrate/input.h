@@ -21,6 +21,8 @@ enum class InputFormat { automatic, lines, jsonl, csv, tsv, whole };
 /// What to read, and how; the command line's options of the same names.
 struct InputOptions {
   InputFormat format = InputFormat::automatic;
+  /// A field's name, or several with commas between, whose texts are joined by line breaks. Where it is "text", and
+  /// there is no such field, the only one that has a usual name is taken (text_fields.h).
   std::string text_field = "text";
   std::string id_field = "id";
   std::vector<std::string> pass;      ///< columns to carry through; "*" is all the others
@@ -34,7 +36,7 @@ struct InputOptions {
   bool header = true;                 ///< csv, tsv: the first row names the columns
   bool quoting = true;                ///< csv, tsv: quotes around a cell are no part of it
   /// csv, tsv: the byte between cells, or "auto": the usual one that fits the first line best. Empty: the format's own,
-  /// or another usual one where only so there is a column text_field.
+  /// or another usual one where only so there is a column for the text.
   std::string delimiter;
   std::string escape;  ///< csv, tsv: a byte that makes the next one an ordinary one; empty: none
   std::size_t max_review_bytes = std::size_t{1} << 20;

@@ -40,6 +40,7 @@ struct Review {
   std::vector<Field> passed;       ///< columns to carry through, in the order asked for
   std::optional<Failure> failure;  ///< set: there is no text to classify
   std::string path;                ///< of a review that is a whole file, from the FILE that was named on
+  bool has_fields = false;         ///< it was a record with named fields, and no line or whole file
 };
 
 /// What the model says of one review.

@@ -225,7 +225,6 @@ int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.baseline.empty()) baseline = read_baseline(a.baseline);
 
   InputOptions& input = a.input.options;
-  a.fields.text = input.text_field;
   input.pass = a.fields.pass();
   input.pass_required = false;
   input.skip = plan.skip();

@@ -38,7 +38,7 @@ Truth Truths::take() {
 }
 
 std::vector<std::string> TruthFields::pass() const {
-  std::vector<std::string> names = {label, text};
+  std::vector<std::string> names = {label};
   if (!stars.empty()) names.push_back(stars);
   names.insert(names.end(), kOfPredictions.begin(), kOfPredictions.end());
   return names;
@@ -117,9 +117,9 @@ std::string LabelledSource::checksum(NumberScheme scheme) {
 }
 
 LabelledSource::Found LabelledSource::find_truth(const Review& review) {
-  // A record with fields has its text among them; lines and whole files have nothing but their path. An id begins below
+  // Lines and whole files have nothing but their path. An id begins below
   // the folder that was asked for, but that may be called pos itself.
-  if (find(review, fields_.text) == nullptr) {
+  if (!review.has_fields) {
     return truth_of_path(review.path.empty() ? review.id.text : review.path);
   }
   Found found;

@@ -34,7 +34,6 @@ class Truths {
 
 /// Where labels and stars are found, and how.
 struct TruthFields {
-  std::string text;
   std::string label = "label";
   std::string stars;               ///< empty: only those in file names
   std::optional<StarScale> scale;  ///< of the stars, where it is known

@@ -128,8 +128,10 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
       ->type_name("");
   add_choice(app, "--input-format", options.format, kInputFormats,
              "How records are told apart (default: tables and JSON by name, else by content)");
-  app.add_option("--text-field", options.text_field, "Field or column that holds the review")
-      ->capture_default_str()
+  app.add_option(
+         "--text-field", options.text_field,
+         "Field or column that holds the review; A,B: these together, joined by line breaks (default: text, else "
+         "the only one called review, reviewText, review_text, content, body or comment)")
       ->type_name("NAME");
   app.add_option("--id-field", options.id_field, "Field or column that holds the id")
       ->capture_default_str()
@@ -213,7 +215,8 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
 }
 
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
-  add_choice(app, "-f,--format", format, kOutputFormats, "Output format (default: as the extension of --output says; else text on a terminal, else jsonl)");
+  add_choice(app, "-f,--format", format, kOutputFormats,
+             "Output format (default: as the extension of --output says; else text on a terminal, else jsonl)");
 }
 
 void add_color_option(CLI::App& app, Color& color) {

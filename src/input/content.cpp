@@ -9,6 +9,7 @@
 #include "readers.h"
 #include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
+#include "text_fields.h"
 
 namespace reviewrate {
 namespace {
@@ -117,16 +118,10 @@ std::vector<std::string> header_cells(std::string_view line, char delimiter) {
   return cells;
 }
 
-// Whether the cells name columns: one is --text-field's, or just one has a name that a column of reviews usually has.
+// Whether the cells name columns: --text-field's, or just one that a column of reviews usually has.
 bool is_header(const std::vector<std::string>& cells, const InputOptions& options) {
-  static constexpr std::array<std::string_view, 7> kUsual = {"text",    "review", "reviewtext", "review_text",
-                                                             "content", "body",   "comment"};
   if (cells.size() < 2) return false;
-  if (std::find(cells.begin(), cells.end(), options.text_field) != cells.end()) return true;
-  const auto is_usual = [](const std::string& cell) {
-    return std::find(kUsual.begin(), kUsual.end(), ascii_lower(cell)) != kUsual.end();
-  };
-  return std::count_if(cells.begin(), cells.end(), is_usual) == 1;
+  return !find_text_fields(cells, options).empty() || count_usual_text_fields(cells) == 1;
 }
 
 // csv or tsv, or automatic if the line is no header.

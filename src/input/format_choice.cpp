@@ -64,8 +64,8 @@ InputFormat FormatChoice::guess(const PlainContent& content) {
   if (format != InputFormat::jsonl || !is_mostly_json(content.seen, options_)) return text;
   if (!told_json_) {
     options_.notify(failure_message(shown_name(content.path),
-                                    "is read as JSON, because its lines are JSON objects with the field \"" +
-                                        options_.text_field + "\"; --input-format lines reads it as plain lines"));
+                                    "is read as JSON, because its lines are JSON objects that hold a text; "
+                                    "--input-format lines reads it as plain lines"));
   }
   told_json_ = true;
   return format;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "readers.h"
+#include "text_fields.h"
 
 namespace reviewrate {
 
@@ -18,6 +19,7 @@ class JsonMembers {
   explicit JsonMembers(const InputOptions& options)
       : wanted_{options.text_field, options.id_field}, all_(options.annotate) {
     for (const std::string& name : named_fields(options)) wanted_.push_back(name);
+    for (const std::string& name : listed_text_fields(options)) wanted_.push_back(name);
     for (const std::string& name : options.pass) all_ = all_ || name == "*";
     for (const std::string& name : wanted_) nested_names_ = nested_names_ || name.find('.') != std::string::npos;
   }
@@ -105,6 +107,13 @@ class JsonMembers {
 
   const Fields& fields() const { return fields_; }
 
+  /// Those that may hold its text: of the wanted ones, and of those with usual names.
+  std::vector<std::string> text_candidates() const {
+    std::vector<std::string> candidates;
+    fields_.for_each([&](const Field& field) { candidates.push_back(field.name); });
+    return candidates;
+  }
+
   /// Of the object's own members, each in quotes; the first ones if there are many.
   const std::string& names() const { return names_; }
 
@@ -130,7 +139,7 @@ class JsonMembers {
   }
 
   bool wanted(const std::string& name) const {
-    if (all_ && depth_ == 1) return true;
+    if (depth_ == 1 && (all_ || is_usual_text_field(name))) return true;
     for (const std::string& one : wanted_) {
       if (one == name) return true;
     }

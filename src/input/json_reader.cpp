@@ -290,11 +290,30 @@ class JsonReader final : public FieldsReader {
       return fail_record(review, "json", "valid JSON, but not an object");
     }
     if (!members_.names().empty()) ++evidence_.objects;
-    if (members_.fields().find(options_.text_field) != nullptr) ++evidence_.texts;
+    decide_text_field();
+    if (has_text(members_.fields())) ++evidence_.texts;
     review.repaired = repaired_;
     if (assemble(members_.fields(), record_line_, review)) return true;
     review = Review();
     return false;
+  }
+
+  // By the first record that has one. Of listed fields, any may be absent from a record.
+  void decide_text_field() {
+    if (decided_ || has_text(members_.fields())) {
+      decided_ = true;
+      return;
+    }
+    const std::vector<std::string> listed = listed_text_fields(options_);
+    const auto present = [&](const std::string& name) { return members_.fields().find(name) != nullptr; };
+    std::vector<std::string> found = std::any_of(listed.begin(), listed.end(), present)
+                                         ? listed
+                                         : find_text_fields(members_.text_candidates(), options_);
+    const auto is_string = [&](const std::string& name) { return !members_.fields().find(name)->json; };
+    if (found.empty() || (listed.empty() && !is_string(found.front()))) return;
+    tell_text_field(found, options_);
+    text_fields_ = std::move(found);
+    decided_ = true;
   }
 
   bool too_long() const { return cursor_.position() - record_offset_ > bound_; }
@@ -457,6 +476,7 @@ class JsonReader final : public FieldsReader {
   std::string token_;
   std::size_t token_column_ = 0;
 
+  bool decided_ = false;  // which fields are the text
   JsonEvidence evidence_;
   bool text_in_array_ = false;
   bool has_key_ = false;  // or the beginning of one
@@ -469,7 +489,9 @@ std::unique_ptr<RecordReader> open_json(Origin origin, const InputOptions& optio
 }
 
 JsonEvidence json_evidence(std::string_view bytes, bool last, const InputOptions& options) {
-  JsonReader reader({}, options);
+  InputOptions silent = options;
+  silent.notify = [](const std::string&) {};
+  JsonReader reader({}, silent);
   Review review;
   while (reader.next(bytes, last, review)) review = Review();
   return reader.evidence();

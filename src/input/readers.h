@@ -122,6 +122,7 @@ class FieldsReader : public Reader {
  protected:
   FieldsReader(Origin origin, const InputOptions& options)
       : Reader(std::move(origin), options),
+        text_fields_{options.text_field},
         conditions_(options.where.begin(), options.where.end()),
         named_(named_fields(options)) {
     tally_.named.resize(named_.size());
@@ -147,23 +148,44 @@ class FieldsReader : public Reader {
     const Value* id = fields.find(options_.id_field);
     if (id != nullptr && has_id(*id)) review.id = *id;
     pass(fields, review);
-    const Value* text = fields.find(options_.text_field);
-    if (text == nullptr) {
-      const std::string names = field_names();
-      fail(review, line, "field",
-           "there is no field \"" + options_.text_field + "\"" + (names.empty() ? "" : "; the fields are: " + names));
-    } else if (text->json) {
-      fail(review, line, "type",
-           "the field \"" + options_.text_field + "\" is " + type_name(text->text) + " and not a string");
-    } else if (text->text.size() > options_.max_review_bytes) {
-      fail(review, line, "size", "the text is " + too_large(options_));
-    } else {
-      review.text = text->text;
-    }
+    review.has_fields = true;
+    take_text(fields, line, review);
     return true;
   }
 
+  // Whether the record has any of the text's fields.
+  bool has_text(const Fields& fields) const {
+    return std::any_of(text_fields_.begin(), text_fields_.end(),
+                       [&](const std::string& name) { return fields.find(name) != nullptr; });
+  }
+
+  // Decided once, by the header or the first record that has one; until then what was asked for.
+  std::vector<std::string> text_fields_;
+
  private:
+  void take_text(const Fields& fields, std::size_t line, Review& review) const {
+    if (!has_text(fields)) {
+      const std::string names = field_names();
+      return fail(review, line, "field",
+                  "there is no field \"" + options_.text_field + "\"" +
+                      (names.empty() ? "" : "; the fields are: " + names + " (--text-field names one)"));
+    }
+    for (const std::string& name : text_fields_) {
+      const Value* text = fields.find(name);
+      const bool left_out = text == nullptr || (text->json && text->text == "null");
+      if (left_out && text_fields_.size() > 1) continue;  // the others are the text
+      if (text->json) {
+        return fail(review, line, "type",
+                    "the field \"" + name + "\" is " + type_name(text->text) + " and not a string");
+      }
+      if (!review.text.empty() && !text->text.empty()) review.text += '\n';
+      review.text += text->text;
+    }
+    if (review.text.size() > options_.max_review_bytes) {
+      fail(review, line, "size", "the text is " + too_large(options_));
+    }
+  }
+
   virtual bool has_id(const Value& id) const = 0;
 
   // Of the record, each in quotes, for messages; some of them if there are many.
@@ -174,7 +196,8 @@ class FieldsReader : public Reader {
     for (const std::string& name : options_.pass) {
       if (name == "*") {
         fields.for_each([&](const Field& field) {
-          const bool chosen = field.name != options_.text_field && field.name != options_.id_field &&
+          const bool chosen = std::find(text_fields_.begin(), text_fields_.end(), field.name) == text_fields_.end() &&
+                              field.name != options_.id_field &&
                               std::find(options_.pass.begin(), options_.pass.end(), field.name) == options_.pass.end();
           if (chosen) review.passed.push_back(field);
         });

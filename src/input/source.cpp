@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -34,13 +36,22 @@ namespace {
 
 constexpr std::size_t kBlock = 256 * 1024;
 
+// Many files may have the same to tell.
+InputOptions with_each_notice_once(InputOptions options) {
+  options.notify = [notify = options.notify,
+                    told = std::make_shared<std::set<std::string>>()](const std::string& notice) {
+    if (told->insert(notice).second) notify(notice);
+  };
+  return options;
+}
+
 class InputSource final : public Source {
  public:
   InputSource(std::vector<std::string> texts, std::vector<std::string> files, const InputOptions& options,
               Waiter& waiter)
       : texts_(std::move(texts)),
         files_(std::move(files)),
-        options_(options),
+        options_(with_each_notice_once(options)),
         waiter_(waiter),
         buffer_(kBlock),
         choice_(options_),

@@ -11,6 +11,7 @@
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/utf8.h"
 #include "row_splitter.h"
+#include "text_fields.h"
 
 namespace reviewrate {
 namespace {
@@ -36,6 +37,12 @@ std::string_view trimmed(std::string_view name) {
   const std::size_t begin = name.find_first_not_of(kSpaces);
   if (begin == std::string_view::npos) return {};
   return name.substr(begin, name.find_last_not_of(kSpaces) + 1 - begin);
+}
+
+Names trimmed(const Names& names) {
+  Names out;
+  for (const std::string& name : names) out.emplace_back(trimmed(std::string_view(name)));
+  return out;
 }
 
 // The only column of that very name, else the only one that has it between blanks.
@@ -163,7 +170,7 @@ class TableReader final : public FieldsReader {
       dialect_.delimiter = *first_line_delimiter_;
     } else if (options_.header || automatic) {
       const char chosen = best_delimiter(first_line);
-      const bool better = automatic || find_column(cells_of(first_line, chosen), options_.text_field).has_value();
+      const bool better = automatic || names_text(cells_of(first_line, chosen));
       if (chosen == dialect_.delimiter || !better) return;
       tell("by its first line, a " + delimiter_name(chosen) + " separates the cells, and not a " +
            delimiter_name(dialect_.delimiter) + "; --delimiter says otherwise");
@@ -175,7 +182,7 @@ class TableReader final : public FieldsReader {
   char best_delimiter(std::string_view first_line) const {
     const auto merit = [&](char delimiter) {
       const Names cells = cells_of(first_line, delimiter);
-      return std::pair(find_column(cells, options_.text_field).has_value(), cells.size());
+      return std::pair(names_text(cells), cells.size());
     };
     char best = dialect_.delimiter;
     auto best_merit = merit(best);
@@ -187,6 +194,11 @@ class TableReader final : public FieldsReader {
       best_merit = usual_merit;
     }
     return best;
+  }
+
+  // Whether there is a column for the text.
+  bool names_text(const Names& cells) const {
+    return find_column(cells, options_.text_field) || !find_text_fields(trimmed(cells), options_).empty();
   }
 
   // None if the line is no whole row.
@@ -266,18 +278,20 @@ class TableReader final : public FieldsReader {
     Names names = cells;
     if (options_.header) {
       header_ = cells;
-      tell_twice_named(names);
     } else {
       for (std::size_t column = 0; column < names.size(); ++column) names[column] = std::to_string(column + 1);
     }
+    choose_text_fields(names);
+    tell_twice_named(names);
     names_ = names;
-    give_wanted_name(names, options_.text_field);
+    for (const std::string& name : text_fields_) give_wanted_name(names, name);
     give_wanted_name(names, options_.id_field);
     for (const std::string& name : options_.pass) give_wanted_name(names, name);
     for (const std::string& condition : options_.where) give_wanted_name(names, Condition(condition).field());
     for (const std::string& name : names) columns_.push_back(fields_.add(name));
     rows_.set_max_cells(columns_.size());
-    if (!fields_.named(options_.text_field)) refuse_header(names);
+    const auto named = [&](const std::string& name) { return fields_.named(name); };
+    if (!std::all_of(text_fields_.begin(), text_fields_.end(), named)) refuse_header(names);
   }
 
   // Where columns have the same name, the first keeps it, and the others get a number. So that the first can be asked
@@ -294,17 +308,28 @@ class TableReader final : public FieldsReader {
       do fresh = name + "_" + std::to_string(++number);
       while (!times.try_emplace(fresh, 1).second);
       numbered.push_back(fresh);
-      if (numbered.size() > 1 || fresh == options_.text_field) name = fresh;
+      if (numbered.size() > 1 || is_text(fresh)) name = fresh;
     }
     for (const auto& [name, numbered] : given) {
       if (name.empty()) continue;  // nobody asks for those
       const std::string comes = "the column " + quoted(name) + " comes " +
                                 (numbered.size() == 2 ? "twice" : std::to_string(numbered.size()) + " times");
-      if (name == options_.text_field) {
+      if (is_text(name)) {
         throw InputFailure("field", comes + ": name one of them with --text-field, in their order: " + list(numbered));
       }
       tell(comes + "; the first keeps the name, and then come: " + list({numbered.begin() + 1, numbered.end()}));
     }
+  }
+
+  void choose_text_fields(const Names& names) {
+    const Names found = find_text_fields(trimmed(names), options_);
+    if (found.empty()) return;
+    tell_text_field(found, options_);
+    text_fields_ = found;
+  }
+
+  bool is_text(const std::string& name) const {
+    return std::find(text_fields_.begin(), text_fields_.end(), name) != text_fields_.end();
   }
 
   // If the column that `wanted` means has blanks around its name, takes them off.

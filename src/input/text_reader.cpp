@@ -25,8 +25,8 @@ class LinesReader final : public Reader {
         fail(review, lines_.number(), "size", "the line is " + too_large(options_));
       } else if (guessed_ && is_record(lines_.line())) {
         fail(review, lines_.number(), "format",
-             "the line is JSON with the field \"" + options_.text_field +
-                 "\" among plain lines; --input-format jsonl reads JSON, and lines takes it for a text");
+             "the line is JSON that holds a text, among plain lines; --input-format jsonl reads JSON, and lines takes "
+             "it for a text itself");
       } else {
         review.text.swap(lines_.line());
         review.repaired = repair(review.text);

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +158,6 @@ def test_an_interrupted_annotation_goes_on(run: Run, tmp_path: Path, form: str) 
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
-    with out.open("ab") as file:
-        file.write(out.read_bytes()[:0] + (b'5,"half' if form == "csv" else b'{"id": "5", "te'))
     if process.returncode == 0:
         pytest.fail("it ended before it could be killed")
     cut = out.read_bytes()
@@ -221,8 +220,6 @@ def test_an_interrupted_compressed_output_is_whole(tmp_path: Path) -> None:
     process.stdin.flush()
     while not (tmp_path / "a.jsonl.gz").exists():
         pass
-    import time
-
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE)

@@ -131,7 +131,7 @@ def test_a_text_inside_another_object(run: Run) -> None:
     assert result.returncode == 0
     assert [one["review.lang"] for one in records(result)] == ["en"]
     message = records(run(stdin=data))[0]["error"]["message"]
-    assert message.endswith('there is no field "text"; the fields are: "review"')
+    assert message.endswith('there is no field "text"; the fields are: "review" (--text-field names one)')
 
 
 def test_tables_without_a_name(run: Run) -> None:

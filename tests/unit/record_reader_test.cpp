@@ -77,7 +77,7 @@ TEST_CASE("JSON Lines: bad records") {
                               "f:14|z"});
   CHECK(result.messages[0] == "dir/f:1: not valid JSON: it is not closed before line 2");
   CHECK(result.messages[1] == "dir/f:2: valid JSON, but not an object");
-  CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"; the fields are: \"id\"");
+  CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"; the fields are: \"id\" (--text-field names one)");
   CHECK(result.messages[5] == "dir/f:6: the field \"text\" is a number and not a string");
   for (const std::string& message : result.messages) {
     CHECK(message.size() < 250);
@@ -272,8 +272,9 @@ TEST_CASE("JSON: a name with a point reaches into objects, unless a field has th
 }
 
 TEST_CASE("JSON: a missing field says which there are") {
-  const Result result = read_all(InputFormat::jsonl, "{\"review\":\"a\",\" stars\":5}\n{}\n");
-  CHECK(result.messages[0] == "dir/f:1: there is no field \"text\"; the fields are: \"review\", \" stars\"");
+  const Result result = read_all(InputFormat::jsonl, "{\"words\":\"a\",\" stars\":5}\n{}\n");
+  CHECK(result.messages[0] ==
+        "dir/f:1: there is no field \"text\"; the fields are: \"words\", \" stars\" (--text-field names one)");
   CHECK(result.messages[1] == "dir/f:2: there is no field \"text\"");
 }
 

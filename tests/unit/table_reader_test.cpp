@@ -84,8 +84,8 @@ TEST_CASE("Tables: a missing column, and what there is instead") {
     CHECK(result.notes.empty());
     return result.messages[0];
   };
-  CHECK(message(InputFormat::csv, "id, body\n1,a\n2,b\n") ==
-        R"(there is no column "text"; the columns are: "id", " body" (--text-field names one))");
+  CHECK(message(InputFormat::csv, "id, words\n1,a\n2,b\n") ==
+        R"(there is no column "text"; the columns are: "id", " words" (--text-field names one))");
   const std::string excel =
       R"(there is no column "text"; the only column is "Date;Review Text;Stars", but --delimiter semicolon )"
       R"(would make it: "Date", "Review Text", "Stars" (--text-field names one))";

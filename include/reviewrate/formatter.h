@@ -27,7 +27,8 @@ struct OutputOptions {
   std::vector<std::string> columns;          ///< to annotate csv and tsv: the fields that are read, in order
   std::vector<std::string> own;  ///< to annotate: the own fields of column_names() to add, in order; empty: all
   std::string prefix;            ///< to annotate: stands before the names of own fields but the id
-  std::size_t text_width = 80;   ///< text: how many columns a line may take
+  std::size_t text_width = 80;   ///< text: how many columns a line may take; 0: as many as it needs
+  bool wrap = false;             ///< text: the whole review below each line
 };
 
 /// Writes outcomes as text; immutable, so that it can be shared.

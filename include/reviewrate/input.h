@@ -83,9 +83,6 @@ class Source {
   /// With `may_block` false, a slow stream answers idle instead of being waited for, even in the middle of a record.
   virtual Status next(Review& review, bool may_block) = 0;
 
-  /// Bytes taken from the inputs so far (as stored, so compressed where they are).
-  virtual std::uint64_t bytes_read() const = 0;
-
   /// Bytes of all inputs, 0 where that is not known (a pipe is among them).
   virtual std::uint64_t bytes_total() const = 0;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct Review {
   std::vector<Field> passed;       ///< columns to carry through, in the order asked for
   std::optional<Failure> failure;  ///< set: there is no text to classify
   std::string path;                ///< of a review that is a whole file, from the FILE that was named on
+  std::uint64_t position = 0;      ///< where it ended, in bytes of all inputs as they are stored; about, if compressed
   bool has_fields = false;         ///< it was a record with named fields, and no line or whole file
 };
 

@@ -72,7 +72,6 @@ class TimedSource : public Source {
     const Stopwatch watch(round_.read);
     return source_.next(review, may_block);
   }
-  std::uint64_t bytes_read() const override { return source_.bytes_read(); }
   std::uint64_t bytes_total() const override { return source_.bytes_total(); }
 
  private:

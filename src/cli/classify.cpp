@@ -39,7 +39,9 @@ struct ClassifyOptions {
   bool annotate = false;
   std::vector<std::string> columns;
   std::string prefix;
+  bool wrap = false;
   bool resume = false;
+  bool force = false;
   std::string summary;
   bool fail_fast = false;
   bool quiet = false;
@@ -132,10 +134,23 @@ std::vector<std::string> check_paths(const ClassifyOptions& a, const std::vector
   return plan.skip();
 }
 
+/// What an interrupted run has written is thrown away only by those who know it. Throws Error(usage).
+void check_interrupted(const ClassifyOptions& a, const OutputStream& stream, const Journal& journal) {
+  if (stream.size() == 0 || !journal.was_interrupted()) return;
+  const std::string found =
+      a.output + ": holds what an interrupted run has written (" + std::to_string(stream.size()) + " bytes)";
+  if (!a.force && ::isatty(STDERR_FILENO) != 0) {
+    throw Error(ErrorKind::usage, found + ": --resume goes on with it, --force begins anew");
+  }
+  if (!a.force) print_notice(found + ", which is discarded; --resume would have gone on with it");
+}
+
 /// Makes the file at `stream` hold nothing but whole records of this run, and says how many those are. Gives the exit
 /// status of the run that has finished it already, if there is nothing to do.
-std::optional<int> begin_file(OutputStream& stream, Journal& journal, bool resume, WrittenRecords& written) {
-  if (resume) {
+std::optional<int> begin_file(const ClassifyOptions& a, OutputStream& stream, Journal& journal,
+                              WrittenRecords& written) {
+  if (!a.resume) check_interrupted(a, stream, journal);
+  if (a.resume) {
     const Journal::Progress progress = journal.resume();
     if (progress.finished) return progress.finished;
     written = progress.written;
@@ -156,7 +171,11 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   output.labels = manifest.labels;
   output.positive = manifest.positive;
   output.pass = a.input.options.pass;
-  output.text_width = terminal_width(STDOUT_FILENO);
+  output.text_width = terminal ? terminal_width(STDOUT_FILENO) : 0;
+  output.wrap = a.wrap;
+  if (a.wrap && output.format != OutputFormat::text) {
+    throw Error(ErrorKind::usage, "--wrap: only text for people has it (-f text)");
+  }
   if (is_table(output.format) && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
     throw Error(ErrorKind::usage, "--pass '*': csv and tsv need the columns by name (--annotate keeps all of them)");
   }
@@ -229,7 +248,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   OutputStream stream(a.output, /*keep=*/journal.has_value(), output_name(a.output).compression);
   WrittenRecords written;
   if (journal) {
-    if (const std::optional<int> status = begin_file(stream, *journal, a.resume, written)) {
+    if (const std::optional<int> status = begin_file(a, stream, *journal, written)) {
       if (!a.quiet) print_notice(a.output + " is complete: nothing to do");
       return *status;
     }
@@ -239,7 +258,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   summary.resumed = options.skip = written.records;
   summary.failures = written.failures;
   // What a pipe's reader shows could come to stand on the bar's line.
-  ProgressBar bar(*source, !a.quiet && stream.keeps_records());
+  ProgressBar bar(*source, !a.quiet && stream.keeps_records(), input, written.records > 0);
   constexpr std::size_t kToldFailures = 5;
   RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar,
                       a.quiet || terminal ? 0 : kToldFailures);  // a terminal shows all of them
@@ -262,6 +281,8 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.quiet && summary.failures > 0) print_notice(summary.failure_line());
   if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds, findings.skipped));
   print_findings(findings);
+  const bool can_go_on = journal && journal->noted() && std::find(files.begin(), files.end(), "-") == files.end();
+  if (interrupted && can_go_on) print_notice("interrupted: the same command with --resume goes on with " + a.output);
   if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted, findings));
   return interrupted ? kInterrupted + interruption.signal() : status;
 }
@@ -295,12 +316,15 @@ Run add_classify(CLI::App& app) {
   annotate->excludes("--pass");
   add_format_option(app, a->format);
   add_color_option(app, a->color);
+  app.add_flag("--wrap", a->wrap, "Text for people: the whole review below each line");
   app.add_option(
          "-o,--output", a->output,
          "Write records to FILE instead of stdout; the format is that of its extension, .jsonl, .csv or .tsv, and what "
          "ends in .gz or .zst is compressed")
       ->type_name("FILE");
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
+  app.add_flag("--force", a->force, "Begin anew where --output FILE holds what an interrupted run has written")
+      ->excludes("--resume");
   app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")->type_name("FILE");
   app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");
   app.add_flag("-q,--quiet", a->quiet,

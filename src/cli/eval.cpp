@@ -115,10 +115,10 @@ FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& f
   const auto source = open_source({}, files, a.input.options, waiter);
   LabelledSource labelled(*source, a.fields, rules, std::nullopt, nullptr);
   {
-    ProgressBar bar(*source, !a.quiet);
+    ProgressBar bar(*source, !a.quiet, a.input.options);
     Review review;
     while (!interruption.flag().load() && labelled.next(review, /*may_block=*/true) == Source::Status::review) {
-      bar.update(labelled.read());
+      bar.update(labelled.read(), review.position);
     }
   }
   if (interruption.signal() != 0) return {};
@@ -247,7 +247,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   const auto source = open_source({}, files, input, waiter);
   Truths truths;
   LabelledSource labelled(*source, a.fields, rules, first ? first->scheme : std::nullopt, &truths);
-  ProgressBar bar(*source, !a.quiet);
+  ProgressBar bar(*source, !a.quiet, input);
   EvalCollector collector(*package.manifest.positive, package.manifest.max_tokens, truths, bar);
   run_pipeline(labelled, *package.tokenizer, *package.model, collector, options);
   bar.clear();

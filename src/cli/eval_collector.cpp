@@ -35,6 +35,7 @@ void EvalCollector::write(const Outcome& outcome) {
     keep(outcome, rated);
   }
   rated_.push_back(rated);
+  position_ = outcome.review.position;
 }
 
 void EvalCollector::keep(const Outcome& outcome, const Rated& rated) {

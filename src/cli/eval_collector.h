@@ -26,7 +26,7 @@ class EvalCollector : public Sink {
       : positive_(positive), max_tokens_(max_tokens), truths_(truths), bar_(bar) {}
 
   void write(const Outcome& outcome) override;
-  void flush() override { bar_.update(rated_.size()); }
+  void flush() override { bar_.update(rated_.size(), position_); }
 
   /// Reviews so far.
   std::size_t size() const { return rated_.size(); }
@@ -63,6 +63,7 @@ class EvalCollector : public Sink {
   std::size_t max_tokens_;
   Truths& truths_;
   ProgressBar& bar_;
+  std::uint64_t position_ = 0;  // of the last review
   std::vector<Rated> rated_;
   std::vector<Failure> failures_;
   std::map<std::pair<std::size_t, bool>, std::vector<Candidate>> surest_;  // by label and what it was called

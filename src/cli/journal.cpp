@@ -122,6 +122,11 @@ void Journal::check_same_run(const json& note) {
   }
 }
 
+bool Journal::was_interrupted() const {
+  const json note = read_note(path_);
+  return note.is_object() && note.value("state", json()) != "complete";
+}
+
 Journal::Progress Journal::resume() {
   const json note = read_note(path_);
   const std::uint64_t size = size_of(output_);

@@ -36,6 +36,9 @@ class Journal {
   /// Whether the note's name is free, or it is a note.
   static bool is_ours(const std::string& output);
 
+  /// Whether the note says that a run has begun the file and not finished it.
+  bool was_interrupted() const;
+
   /// How far the file is, by its note.
   struct Progress {
     WrittenRecords written;

@@ -51,7 +51,6 @@ class LabelledSource : public Source {
                  Truths* truths);
 
   Status next(Review& review, bool may_block) override;
-  std::uint64_t bytes_read() const override { return source_.bytes_read(); }
   std::uint64_t bytes_total() const override { return source_.bytes_total(); }
   InputFindings findings() const override { return source_.findings(); }
 

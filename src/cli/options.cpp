@@ -206,7 +206,10 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
   app.add_option("--stride", choice.stride, "Tokens that neighbouring windows share")
       ->capture_default_str()
       ->type_name("N");
-  app.add_option("--threshold", choice.threshold, "Two labels: the positive one from this probability on")
+  app.add_option(
+         "--threshold", choice.threshold,
+         "Two labels: the positive one from this probability on. Ratings go by the probability alone, so that with "
+         "another threshold than 0.5 a label may differ from what its rating seems to say")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0).description(""))
       ->type_name("P");

@@ -35,7 +35,6 @@ class PeekedSource : public Source {
     return Status::review;
   }
 
-  std::uint64_t bytes_read() const override { return source_->bytes_read(); }
   std::uint64_t bytes_total() const override { return source_->bytes_total(); }
   std::vector<std::string> columns() const override { return source_->columns(); }
   InputFindings findings() const override { return source_->findings(); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -26,6 +27,7 @@ class RecordWriter : public Sink {
   void write(const Outcome& outcome) override {
     formatter_.append(outcome, buffer_);
     summary_.add(outcome);
+    position_ = outcome.review.position;
     if (outcome.prediction || told_ == 0) return;
     --told_;
     print_notice(outcome.review.failure->message);
@@ -34,7 +36,7 @@ class RecordWriter : public Sink {
   void flush() override {
     if (!buffer_.empty()) stream_.write(buffer_);
     buffer_.clear();
-    bar_.update(summary_.records);
+    bar_.update(summary_.records, position_);
   }
 
  private:
@@ -44,6 +46,7 @@ class RecordWriter : public Sink {
   Summary& summary_;
   ProgressBar& bar_;
   std::size_t told_;
+  std::uint64_t position_ = 0;
 };
 
 }  // namespace reviewrate::cli

@@ -117,20 +117,28 @@ std::string Summary::json(double seconds, bool interrupted, const InputFindings&
   return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
 }
 
-ProgressBar::ProgressBar(const Source& source, bool wanted)
-    : source_(source), shown_(wanted && is_rich_terminal(STDERR_FILENO)) {}
+ProgressBar::ProgressBar(const Source& source, bool wanted, const InputOptions& input, bool goes_on)
+    : bytes_(source.bytes_total()),
+      records_(std::min(input.limit.value_or(kUnknown), input.sample.value_or(kUnknown))),
+      goes_on_(goes_on),
+      shown_(wanted && is_rich_terminal(STDERR_FILENO)) {}
 
-void ProgressBar::update(std::size_t records) {
+void ProgressBar::update(std::size_t records, std::uint64_t position) {
+  if (!shown_) return;
+  const auto part_of = [](auto part, auto whole) {
+    return std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
+  };
+  const double share = records_ != kUnknown ? part_of(records, records_) : bytes_ > 0 ? part_of(position, bytes_) : 0;
+  if (goes_on_ && first_share_ == 0) first_share_ = share;  // an earlier run has come this far
   const Clock::time_point now = Clock::now();
-  if (!shown_ || now - begin_ < std::chrono::seconds(1) || now - last_ < std::chrono::milliseconds(100)) return;
+  if (now - begin_ < std::chrono::seconds(1) || now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   std::string text = std::to_string(records) + " reviews  " + fixed(per_second(records, seconds), 1) + "/s";
   const std::size_t width = std::min<std::size_t>(terminal_width(STDERR_FILENO), 100);
-  if (const std::uint64_t total = source_.bytes_total(); total > 0) {
-    const double share = std::min(1.0, static_cast<double>(source_.bytes_read()) / static_cast<double>(total));
+  if (share > 0) {
     text += "  " + fixed(100 * share, 0) + " %";
-    if (share > 0) text += "  " + clock_time(seconds * (1 - share) / share) + " left";
+    if (share > first_share_) text += "  " + clock_time(seconds * (1 - share) / (share - first_share_)) + " left";
     if (width > text.size() + 15) {
       const std::size_t room = width - text.size() - 5;
       std::string bar(static_cast<std::size_t>(share * static_cast<double>(room)), '=');

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -50,14 +51,16 @@ struct Summary {
 /// A bar on a terminal: reviews that are done, their rate, and the remaining time where the inputs' size is known.
 class ProgressBar {
  public:
-  /// Shown on stderr if that is a terminal that can move its cursor, and `wanted`.
-  ProgressBar(const Source& source, bool wanted);
+  /// Shown on stderr if that is a terminal that can move its cursor, and `wanted`. `goes_on`: an earlier run has done
+  /// the first records.
+  ProgressBar(const Source& source, bool wanted, const InputOptions& input, bool goes_on = false);
   ~ProgressBar() { clear(); }
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  /// Draws it anew, at most ten times a second, and not before a second is over.
-  void update(std::size_t records);
+  /// Draws it anew, at most ten times a second, and not before a second is over. `position` is that of the last of the
+  /// records that are done.
+  void update(std::size_t records, std::uint64_t position);
 
   /// Removes it from the screen.
   void clear() { clear_status(); }
@@ -65,8 +68,13 @@ class ProgressBar {
  private:
   using Clock = std::chrono::steady_clock;
 
-  const Source& source_;
+  static constexpr std::size_t kUnknown = static_cast<std::size_t>(-1);
+
+  std::uint64_t bytes_;  // of all inputs; 0: unknown
+  std::size_t records_;  // that are asked for
+  bool goes_on_;
   bool shown_;
+  double first_share_ = 0;
   Clock::time_point begin_ = Clock::now();
   Clock::time_point last_;
 };

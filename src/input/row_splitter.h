@@ -67,6 +67,9 @@ class RowSplitter {
   /// Passes over the line that peek_line() showed.
   void drop_line();
 
+  /// Bytes that were pushed and not yet cut up.
+  std::size_t waiting() const { return buffer_.size() - row_; }
+
   // Of the row that next() cut off.
   std::vector<std::string>& cells() { return cells_; }
   std::size_t cell_count() const { return cell_count_; }

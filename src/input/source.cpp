@@ -77,10 +77,10 @@ class InputSource final : public Source {
     }
     const Status status = read(review, may_block);
     if (status == Status::review) ++given_;
+    if (review.position == 0) review.position = bytes_read_;  // it stands for a file, or is a text
     return status;
   }
 
-  std::uint64_t bytes_read() const override { return bytes_read_; }
   std::uint64_t bytes_total() const override { return bytes_total_; }
   std::vector<std::string> columns() const override { return columns_.first(); }
   InputFindings findings() const override { return findings_.findings(); }
@@ -205,6 +205,7 @@ class InputSource final : public Source {
   void open_descriptor(int fd, bool owned) {
     auto stream = std::make_unique<FdStream>(fd, owned, waiter_, bytes_read_);
     stored_ = &stream->bytes_read();
+    given_bytes_ = 0;
     container_ = origin_;
     container_name_ = name_;
     set_content(std::move(stream));
@@ -267,7 +268,7 @@ class InputSource final : public Source {
     }
     const bool plain = form == StorageForm::plain || form == StorageForm::undecided;
     if (name.tar && plain) {
-      choice_.refuse_page(plain(name, false));
+      choice_.refuse_page(plain_content(name, false));
       form = StorageForm::tar;
     }
     switch (form) {
@@ -317,7 +318,7 @@ class InputSource final : public Source {
         !more || (maybe_mark ? seen.size() >= 4 : seen.find('\n') != seen.npos) || seen.size() >= kMagicLength;
     if (!enough) return want_more();
     if (!decoded_ && decode()) return Step::again;
-    const std::optional<InputFormat> format = choice_.choose(plain(name, more));
+    const std::optional<InputFormat> format = choice_.choose(plain_content(name, more));
     if (!format) return want_more();
     whole_ = format == InputFormat::whole;
     records_ = open_records(*format, origin_, options_);
@@ -355,12 +356,13 @@ class InputSource final : public Source {
     return true;
   }
 
-  PlainContent plain(const NameParts& name, bool more) const {
+  PlainContent plain_content(const NameParts& name, bool more) const {
     return {origin_.path, name, content_->seen(), more, inside_, decompressed_};
   }
 
   Step read_records(Review& review, bool may_block) {
     if (records_->next(pending_, ended_, review)) {
+      review.position = position();
       if (options_.annotate) hold_to_columns(review);
       return Step::review;
     }
@@ -372,6 +374,7 @@ class InputSource final : public Source {
     switch (content_->read(buffer_, size, may_block)) {
       case ByteStream::Status::data:
         pending_ = {buffer_.data(), size};
+        given_bytes_ += size;
         return Step::again;
       case ByteStream::Status::idle:
         return Step::idle;
@@ -382,6 +385,14 @@ class InputSource final : public Source {
         return Step::again;
     }
     return Step::end;
+  }
+
+  // Where the reader is, as stored: of the file that is read, the share that has become records counts.
+  std::uint64_t position() const {
+    if (given_bytes_ == 0) return bytes_read_;
+    const double waiting = static_cast<double>(pending_.size() + records_->waiting());
+    return bytes_read_ -
+           static_cast<std::uint64_t>(waiting / static_cast<double>(given_bytes_) * static_cast<double>(*stored_));
   }
 
   // Whether the record's fields fit to what is added to them, and to those of the records before it.
@@ -458,6 +469,7 @@ class InputSource final : public Source {
   bool decoded_ = false;                    // it is decoded to UTF-8
   bool whole_ = false;                      // it is one review
   std::unique_ptr<RecordReader> records_;   // once its format is known
+  std::uint64_t given_bytes_ = 0;           // of the file to readers, decompressed
   std::string_view pending_;                // in buffer_, not yet taken by records_
   bool ended_ = false;                      // the content is read
 };

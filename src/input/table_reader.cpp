@@ -116,6 +116,8 @@ class TableReader final : public FieldsReader {
     if (!options.escape.empty()) dialect_.escape = options.escape.front();
   }
 
+  std::size_t waiting() const override { return rows_.waiting(); }
+
   const Names* columns() const override { return names_.empty() ? nullptr : &names_; }
 
   bool next(std::string_view& input, bool last, Review& review) override {

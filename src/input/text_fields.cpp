@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "reviewrate/record_reader.h"
+#include "reviewrate/printable.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate {
@@ -52,7 +52,7 @@ std::vector<std::string> find_text_fields(const std::vector<std::string>& names,
 
 void tell_text_field(const std::vector<std::string>& fields, const InputOptions& options) {
   if (fields.size() != 1 || fields.front() == options.text_field) return;
-  options.notify(failure_message("the text", "is taken from \"" + fields.front() + "\"; --text-field says otherwise"));
+  options.notify(printable("the text is taken from \"" + fields.front() + "\"; --text-field says otherwise"));
 }
 
 }  // namespace reviewrate

@@ -1,4 +1,4 @@
-// The four output formats; a record is one call, so that a writer can keep records whole.
+// The output formats for programs; a record is one call, so that a writer can keep records whole.
 #include "reviewrate/formatter.h"
 
 #include <algorithm>
@@ -11,8 +11,7 @@
 
 #include "own_columns.h"
 #include "reviewrate/printable.h"
-#include "reviewrate/text.h"
-#include "reviewrate/utf8.h"
+#include "text_formatter.h"
 
 namespace reviewrate {
 namespace {
@@ -143,87 +142,6 @@ class DelimitedFormatter : public Formatter {
   char delimiter_;
 };
 
-/// The printable `text` in at most `width` code points; what does not fit gives way to an ellipsis.
-std::string excerpt(const std::string& text, std::size_t width) {
-  std::string out;
-  std::size_t used = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    std::size_t length = 1;
-    while (i + length < text.size() && (static_cast<unsigned char>(text[i + length]) & 0xC0U) == 0x80U) ++length;
-    if (++used > width) {
-      // Replaces the last code point that did fit.
-      while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0U) == 0x80U) out.pop_back();
-      if (!out.empty()) out.back() = '\xE2', out += "\x80\xA6";
-      return out;
-    }
-    out.append(text, i, length);
-    i += length;
-  }
-  return out;
-}
-
-/// Lines for people: rating, label, score, id and the beginning of the text.
-class TextFormatter : public Formatter {
- public:
-  explicit TextFormatter(const OutputOptions& options) : options_(options) {
-    for (std::string& label : options_.labels) {
-      label = printable(label);
-      label_width_ = std::max(label_width_, label.size());
-    }
-  }
-
-  void append(const Outcome& outcome, std::string& out) const override {
-    const Review& review = outcome.review;
-    std::string line;
-    if (outcome.prediction) {
-      const Prediction& p = *outcome.prediction;
-      std::string label = options_.labels[p.label];
-      label.resize(std::max(label_width_, label.size()), ' ');
-      if (p.rating) {
-        const std::string rating = (*p.rating < 10 ? " " : "") + std::to_string(*p.rating) + "/10";
-        line += colored(rating, *p.rating > 6 ? kGreen : *p.rating < 5 ? kRed : kYellow) + "  ";
-      }
-      line += colored(label, p.label == options_.positive ? kGreen
-                             : options_.positive          ? kRed
-                                                          : "") +
-              "  " + fixed(p.score, 4);
-    } else if (review.failure) {
-      // The message names the record already.
-      out += colored("ERROR", kRed) + " " + printable(review.failure->kind + ": " + review.failure->message) + '\n';
-      return;
-    }
-    line += "  " + printable(review.id.text);
-    const std::size_t used = line.size() + 2;
-    if (outcome.prediction && !review.text.empty() && used + 10 < options_.text_width) {
-      line += "  " + excerpt(printable(beginning(review.text)), options_.text_width - used);
-    }
-    out += line + '\n';
-  }
-
- private:
-  /// As much of a review as can be seen, though much of it be invisible.
-  std::string_view beginning(std::string_view text) const {
-    std::size_t end = 4 * kMaxCodePointBytes * options_.text_width;
-    if (end >= text.size()) return text;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    return text.substr(0, end);
-  }
-
-  // As a terminal's SGR sequences (ECMA-48) have them.
-  static constexpr const char* kRed = "31";
-  static constexpr const char* kGreen = "32";
-  static constexpr const char* kYellow = "33";
-
-  /// `text`, which has no such sequences itself, in a color if there are any; empty: none.
-  std::string colored(const std::string& text, std::string_view color) const {
-    if (!options_.color || color.empty()) return text;
-    return std::string("\x1b[").append(color) + 'm' + text + "\x1b[0m";
-  }
-
-  OutputOptions options_;
-  std::size_t label_width_ = 0;
-};
-
 }  // namespace
 
 std::string json_string(const std::string& text) {
@@ -234,7 +152,7 @@ std::string json_string(const std::string& text) {
 std::unique_ptr<Formatter> make_formatter(const OutputOptions& options) {
   switch (options.format) {
     case OutputFormat::text:
-      return std::make_unique<TextFormatter>(options);
+      return make_text_formatter(options);
     case OutputFormat::csv:
       return std::make_unique<DelimitedFormatter>(options, ',');
     case OutputFormat::tsv:

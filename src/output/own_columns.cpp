@@ -46,6 +46,10 @@ Cell repaired(const Outcome& outcome, const Labels&) {
   return outcome.review.repaired > 0 ? count(outcome.review.repaired) : Cell();
 }
 
+Cell empty(const Outcome& outcome, const Labels&) {
+  return outcome.prediction && is_blank(outcome.review.text) ? boolean(true) : Cell();
+}
+
 Cell error(const Outcome& outcome, const Labels&) {
   const std::optional<Failure>& failure = outcome.review.failure;
   if (!failure) return {};
@@ -70,6 +74,7 @@ constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
                                               {"truncated", of_prediction<truncated>},
                                               {"windows", of_prediction<windows>}}};
 constexpr OwnColumn kRepaired = {"repaired", repaired, "0"};
+constexpr OwnColumn kEmpty = {"empty", empty, "false"};
 constexpr OwnColumn kError = {"error", error};
 constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
 
@@ -83,6 +88,7 @@ std::vector<OwnColumn> own_columns(OutputFormat format) {
   } else {
     columns.push_back(kError);
     columns.push_back(kRepaired);
+    columns.push_back(kEmpty);
   }
   return columns;
 }
@@ -91,6 +97,7 @@ std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
   std::vector<OwnColumn> all = own_columns(options.format);
   if (options.own.empty()) return all;
   std::vector<OwnColumn> chosen;
+  if (is_table(options.format)) all.push_back(kEmpty);  // only where it is asked for
   for (const std::string& name : options.own) {
     const auto found = std::find_if(all.begin(), all.end(), [&](const OwnColumn& c) { return c.name == name; });
     if (found != all.end()) chosen.push_back(*found);
@@ -102,7 +109,7 @@ std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
 }
 
 std::vector<std::string_view> taken_names() {
-  std::vector<std::string_view> names = {kError.name};
+  std::vector<std::string_view> names = {kError.name, kEmpty.name};
   for (const OwnColumn& column : own_columns(OutputFormat::csv)) names.push_back(column.name);
   return names;
 }

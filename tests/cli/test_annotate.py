@@ -15,7 +15,7 @@ import pytest
 
 from conftest import BINARY, PATIENCE, TINY, Result, Run, error_line
 
-OURS = "score p_positive rating tokens truncated windows repaired error_kind error_message".split()
+OURS = ["score", "p_positive", "rating", "tokens", "truncated", "windows", "repaired", "error_kind", "error_message"]
 TABLE = 'user, review ,stars,note\nann,"a good film, really",9,\nbob,"not a\ngood film",02.50,"say ""no"""\n'
 
 
@@ -104,7 +104,9 @@ def test_failed_rows_keep_their_cells(run: Run, tmp_path: Path) -> None:
     table = rows(result.stdout)
     kind = table[0].index("error_kind")
     assert [(row[0], row[1], row[kind]) for row in table[1:]] == [
-        ("1", "a good film", "size"), ("", "", "columns"), ("3", "so", "")
+        ("1", "a good film", "size"),
+        ("", "", "columns"),
+        ("3", "so", ""),
     ]
     record = json.loads(run("--annotate", "--prefix", "m_", stdin='{"text": 5, "x": 1}\n').stdout)
     assert list(record) == ["text", "x", "id", "m_error"] and record["m_error"]["kind"] == "type"

@@ -18,7 +18,9 @@ def ids(run: Run, *words: str | Path, **options: object) -> list[str]:
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
     """A file of 200 records."""
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"id": f"r{i}", "text": "a good film"}) + "\n" for i in range(200)))
+    (tmp_path / "in.jsonl").write_text(
+        "".join(json.dumps({"id": f"r{i}", "text": "a good film"}) + "\n" for i in range(200))
+    )
     return tmp_path
 
 

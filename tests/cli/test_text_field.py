@@ -26,7 +26,7 @@ def test_the_only_usual_name_is_taken_and_told_once(run: Run, tmp_path: Path, na
         (tmp_path / f"{file}.{form}").write_text(data)
     result = run(f"a.{form}", f"b.{form}", cwd=tmp_path)
     assert result.returncode == 0 and {record["tokens"] for record in records(result)} == {5}
-    assert result.stderr.decode().count(f'the text: is taken from "{name}"; --text-field says otherwise') == 1
+    assert result.stderr.decode().count(f'the text is taken from "{name}"; --text-field says otherwise') == 1
 
 
 def test_text_wins_and_nothing_is_said(run: Run, tmp_path: Path) -> None:

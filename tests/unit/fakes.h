@@ -76,7 +76,6 @@ class ListSource : public Source {
     }
     return Status::end;
   }
-  std::uint64_t bytes_read() const override { return 0; }
   std::uint64_t bytes_total() const override { return 0; }
 
   std::size_t given() const { return at_; }

@@ -231,8 +231,31 @@ TEST_CASE("stdin that is a file is read from where it stands") {
   REQUIRE(source->next(review, false) == Source::Status::review);
   CHECK(brief(review) == "-:1|two");
   CHECK(source->bytes_total() == 14);
-  CHECK(source->bytes_read() == 10);
+  CHECK(review.position == 4);
   std::fclose(file);
+}
+
+TEST_CASE("A record's position is where it ends in the inputs as they are stored") {
+  const Scratch scratch;
+  PollWaiter waiter;
+  for (const std::string name : {"a.txt", "a.jsonl", "a.csv"}) {
+    std::string bytes = name == "a.csv" ? "text\n" : "";
+    std::vector<std::uint64_t> ends;
+    for (int i = 0; i < 100; ++i) {
+      bytes += name == "a.jsonl" ? "{\"text\": \"a\"}\n" : "words of a review\n";
+      ends.push_back(bytes.size());
+    }
+    const auto source = open_source({}, {scratch.write(name, bytes)}, {}, waiter);
+    std::vector<std::uint64_t> positions;
+    Review review;
+    while (source->next(review, true) == Source::Status::review) positions.push_back(review.position);
+    REQUIRE(positions.size() == ends.size());
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      // JSON ends at its bracket or a little behind it.
+      CHECK(positions[i] + 2 >= ends[i]);
+      CHECK(positions[i] <= ends[i] + 1);
+    }
+  }
 }
 
 TEST_CASE("A slow pipe: idle in the middle of a record, at once when it is whole") {

@@ -41,13 +41,17 @@ def peak(pid: int) -> int:
 
 def peaks(command: list[str], sizes: list[int]) -> list[tuple[int, int]]:
     """Of one run: bytes written to it, and its peak then, for each of the rising sizes (bytes)."""
-    data = block()
+    repeated = block()
+    blocks = 0
     written = 0
     out = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin
         for size in sizes:
             while written < size or written == 0:
+                # Every other block has texts that were not there before.
+                blocks += 1
+                data = repeated if blocks % 2 == 0 else repeated.replace(b"\n", b" %d\n" % blocks)
                 written += process.stdin.write(data)
             out.append((written, peak(process.pid)))
         process.stdin.close()

@@ -15,11 +15,10 @@
 #include <span>
 #include <system_error>
 #include <thread>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "answers.h"
+#include "repeats.h"
 
 namespace reviewrate {
 namespace {
@@ -30,14 +29,16 @@ struct Item {
   std::size_t tokens = 0;
   bool truncated = false;
   std::size_t windows = 0;                   ///< in all batches together
-  std::shared_ptr<Answer> answer = nullptr;  ///< where equal texts find its probabilities
-  bool repeated = false;  ///< they stand there already when its turn comes: none of its windows is in a batch
+  std::optional<RepeatTable::Found> repeat;  ///< where equal texts find its answer; a repeated one is in no batch
+
+  bool repeated() const { return repeat && repeat->repeated; }
 };
 
 /// A batch with the reviews whose last window it holds (and failed ones between them).
 struct Job {
   std::size_t end_record = 0;  ///< one past the last review that has a window here or ends here
   Batch batch;
+  std::size_t tokens = 0;  ///< in the batch, and in repeated reviews: what is in memory
   std::vector<Item> items;
   std::vector<float> logits;
   bool dropped = false;        ///< the run was stopped before its turn came
@@ -75,7 +76,7 @@ class BatchFiller {
     const std::size_t share = (ahead_tokens_ + options_.workers - 1) / options_.workers;
     const std::size_t tokens = std::clamp(share, options_.batch_tokens / kSmallestPart, options_.batch_tokens);
     // Bad records take no tokens: without a bound a file of nothing else would be held in memory whole.
-    while (!ahead_.empty() && job.batch.tokens() < tokens && job.items.size() < options_.batch_tokens) {
+    while (!ahead_.empty() && job.tokens < tokens && job.items.size() < options_.batch_tokens) {
       fill_from_first(job, tokens);
     }
     job.end_record = record_ + (!ahead_.empty() && ahead_.front().next_window > 0 ? 1 : 0);
@@ -116,8 +117,7 @@ class BatchFiller {
       read.item.truncated = read.windows.size() == 1 && read.windows.front().tokens() < read.item.tokens;
       read.item.windows = read.windows.size();
       if (options_.reuse_answers && record_ + ahead_.size() >= options_.skip) {
-        std::tie(read.item.answer, read.item.repeated) = answers_.find(read.ids);
-        if (read.item.repeated) read.windows.clear();
+        read.item.repeat = repeats_.find(read.ids);
       }
     }
     for (const Window& window : read.windows) ahead_tokens_ += window.tokens();
@@ -125,13 +125,15 @@ class BatchFiller {
     return true;
   }
 
-  /// Moves windows of the first review into the batch, until it has `tokens`; and the review too after its last window.
+  /// Moves windows of the first review into the job, until it has `tokens`; and the review too after its last window. A
+  /// repeated one's count, though they go into no batch: many of them would be in memory else.
   void fill_from_first(Job& job, std::size_t tokens) {
     Tokenized& first = ahead_.front();
     for (; first.next_window < first.windows.size(); ++first.next_window) {
-      if (job.batch.tokens() >= tokens) return;
+      if (job.tokens >= tokens) return;
       const Window& window = first.windows[first.next_window];
-      job.batch.add(first.ids, window, tokenizer_);
+      if (!first.item.repeated()) job.batch.add(first.ids, window, tokenizer_);
+      job.tokens += window.tokens();
       ahead_tokens_ -= window.tokens();
     }
     job.items.push_back(std::move(first.item));
@@ -146,7 +148,7 @@ class BatchFiller {
   std::size_t ahead_tokens_ = 0;  ///< of its windows
   std::size_t record_ = 0;        ///< records given to batches
   bool ended_ = false;
-  AnswerTable answers_;
+  RepeatTable repeats_;
   std::exception_ptr failure_;  ///< what the source threw
 };
 
@@ -170,7 +172,7 @@ class OutcomeWriter {
       }
     };
     for (Item& item : job.items) {
-      if (!item.repeated) add_windows(item.windows);
+      if (!item.repeated()) add_windows(item.windows);
       if (record_++ >= options_.skip) sink_.write(outcome(item));
       seen_ = 0;
       std::fill(sum_.begin(), sum_.end(), 0.0);
@@ -182,14 +184,16 @@ class OutcomeWriter {
  private:
   Outcome outcome(Item& item) {
     if (item.review.failure) return {std::move(item.review), std::nullopt};
-    if (item.repeated) {
-      sum_ = *item.answer;
+    if (item.repeat && answers_.empty()) answers_.resize(RepeatTable::kPlaces * sum_.size());
+    double* const answer = item.repeat ? &answers_[item.repeat->place * sum_.size()] : nullptr;
+    if (item.repeated()) {
+      std::copy_n(answer, sum_.size(), sum_.begin());
     } else {
       for (double& p : sum_) p /= static_cast<double>(item.windows);
-      if (item.answer) *item.answer = sum_;
+      if (answer != nullptr) std::copy(sum_.begin(), sum_.end(), answer);
     }
     Prediction prediction = options_.scorer(sum_);
-    prediction.repeated = item.repeated;
+    prediction.repeated = item.repeated();
     prediction.tokens = item.tokens;
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;
@@ -199,6 +203,7 @@ class OutcomeWriter {
   Sink& sink_;
   const PipelineOptions& options_;
   std::vector<double> sum_;
+  std::vector<double> answers_;  ///< [places, labels]: the last text's of each place; none before the first
   std::size_t seen_ = 0;
   std::size_t record_ = 0;
   bool ended_ = false;

@@ -324,7 +324,7 @@ def test_the_summary_on_stdout(run: Run, tmp_path: Path) -> None:
 
 def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
     # Of more than a second: the bar does not appear before.
-    (tmp_path / "many.txt").write_text("a good film and a bad ending\n" * 300_000)
+    (tmp_path / "many.txt").write_text("".join(f"a good film {i} and a bad ending\n" for i in range(300_000)))
     environment = os.environ | {"REVIEWRATE_MODEL": str(TINY), "TERM": "xterm"}
     leader, follower = pty.openpty()
     process = subprocess.Popen(

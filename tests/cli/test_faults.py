@@ -81,7 +81,7 @@ def test_more_labels_than_the_model_has_are_noticed(run: Run, package: Path) -> 
     edit_manifest(package, lambda manifest: manifest["labels"].append("NEUTRAL"))
     result = run("-t", "x", model=package)
     assert result.returncode == 3
-    assert "logits" in error_line(result)
+    assert "the manifest has 3 labels, the model 2" in error_line(result)
 
 
 def test_verify_passes_and_notices_other_probabilities(run: Run, package: Path) -> None:

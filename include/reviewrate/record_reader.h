@@ -30,8 +30,9 @@ struct Tally {
   std::size_t records = 0;    ///< that were read to their end, those without fields too
   std::vector<bool> named;    ///< for each of named_fields(): whether a record had it
   std::vector<bool> matched;  ///< for each condition of InputOptions::where: whether a record fulfilled it
-  bool kept = false;          ///< a record fulfilled them all
-  std::size_t nonfinite = 0;  ///< NaN and infinities in carried fields, which become null
+  std::vector<std::size_t> not_judged = {};  ///< for each condition: the records whose value is no number, as it must
+  bool kept = false;                         ///< a record fulfilled them all
+  std::size_t nonfinite = 0;                 ///< NaN and infinities in carried fields, which become null
 
   void add(const Tally& other);
 };

@@ -321,11 +321,14 @@ Run add_classify(CLI::App& app) {
          "-o,--output", a->output,
          "Write records to FILE instead of stdout; the format is that of its extension, .jsonl, .csv or .tsv, and what "
          "ends in .gz or .zst is compressed")
+      ->check(refuse_empty)
       ->type_name("FILE");
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
   app.add_flag("--force", a->force, "Begin anew where --output FILE holds what an interrupted run has written")
       ->excludes("--resume");
-  app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")->type_name("FILE");
+  app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")
+      ->check(refuse_empty)
+      ->type_name("FILE");
   app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");
   app.add_flag("-q,--quiet", a->quiet,
                "No progress and no closing line on stderr; if records failed, one line that says why");

@@ -234,7 +234,7 @@ Run add_diff(CLI::App& app) {
   app.add_option("--tolerance", a->tolerance,
                  "Exit 4 above this change of probability, as for flipped labels, missing and added ids")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->check(refuse_no_share)
       ->type_name("P");
   add_footer(app, "Example: reviewrate diff yesterday.jsonl today.jsonl --tolerance 1e-4");
   return [a](const Interruption& interruption) { return diff(*a, interruption); };

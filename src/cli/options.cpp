@@ -83,18 +83,28 @@ std::vector<std::string> with_listed_files(const InputChoice& input) {
 
 /// A character that can stand between or in the cells of a table, as its one byte. Throws CLI::ValidationError.
 std::string table_character(const std::string& option, const std::string& word, const std::string& forms) {
-  const bool ascii = word.size() == 1 && (word[0] == '\t' || (word[0] >= ' ' && word[0] <= '~'));
-  if (!ascii || word == "\"") throw CLI::ValidationError(option, "\"" + word + "\" must be " + forms);
+  const bool ascii = word.size() == 1 && static_cast<unsigned char>(word[0]) < 0x80;
+  if (!ascii || word == "\"" || word == "\n" || word == "\r")
+    throw CLI::ValidationError(option, "\"" + word + "\" must be " + forms);
   return word;
 }
 
 }  // namespace
+
+std::string refuse_no_share(const std::string& text) {
+  double value = 0;
+  const bool fits = CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1;  // NaN does not
+  return fits ? "" : "\"" + text + "\" is no number from 0 to 1";
+}
+
+std::string refuse_empty(const std::string& text) { return text.empty() ? "is empty (an unset variable?)" : ""; }
 
 void add_model_options(CLI::App& app, ModelChoice& choice) {
   app.add_option(
          "-m,--model", choice.model,
          "Model package: its folder, or its name beside the program or in a folder of REVIEWRATE_MODEL_PATH; or "
          "a bare TorchScript file (default: REVIEWRATE_MODEL, else imdb-small)")
+      ->check(refuse_empty)
       ->type_name("NAME|DIR|FILE.pt");
   app.add_option("--vocab", choice.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
 }
@@ -204,6 +214,7 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
   add_choice(app, "--long-text", choice.long_text, kLongTexts,
              "What to do with reviews longer than the model takes (default: as the model package says)");
   app.add_option("--stride", choice.stride, "Tokens that neighbouring windows share")
+      ->check([](const std::string& text) { return text.starts_with('-') ? "must be 0 or more" : ""; })
       ->capture_default_str()
       ->type_name("N");
   app.add_option(
@@ -211,7 +222,7 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
          "Two labels: the positive one from this probability on. Ratings go by the probability alone, so that with "
          "another threshold than 0.5 a label may differ from what its rating seems to say")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->check(refuse_no_share)
       ->type_name("P");
   add_choice(app, "--rating", choice.fitted_rating, kRatings,
              "Rating from p directly, or by the package's thresholds (default: linear)");

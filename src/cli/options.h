@@ -84,6 +84,10 @@ void add_color_option(CLI::App& app, Color& color);
 /// Whether what goes to `fd` has colors.
 bool has_color(Color color, int fd);
 
+/// Checks of an option's value: why it is refused, empty if it is not.
+std::string refuse_no_share(const std::string& text);  ///< a number from 0 to 1
+std::string refuse_empty(const std::string& text);     ///< such as an unset variable in a script
+
 /// Opens the model for `workers` (0: as many as there are CPUs for this process). Before anything else of libtorch.
 /// Tells of a program that no package vouches for, unless `quiet`.
 Package open_package_for(const ModelChoice& choice, std::size_t& workers, bool quiet = false);

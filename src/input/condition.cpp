@@ -78,6 +78,9 @@ Condition::Condition(const std::string& text) : text_(text) {
   operator_ = text.substr(at, text[at] == '!' ? 2 : 1);
   value_ = text.substr(at + operator_.size());
   number_ = parse_decimal(value_);
+  if (operator_ == "=" && (value_.starts_with('=') || value_.starts_with('>') || value_.starts_with('<'))) {
+    refuse("there is no =" + value_.substr(0, 1) + "; the operators are = != < > ~");
+  }
   if ((operator_ == "<" || operator_ == ">") && !number_) {
     refuse(value_.starts_with('=') ? "there is no " + operator_ + "=; the operators are = != < > ~"
                                    : operator_ + " compares numbers, and \"" + value_ + "\" is none");
@@ -89,6 +92,10 @@ bool Condition::equals(const std::string& value) const {
   if (!number_) return false;
   const std::optional<Decimal> number = parse_decimal(value);
   return number && compare(*number, *number_) == 0;
+}
+
+bool Condition::can_judge(const std::string& value) const {
+  return (operator_ != "<" && operator_ != ">") || parse_decimal(value);
 }
 
 bool Condition::holds(const std::string& value) const {

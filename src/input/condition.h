@@ -35,6 +35,9 @@ class Condition {
   /// < and > compare decimal values and hold for nothing else, ~ where `value` contains VALUE.
   bool holds(const std::string& value) const;
 
+  /// False for what < and > cannot compare.
+  bool can_judge(const std::string& value) const;
+
  private:
   bool equals(const std::string& value) const;
 

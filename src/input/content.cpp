@@ -262,7 +262,8 @@ bool begins_as_object(std::string_view beginning) {
 
 bool is_mostly_json(std::string_view beginning, const InputOptions& options) {
   const JsonEvidence evidence = json_evidence(beginning, false, options);
-  return (evidence.begun && evidence.others == 0) || (evidence.texts > 0 && evidence.texts >= evidence.others);
+  return ((evidence.begun || evidence.objects > 0) && evidence.others == 0) ||
+         (evidence.texts > 0 && evidence.texts >= evidence.others);
 }
 
 InputFormat guess_format(std::string_view beginning, bool more, const InputOptions& options) {
@@ -287,8 +288,12 @@ InputFormat guess_format(std::string_view beginning, bool more, const InputOptio
   if (!whole_line) return InputFormat::automatic;
   // What is left of JSON when its syntax is broken, or its end is missing.
   const bool only_brackets = text.find_first_not_of(" \t\r\n[{") == text.npos && trimmed(text).size() > 1;
-  const bool broken = has_json_member(beginning, options.text_field) || only_brackets ||
-                      (json_first && beginning.find("\":") != beginning.npos);
+  const std::string_view second = trimmed(text.substr(first + 1));
+  const bool array_of_values =
+      text[first] == '[' && !second.empty() && std::string_view("[{\"").find(second[0]) != second.npos;
+  const bool object_without_quotes = line.starts_with('{') && line.ends_with('}') && line.find(':') != line.npos;
+  const bool broken = has_json_member(beginning, options.text_field) || only_brackets || array_of_values ||
+                      object_without_quotes || (json_first && beginning.find("\":") != beginning.npos);
   return broken ? InputFormat::jsonl : InputFormat::lines;
 }
 

@@ -58,7 +58,10 @@ InputFindings FindingCollector::findings() const {
     findings.problems.push_back("so have most reviews of " + std::to_string(more_wrong_encoding_) +
                                 " more files lost letters to their encoding (--encoding)");
   }
-  if (tally_.records == 0) return findings;
+  if (tally_.records == 0) {
+    if (skipped_.contains("not included")) findings.remarks.emplace_back("--include: no record came of what it leaves");
+    return findings;
+  }
   const auto quoted = [](const std::string& text) { return '"' + failure_message("", text).substr(2) + '"'; };
   const std::vector<std::string> names = named_fields(options_);
   const auto met = [](const std::vector<bool>& list, std::size_t i) { return i < list.size() && list[i]; };
@@ -77,6 +80,12 @@ InputFindings FindingCollector::findings() const {
   }
   bool all_matched = true;
   for (std::size_t i = 0; i < options_.where.size(); ++i) {
+    const std::size_t not_judged = i < tally_.not_judged.size() ? tally_.not_judged[i] : 0;
+    if (not_judged > 0) {
+      findings.remarks.push_back(
+          "--where " + quoted(options_.where[i]) + ": passed over " + std::to_string(not_judged) +
+          (not_judged == 1 ? " record whose value is no number" : " records whose values are no numbers"));
+    }
     if (met(tally_.matched, i)) continue;
     all_matched = false;
     const bool missing = !met(

@@ -1,6 +1,9 @@
 // Names of tables and JSON are taken at their word; all else goes by content.
 #include "format_choice.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "content.h"
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/record_reader.h"
@@ -59,16 +62,39 @@ InputFormat FormatChoice::guess(const PlainContent& content) {
   const bool is_txt = content.name.extension == ".txt";
   if (is_txt && content.inside && !begins_as_json(content.seen)) return text;
   const InputFormat format = guess_format(content.seen, content.more, options_);
-  if (!is_txt) return format == InputFormat::lines ? text : format;
   if (format == InputFormat::automatic) return format;
-  if (format != InputFormat::jsonl || !is_mostly_json(content.seen, options_)) return text;
-  if (!told_json_) {
-    options_.notify(failure_message(shown_name(content.path),
-                                    "is read as JSON, because its lines are JSON objects that hold a text; "
-                                    "--input-format lines reads it as plain lines"));
-  }
-  told_json_ = true;
+  const bool scattered_json = is_txt && format == InputFormat::jsonl && !is_mostly_json(content.seen, options_);
+  if (format == InputFormat::lines || scattered_json) return content.inside ? text : lines_or_what_was_asked(content);
+  if (is_txt) tell_contradiction(content, format);
   return format;
+}
+
+// Lines, unless options say that there are columns or fields.
+InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) const {
+  const bool table = !options_.header || !options_.quoting || !options_.delimiter.empty() || !options_.escape.empty();
+  if (table) return options_.delimiter == "\t" ? InputFormat::tsv : InputFormat::csv;
+  const std::string_view seen = content.seen;
+  const bool old_mac = seen.find('\n') == seen.npos && std::count(seen.begin(), seen.end(), '\r') > 1;
+  if (old_mac) {
+    throw InputFailure(
+        "format",
+        "ends its lines by carriage returns alone, as old Macs did; put line feeds there first (tr '\\r' '\\n')");
+  }
+  if (options_.text_field != InputOptions().text_field) {
+    throw InputFailure("field", "is neither JSON nor a table with a column \"" + options_.text_field +
+                                    "\" (--text-field); --input-format says what it is");
+  }
+  return InputFormat::lines;
+}
+
+// A .txt file of JSON or of a table.
+void FormatChoice::tell_contradiction(const PlainContent& content, InputFormat format) {
+  if (!std::exchange(told_, true)) {
+    const char* why = format == InputFormat::jsonl ? "is read as JSON, because its lines are JSON objects"
+                                                   : "is read as a table, because its first line names a text column";
+    options_.notify(
+        failure_message(shown_name(content.path), std::string(why) + "; --input-format lines reads it as plain lines"));
+  }
 }
 
 }  // namespace reviewrate

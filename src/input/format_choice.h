@@ -37,9 +37,11 @@ class FormatChoice {
 
  private:
   InputFormat guess(const PlainContent& content);
+  InputFormat lines_or_what_was_asked(const PlainContent& content) const;
+  void tell_contradiction(const PlainContent& content, InputFormat format);
 
   const InputOptions& options_;
-  bool told_json_ = false;  // that a .txt file is read as JSON
+  bool told_ = false;  // that a .txt file is read as something else
 };
 
 }  // namespace reviewrate

@@ -127,6 +127,7 @@ class FieldsReader : public Reader {
         named_(named_fields(options)) {
     tally_.named.resize(named_.size());
     tally_.matched.resize(conditions_.size());
+    tally_.not_judged.resize(conditions_.size());
   }
 
   // Fills `review` from the record's fields; false if --where leaves it out.
@@ -140,6 +141,7 @@ class FieldsReader : public Reader {
       const Value* value = fields.find(conditions_[i].field());
       const bool holds = value != nullptr && conditions_[i].holds(value->text);
       if (holds) tally_.matched[i] = true;
+      if (value != nullptr && !conditions_[i].can_judge(value->text)) ++tally_.not_judged[i];
       kept = kept && holds;
     }
     if (!kept) return false;
@@ -172,8 +174,9 @@ class FieldsReader : public Reader {
     }
     for (const std::string& name : text_fields_) {
       const Value* text = fields.find(name);
-      const bool left_out = text == nullptr || (text->json && text->text == "null");
+      const bool left_out = text == nullptr || (text->json && text->text == "null") || is_null(*text);
       if (left_out && text_fields_.size() > 1) continue;  // the others are the text
+      if (is_null(*text)) return fail(review, line, "type", "the field \"" + name + "\" is \\N, which stands for NULL");
       if (text->json) {
         return fail(review, line, "type",
                     "the field \"" + name + "\" is " + type_name(text->text) + " and not a string");
@@ -187,6 +190,9 @@ class FieldsReader : public Reader {
   }
 
   virtual bool has_id(const Value& id) const = 0;
+
+  // Whether the format has another way to write null than JSON's.
+  virtual bool is_null(const Value&) const { return false; }
 
   // Of the record, each in quotes, for messages; some of them if there are many.
   virtual std::string field_names() const { return {}; }

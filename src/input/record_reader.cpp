@@ -71,6 +71,8 @@ void Tally::add(const Tally& other) {
   records += other.records;
   merge(named, other.named);
   merge(matched, other.matched);
+  not_judged.resize(std::max(not_judged.size(), other.not_judged.size()));
+  for (std::size_t i = 0; i < other.not_judged.size(); ++i) not_judged[i] += other.not_judged[i];
   kept = kept || other.kept;
   nonfinite += other.nonfinite;
 }

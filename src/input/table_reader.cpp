@@ -394,6 +394,7 @@ class TableReader final : public FieldsReader {
   void tell(const std::string& what) const { options_.notify(failure_message(origin_.path, what)); }
 
   bool has_id(const Value& id) const override { return !id.text.empty(); }
+  bool is_null(const Value& cell) const override { return cell.text == "\\N"; }  // as PostgreSQL, MySQL and Hive do
 
   const std::size_t bound_;  // of a row as written
   Dialect dialect_;

@@ -25,7 +25,7 @@ class LinesReader final : public Reader {
         fail(review, lines_.number(), "size", "the line is " + too_large(options_));
       } else if (guessed_ && is_record(lines_.line())) {
         fail(review, lines_.number(), "format",
-             "the line is JSON that holds a text, among plain lines; --input-format jsonl reads JSON, and lines takes "
+             "the line is a JSON object among plain lines; --input-format jsonl reads JSON, and lines takes "
              "it for a text itself");
       } else {
         review.text.swap(lines_.line());
@@ -42,7 +42,7 @@ class LinesReader final : public Reader {
     const std::size_t first = line.find_first_not_of(kSpaces);
     if (first == line.npos || std::string_view("{[}],\"").find(line[first]) == line.npos) return false;
     return has_json_member(line, options_.text_field) ||
-           (line[first] == '{' && json_evidence(line, true, options_).texts > 0);
+           (line[first] == '{' && json_evidence(line, true, options_).objects > 0);
   }
 
   const bool guessed_;  // that the file has lines

@@ -72,7 +72,7 @@ TEST_CASE("Lines before JSON do not make lines of it") {
   CHECK(piped("INFO 2 exported\n" + kLines) == Shown{"-:1|!json", "-:2|one", "-:3|two"});
   CHECK(piped("ut short\"}\n" + kLines) == Shown{"-:1|!json", "-:2|one", "-:3|two"});
   CHECK(piped("a\nb\n" + kPretty) == Shown{"-:1|!json", "-:2|!json", "-:4|one", "-:7|two"});
-  CHECK(piped("{\"review\":\"a\"}\n") == Shown{"-:1|!field"});
+  CHECK(piped("{\"opinion\":\"a\"}\n") == Shown{"-:1|!field"});
   // What is broken is no plain text for that.
   CHECK(piped("{\"text\":\"cut") == Shown{"-:1|!json"});
   CHECK(piped("{\"text\": no}\n") == Shown{"-:1|!json"});
@@ -106,13 +106,14 @@ TEST_CASE("A JSON object among lines is never rated") {
   CHECK(shown[20000].ends_with(":20001|!format"));
   CHECK(shown[20001].ends_with(":20002|last"));
   CHECK(messages[0].find("--input-format jsonl") != std::string::npos);
-  const Shown other = all({scratch.write("a", many + "{\"title\":\"one\"}\n")});
-  CHECK(other.back().ends_with("|{\"title\":\"one\"}"));
+  const Shown other = all({scratch.write("a", many + "{\"title\":\"one\"}\n{not JSON}\n")});
+  CHECK(other[20000].ends_with(":20001|!format"));
+  CHECK(other[20001].ends_with(":20002|{not JSON}"));
   const InputOptions forced = with_format(InputFormat::lines);
   CHECK(piped(kLines, forced) == Shown{"-:1|{\"text\":\"one\"}", "-:2|{\"text\":\"two\"}"});
 }
 
-TEST_CASE("A .txt file is lines, unless they are JSON, which is said once") {
+TEST_CASE("A .txt file is lines, unless they are JSON or a table, which is said once") {
   const Scratch scratch;
   Shown notices;
   InputOptions options;
@@ -123,10 +124,40 @@ TEST_CASE("A .txt file is lines, unless they are JSON, which is said once") {
   CHECK(notices[0].starts_with(json + ": is read as JSON"));
   std::string most = "a\nb\nc\n" + kLines;
   CHECK(texts(all({scratch.write("b.txt", most)}, options)) == Shown{"a", "b", "c", "!format", "!format"});
-  CHECK(texts(all({scratch.write("c.txt", "id,text\n1,a\n")}, options)) == Shown{"id,text", "1,a"});
+  CHECK(notices.size() == 1);
+  CHECK(texts(all({scratch.write("c.txt", "id,text\n1,a\n")}, options)) == Shown{"a"});
+  CHECK(texts(all({scratch.write("c.txt", "id,name\n1,a\n")}, options)) == Shown{"id,name", "1,a"});
+  CHECK(all({scratch.write("e.txt", "{\"opinion\":\"a\"}\n")}, options).back().ends_with("|!field"));
   scratch.write("d/a.txt", kLines);
   scratch.write("d/b.txt", "id,text\n1,a\n");
   CHECK(all({scratch("d")}, options) == Shown{"a.txt:1|one", "a.txt:2|two", "b.txt|id,text\n1,a\n"});
+}
+
+TEST_CASE("Options that only tables or fields have are never passed over in silence") {
+  InputOptions options;
+  options.text_field = "sentence";
+  CHECK(piped("label,sentence\n1,a\n", options) == Shown{"-:2|a"});
+  CHECK(piped("label,Sentence of all\n1,a\n", options) == Shown{"-|!field"});
+  CHECK(piped("a line\nanother\n", options) == Shown{"-|!field"});
+  options.format = InputFormat::lines;
+  CHECK(texts(piped("a line\n", options)) == Shown{"a line"});
+  options = {};
+  options.header = false;
+  options.text_field = "2";
+  options.delimiter = "\t";
+  CHECK(texts(piped("1\ta film\t5\n2\tanother\t1\n", options)) == Shown{"a film", "another"});
+  options.delimiter = ";";
+  CHECK(texts(piped("1;a film;5\n", options)) == Shown{"a film"});
+  options = {};
+  options.delimiter = "\x01";
+  CHECK(texts(piped("id\x01text\n1\x01one\n", options)) == Shown{"one"});
+}
+
+TEST_CASE("What only looks like lines: arrays of values, objects without quotes, line ends of old Macs") {
+  CHECK(texts(piped("[[\"a\",1],[\"b\",0]]\n")) == Shown{"!json", "!json"});
+  CHECK(texts(piped("{text: 'a'}\n")) == Shown{"!json"});
+  CHECK(piped("one\rtwo\rthree\r") == Shown{"-|!format"});
+  CHECK(piped("one\rtwo\r\n") == Shown{"-:1|one\rtwo"});
 }
 
 TEST_CASE("A table is known by its first line") {
@@ -140,7 +171,7 @@ TEST_CASE("A table is known by its first line") {
     CHECK(shown == Shown{line == "text,stars" ? "a" : "b"});
     CHECK(texts(all({scratch.write("export.csv.1", line + "\na" + delimiter + "b\n")})) == shown);
   }
-  CHECK(texts(piped("id,Review\n1,a\n")) == Shown{"!field"});
+  CHECK(texts(piped("id,Review\n1,a\n")) == Shown{"a"});
   CHECK(texts(piped("sep=;\nid;text\n1;a, b\n")) == Shown{"a, b"});
   InputOptions options;
   options.text_field = "summary";

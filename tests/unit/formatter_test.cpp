@@ -103,7 +103,7 @@ TEST_CASE("text for people holds nothing that a terminal obeys") {
   o.review.failure = Failure{hostile, hostile};
   make_formatter(options)->append(o, out);
   CHECK(out ==
-        " 8/10  a [31mb  cde f xgh  0.7500  a [31mb  cde f xgh  a [31mb  cde f xgh\n"
+        " 8/10  a [31mb  cde f xgh  0.7500  a [31mb…de f xgh  a [31mb  cde f xgh\n"
         "ERROR a [31mb  cde f xgh: a [31mb  cde f xgh\n");
   CHECK(json_string(hostile) == "\"a\\u001b[31mb\\u007f\\u009bc\\u202ed\\u200be\\u2028f\\nxg\\ufeffh\\udb40\\udc20\"");
   CHECK(nlohmann::json::parse(json_string(hostile)) == hostile);
@@ -135,10 +135,10 @@ TEST_CASE("csv and tsv: RFC 4180") {
 TEST_CASE("text: one line for people, cut to the terminal, without control characters") {
   Outcome o = outcome();
   o.review.id.text = "f:1";
-  CHECK(format(o, OutputFormat::text) == " 8/10  POSITIVE  0.7500  f:1  Good film, really\n");
+  CHECK(format(o, OutputFormat::text) == " 8/10  POSITIVE  0.7500  f:1               Good film, really\n");
   o.review.text = std::string(200, 'x') + "\x1b[2J";
   CHECK(format(o, OutputFormat::text).size() == 80 + 1 + 2);  // the ellipsis takes three bytes
   o.review.text = "\x1b[2J \xC2\x9B";
-  CHECK(format(o, OutputFormat::text) == " 8/10  POSITIVE  0.7500  f:1   [2J  \n");
+  CHECK(format(o, OutputFormat::text) == " 8/10  POSITIVE  0.7500  f:1                [2J  \n");
   CHECK(format(failed(), OutputFormat::text) == "ERROR json: x:1: is not \"JSON\", at all\n");
 }

@@ -139,6 +139,6 @@ TEST_CASE("text: one line for people, cut to the terminal, without control chara
   o.review.text = std::string(200, 'x') + "\x1b[2J";
   CHECK(format(o, OutputFormat::text).size() == 80 + 1 + 2);  // the ellipsis takes three bytes
   o.review.text = "\x1b[2J \xC2\x9B";
-  CHECK(format(o, OutputFormat::text) == " 8/10  POSITIVE  0.7500  f:1                [2J  \n");
+  CHECK(format(o, OutputFormat::text) == " 8/10  POSITIVE  0.7500  f:1                [2J\n");
   CHECK(format(failed(), OutputFormat::text) == "ERROR json: x:1: is not \"JSON\", at all\n");
 }

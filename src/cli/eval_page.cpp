@@ -283,7 +283,9 @@ std::string report_html(const EvalReport& r) {
   std::string failures;
   for (const Failure& f : r.failures) failures += tag("li", escaped(f.message));
   const std::string title = "Evaluation of " + escaped(r.model);
-  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + title +
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"generator\" "
+         "content=\"reviewrate\"><title>" +
+         title +
          "</title><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
          "'unsafe-inline'\"><style>" +
          std::string(kStyle) + "</style></head><body>\n" + tag("h1", title) +

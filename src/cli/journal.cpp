@@ -42,7 +42,10 @@ std::uint64_t size_of(const std::string& path) {
 }
 
 /// Strings of any bytes, such as the names of files.
-std::string to_text(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+template <typename Json>
+std::string to_text(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -78,7 +81,8 @@ bool Journal::is_ours(const std::string& output) {
 
 void Journal::write(const char* state, json output) {
   if (!ours_) return;
-  const json note = {
+  // The mark comes first, so that the beginning shows what the file is.
+  const nlohmann::ordered_json note = {
       {kMark, kFormat}, {"state", state}, {"run", run_.options}, {"inputs", inputs_}, {"output", std::move(output)}};
   try {
     write_whole(path_, to_text(note) + '\n');

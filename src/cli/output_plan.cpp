@@ -8,8 +8,9 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <fstream>
 #include <set>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -24,41 +25,31 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInput = "an input";
 
-/// The first bytes of a file.
-std::string beginning_of(const std::string& path) {
+/// Each stands in the beginning of one of the kinds of files that this program writes for other programs, and in
+/// nobody's reviews.
+constexpr std::array<std::string_view, 11> kMarks = {R"("truncated": false, "windows": )",         // records as jsonl
+                                                     R"("truncated": true, "windows": )",          // the same
+                                                     R"("error": {"kind": ")",                     // the same
+                                                     "score,p_positive,rating,tokens,truncated,",  // as csv
+                                                     "score\tp_positive\trating\ttokens\t",        // as tsv
+                                                     R"({"reviewrate_note":)",                     // the journal's note
+                                                     R"(,"failures_by_kind":{)",                   // classify --summary
+                                                     R"("name": "reviewrate",)",                   // eval --json
+                                                     R"(name="generator" content="reviewrate")",   // eval --report
+                                                     R"(<testsuite name="reviewrate )",            // eval --junit
+                                                     R"("load_seconds": )"};                       // bench --json
+
+/// Whether the file is an earlier run's, or holds nothing: a run that finds it in the folder that it reads may replace
+/// it. Lines for people bear no mark, and so are taken for somebody's.
+bool may_be_replaced(const std::string& path) {
   constexpr std::size_t kBeginning = 4096;
   std::string bytes(kBeginning, '\0');
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  const ssize_t got = fd < 0 ? 0 : ::read(fd, bytes.data(), bytes.size());
-  if (fd >= 0) ::close(fd);
-  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return bytes;
-}
-
-/// Whether the file, which a walk finds, holds reviews, as far as its beginning tells; what this program writes does
-/// not. An earlier run's output in a walked folder is passed over and replaced, but nobody's reviews are.
-bool holds_reviews(const std::string& path) {
-  const std::string bytes = beginning_of(path);
-  if (is_blank(bytes)) return false;
-  const std::string line = bytes.substr(0, bytes.find('\n'));
-  const std::string extension = ascii_lower(fs::path(path).extension().string());
-  if (extension == ".html" || extension == ".xml") return false;
-  if (extension == ".resume") return false;  // the journal looks whether it is a note of this program
-  if (extension == ".csv" || extension == ".tsv") {
-    const bool own = line.starts_with("id,label,score,") || line.starts_with("id\tlabel\tscore\t");
-    return !own && bytes.size() > line.size() + 1;
-  }
-  // Records begin with their id; the figures of a run name none of the fields that reviews have.
-  const bool own_record = line.starts_with("{\"id\": ") && (line.find(", \"score\": ") != std::string::npos ||
-                                                            line.find(", \"error\": {\"kind\"") != std::string::npos ||
-                                                            line.find(", \"ids\": [") != std::string::npos);
-  const bool own_figures = line.starts_with("{\"records\":") || line == "{";
-  if (own_record || own_figures) return false;
-  if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json")
-    return line.starts_with("{") || line.starts_with("[");
-  // Lines for people.
-  const std::string_view text = std::string_view(line).substr(line.starts_with(' ') ? 1 : 0);
-  return !(text.find("/10  ") < 3) && !line.starts_with("ERROR ");
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  return (file.eof() && is_blank(bytes)) || std::any_of(kMarks.begin(), kMarks.end(), [&](std::string_view mark) {
+           return bytes.find(mark) != std::string::npos;
+         });
 }
 
 }  // namespace
@@ -157,8 +148,9 @@ void OutputPlan::check_folders(const Place& output) const {
       if (other_name && !output.fd) {
         throw Error(ErrorKind::usage, output.words() + ": is also an input, as " + found);
       }
-      if (holds_reviews(found)) {
-        throw Error(ErrorKind::usage, output.words() + ": is also an input: it holds reviews, and lies in " + folder);
+      if (!may_be_replaced(found)) {
+        throw Error(ErrorKind::usage, output.words() + ": is also an input: it lies in " + folder +
+                                          ", and nothing in it says that an earlier run has written it");
       }
     }
   }

@@ -157,9 +157,11 @@ Package open_package(const ModelChoice& choice) {
   package.manifest = find_manifest(choice);
   Manifest& manifest = package.manifest;
   package.precision = choose_precision(choice.precision, manifest);
-  // The model's bytes are read and verified beside the vocabulary, on another core. Nobody looks at them before.
-  std::future<FileBytes> verified =
-      std::async(std::launch::async, [file = manifest.model] { return read_package_file(file, kMaxModelBytes); });
+  // The model's bytes are read and verified beside the vocabulary, on another core; or behind it, where the system has
+  // no thread to spare. Nobody looks at them before.
+  std::future<FileBytes> verified = std::async(std::launch::async | std::launch::deferred, [&manifest] {
+    return read_package_file(manifest.model, kMaxModelBytes);
+  });
   package.tokenizer = open_tokenizer(manifest);
   package.model = load_torch_model(verified.get(), {.interface = manifest.interface,
                                                     .precision = package.precision,

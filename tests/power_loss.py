@@ -5,14 +5,17 @@ missing, and each page of what was written or zeros in its place.
 """
 
 import itertools
+import json
 import os
 import random
+import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conftest import PATIENCE
+from conftest import BINARY, PATIENCE, TINY
 
 PAGE = 4096
 Content = dict[str, bytes]  # what a folder holds
@@ -133,3 +136,98 @@ def cuts(before: Content, calls: list[str], rng: random.Random) -> list[Content]
             kept = {name: content for name, content in version.items() if not name.startswith(".")}
             found.setdefault(repr(sorted(kept.items())), kept)
     return list(found.values())
+
+
+def command(*arguments: str) -> list[str]:
+    return [BINARY, "-m", str(TINY), "-q", *arguments]
+
+
+def write_reviews(path: Path) -> None:
+    """Some bad; what is carried through is longer than a page of the disk, and quoted in tables."""
+    with path.open("w") as file:
+        for i in range(300):
+            note = f'{i}, "quoted" ' + "and long " * (700 if i % 60 == 5 else 3)
+            file.write(json.dumps({"text": 5 if i % 50 == 7 else "a good film " * (i % 7), "note": note}) + "\n")
+
+
+def content(folder: Path) -> Content:
+    return {path.name: path.read_bytes() for path in folder.glob("out*")}
+
+
+def fill(folder: Path, found: Content) -> None:
+    for path in folder.glob("out*"):
+        path.unlink()
+    for name, data in found.items():
+        (folder / name).write_bytes(data)
+
+
+def check_cut(folder: Path, found: Content, arguments: list[str], expected: bytes) -> None:
+    """Goes on after power was lost."""
+    fill(folder, found)
+    result = subprocess.run(
+        command(*arguments, "--resume"), cwd=folder, capture_output=True, timeout=PATIENCE, check=False
+    )
+    # Whose file it is shows the note alone.
+    refused = "out.resume" not in found and found.get("out", b"") != b""
+    if refused:
+        assert result.returncode == 3 and len(result.stderr.splitlines()) == 1, result.stderr
+        assert content(folder) == found
+    else:
+        assert result.returncode == 1, result.stderr
+        assert (folder / "out").read_bytes() == expected
+
+
+def check_cuts(recorder: Path, folder: Path, arguments: list[str], before: Content, expected: bytes, most: int) -> None:
+    """Runs the program on what there was before, and goes on after each of at most so many losses of power."""
+    fill(folder, before)
+    status, calls = record(recorder, command(*arguments), folder)
+    assert status == 1
+    assert (folder / "out").read_bytes() == expected
+    rng = random.Random(7)
+    found = cuts(before, calls, rng)
+    assert len(found) >= 12
+    found = rng.sample(found, min(most, len(found)))
+    folders = []
+    for i in range(2):
+        folders.append(folder / f"worker{i}")
+        folders[i].mkdir(exist_ok=True)
+        shutil.copy2(folder / "reviews.jsonl", folders[i])
+
+    def check_all(i: int) -> None:
+        for each in found[i::2]:
+            check_cut(folders[i], each, arguments, expected)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(check_all, range(2)))
+
+
+def run_to_end(folder: Path, arguments: list[str]) -> bytes:
+    assert subprocess.run(command(*arguments), cwd=folder, timeout=PATIENCE, check=False).returncode == 1
+    return (folder / "out").read_bytes()
+
+
+def make_folder(folder: Path) -> Path:
+    folder.mkdir()
+    shutil.copy2(folder.parent / "reviews.jsonl", folder)
+    return folder
+
+
+CASES = ["new", "new, to be resumed", "replaced", "gone on with"]
+
+
+def check_power_loss(case: str, output_format: str, recorder: Path, folder: Path, most: int) -> None:
+    """One of CASES: whatever is left of a run is gone on with, or refused."""
+    write_reviews(folder / "reviews.jsonl")
+    arguments = ["reviews.jsonl", "--pass", "note", "-f", output_format, "-o", "out"]
+    expected = run_to_end(folder, arguments)
+    before: Content = {}
+    if case == "replaced":
+        before = {"out": b"somebody's\n" * 1000}
+    if case == "gone on with":
+        _, calls = record(recorder, command(*arguments, "--resume"), make_folder(folder / "first"))
+        notes = [bytes.fromhex(call.split(" ")[2]) for call in calls if call.startswith("write ")]
+        before = {"out": expected[: len(expected) // 3], "out.resume": notes[0]}
+        assert b'"running"' in notes[0]
+    if case in ("new, to be resumed", "gone on with"):
+        arguments.append("--resume")
+    check_cuts(recorder, folder, arguments, before, expected, most)

@@ -350,7 +350,7 @@ def public_folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize("words", WRITERS.values(), ids=WRITERS)
 def test_one_writable_file_in_a_folder_that_is_not(words: list[str], template: Path, public_folder: Path) -> None:
-    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    nobody: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
     (public_folder / "reviews.jsonl").write_bytes((template / "reviews.jsonl").read_bytes())
     out = public_folder / "out"
     out.write_text("an earlier one, longer than what comes\n" * 1000)

@@ -2,33 +2,19 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import BINARY, PATIENCE, TINY, Run, error_line
+from resuming import ARGUMENTS, kill_and_resume, outputs, write_inputs
 from waiting import wait_until_idle
 
 Change = Callable[[Path], object]
-ARGUMENTS = ["-q", "reviews", "more.jsonl", "-o", "out", "--resume"]
-
-
-def write_inputs(folder: Path, count: int = 200) -> None:
-    """A folder of reviews and a file of them, larger than the first and last block that are looked at each time."""
-    reviews = folder / "reviews"
-    (reviews / "deep").mkdir(parents=True)
-    for i in range(count):
-        (reviews / f"{i:04}.txt").write_text("a good film " * (i % 7) + str(i))
-        (reviews / "deep" / f"{i:04}.txt").write_text("a bad film " * (i % 5) + str(i))
-    with (folder / "more.jsonl").open("w") as file:
-        for i in range(count):
-            file.write(json.dumps({"id": i, "text": "the plot " * (i % 3), "rest": "x" * 1000}) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +39,6 @@ def interrupt(folder: Path) -> bytes:
     assert note["state"] == "complete"
     (folder / "out.resume").write_text(json.dumps(note | {"state": "running", "output": None}))
     return whole
-
-
-def outputs(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("out*")}
 
 
 def touch(path: Path) -> None:
@@ -212,31 +194,6 @@ def test_two_runs_at_once(run: Run, folder: Path) -> None:
         first.wait()
     assert (folder / "new.resume").exists()
     (folder / "held.txt").unlink()
-
-
-def kill_and_resume(folder: Path, times: int, seed: int) -> None:
-    """Kills as many runs at any moment; each is gone on with, killed again, and finished."""
-    command = [BINARY, "-m", str(TINY), *ARGUMENTS]
-    began = time.monotonic()
-    subprocess.run(command, cwd=folder, timeout=PATIENCE, check=True)
-    seconds = time.monotonic() - began
-    expected = (folder / "out").read_bytes()
-    rng = random.Random(seed)
-    killed = attempts = 0
-    while killed < times:
-        attempts += 1
-        assert attempts < 20 * times, "it is hardly ever caught at work"
-        for path in folder.glob("out*"):
-            path.unlink()
-        for _ in range(2):
-            process = subprocess.Popen(command, cwd=folder)
-            time.sleep(rng.uniform(0, 1) * seconds)
-            process.kill()
-            if process.wait() != 0:
-                killed += 1
-        subprocess.run(command, cwd=folder, timeout=PATIENCE, check=True)
-        assert (folder / "out").read_bytes() == expected
-        assert sorted(outputs(folder)) == ["out", "out.resume"]
 
 
 def test_a_folder_is_resumed_whenever_it_was_killed(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 // Numbers as text and small questions about text, the same everywhere in the program and whatever the locale.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace reviewrate {
 
@@ -14,6 +16,13 @@ std::string fixed(double value, int digits);
 
 /// Whether there is nothing but ASCII white space in `text`.
 bool is_blank(std::string_view text);
+
+/// The words of `text`, which stand between blanks, in lines of at most `width` code points; a longer word has a line of
+/// its own.
+std::vector<std::string> wrapped(std::string_view text, std::size_t width);
+
+/// How many code points a valid text has.
+std::size_t width_of(std::string_view text);
 
 /// `text` with A-Z as a-z.
 std::string ascii_lower(std::string text);

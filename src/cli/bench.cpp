@@ -12,6 +12,7 @@
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
+#include "help.h"
 #include "options.h"
 #include "output_plan.h"
 #include "reviewrate/error.h"
@@ -299,6 +300,7 @@ Run add_bench(CLI::App& app) {
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
+  begin_group(app, "Output");
   app.add_option("--rounds", a->rounds, "Measured runs over the input, after one to warm up")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1000}).description(""))

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
+#include "help.h"
 #include "journal.h"
 #include "options.h"
 #include "output_plan.h"
@@ -297,15 +298,16 @@ Run add_classify(CLI::App& app) {
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
+  begin_group(app, "Output");
   app.add_option("--pass", a->input.options.pass,
                  "Carry these fields or columns through; * for all others (jsonl, text)")
-      ->type_name("NAME,...")
+      ->type_name("FIELD,...")
       ->delimiter(',')
       ->allow_extra_args(false);
   CLI::Option* annotate =
       app.add_flag("--annotate", a->annotate, "Keep every field or column as it is, and add ours behind them");
   app.add_option("--columns", a->columns, "To annotate: add only these, in this order")
-      ->type_name("NAME,...")
+      ->type_name("COLUMN,...")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember(column_names()).description(""))
@@ -334,7 +336,9 @@ Run add_classify(CLI::App& app) {
                "No progress and no closing line on stderr; if records failed, one line that says why");
   add_footer(app,
              "Example: reviewrate -t \"It is very nice film\"\n"
-             "Example: reviewrate reviews.csv --text-field review --annotate -o rated.csv");
+             "Example: reviewrate models/imdb-small/examples.csv --pass stars\n"
+             "Example: reviewrate reviews.csv --text-field review --annotate -o rated.csv",
+             /*has_output_fields=*/true);
   return [a](const Interruption& interruption) { return classify(*a, interruption); };
 }
 

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "command.h"
+#include "help.h"
 #include "reviewrate/error.h"
 #include "reviewrate/torch_model.h"
 
@@ -44,6 +45,7 @@ std::vector<CommandParser> command_parsers() {
         std::make_unique<CLI::App>(command.help, is_default ? "reviewrate" : std::string("reviewrate ") + command.name);
     // Of an option given twice the last one counts, so that what an alias or script sets can be changed behind it;
     // options of lists are collected all the same.
+    app->formatter(help_formatter());
     app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     app->set_version_flag("-V,--version", "reviewrate " REVIEWRATE_VERSION " (libtorch " + torch_version() + ")");
     Run run = command.add(*app);

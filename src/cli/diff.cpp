@@ -13,6 +13,7 @@
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
+#include "help.h"
 #include "options.h"
 #include "output_plan.h"
 #include "predictions.h"

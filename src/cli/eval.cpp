@@ -13,6 +13,7 @@
 #include "eval_gates.h"
 #include "eval_report.h"
 #include "exit_status.h"
+#include "help.h"
 #include "labelled_source.h"
 #include "labels.h"
 #include "options.h"
@@ -319,20 +320,22 @@ Run add_eval(CLI::App& app) {
   const auto a = std::make_shared<EvalOptions>();
   add_model_options(app, a->model);
   add_input_options(app, a->input);
+  begin_group(app, "Labels");
   app.add_option("--label-field", a->fields.label,
                  "Field or column that holds the label: a name of the model's, pos or neg, 0 or 1, -1 or 1, 1 or 2")
       ->capture_default_str()
-      ->type_name("NAME");
+      ->type_name("FIELD");
   app.add_option("--label-map", a->label_map, "What other labels mean; nothing behind the = is for no label")
       ->type_name("VALUE=LABEL,...")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app.add_option("--stars-field", a->fields.stars, "Field or column that holds 1-10 stars")->type_name("NAME");
+  app.add_option("--stars-field", a->fields.stars, "Field or column that holds 1-10 stars")->type_name("FIELD");
   app.add_option("--stars-scale", a->stars_scale, "Lowest and highest stars there are, if not 1:10")
       ->type_name("LOW:HIGH");
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
+  begin_group(app, "Output and gates");
   app.add_option("--json", a->json, "Write all measures to FILE; - is stdout, in place of the table")
       ->type_name("FILE");
   app.add_option("--report", a->report, "Write a page with the curves to FILE")->type_name("FILE.html");

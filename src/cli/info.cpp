@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "exit_status.h"
+#include "help.h"
 #include "options.h"
 #include "output_plan.h"
 #include "reviewrate/output_stream.h"

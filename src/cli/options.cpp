@@ -15,6 +15,7 @@
 
 #include "command.h"
 #include "console.h"
+#include "help.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
 #include "reviewrate/text.h"
@@ -61,6 +62,8 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
       ->type_name(names(choices));
 }
 
+constexpr const char* kInputGroup = "Input";
+constexpr const char* kModelGroup = "Model";
 constexpr std::size_t kMostRecords = std::size_t{1} << 53;
 
 /// The files that are named, then those that the list names. Throws Error(usage).
@@ -100,6 +103,7 @@ std::string refuse_no_share(const std::string& text) {
 std::string refuse_empty(const std::string& text) { return text.empty() ? "is empty (an unset variable?)" : ""; }
 
 void add_model_options(CLI::App& app, ModelChoice& choice) {
+  begin_group(app, kModelGroup);
   app.add_option(
          "-m,--model", choice.model,
          "Model package: its folder, or its name beside the program or in a folder of REVIEWRATE_MODEL_PATH; or "
@@ -110,25 +114,31 @@ void add_model_options(CLI::App& app, ModelChoice& choice) {
 }
 
 void add_precision_option(CLI::App& app, ModelChoice& choice) {
+  begin_group(app, kModelGroup);
   app.add_option("--precision", choice.precision,
-                 "Arithmetic of the model; auto: the fastest that this CPU has and the model allows")
+                 "Arithmetic of the model: fp32 as it was trained; int8 and bf16 faster where the CPU has instructions "
+                 "for them, and close; auto: the fastest that this CPU has and the model allows")
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}).description(""))
       ->type_name("fp32|bf16|int8|auto");
 }
 
 void add_workers_option(CLI::App& app, std::size_t& workers) {
-  app.add_option("-j,--workers,--jobs", workers, "Batches in the model at once (default: the CPUs of this process)")
+  begin_group(app, kModelGroup);
+  app.add_option("-j,--workers,--jobs", workers,
+                 "Batches in the model at once, 1 to 1024 (default: the CPUs of this process)")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1024}).description(""))
       ->type_name("N");
 }
 
 void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help) {
+  begin_group(app, kInputGroup);
   app.add_option("-t,--text", choice.texts, help)->type_name("TEXT")->allow_extra_args(false);
 }
 
 void add_input_options(CLI::App& app, InputChoice& choice) {
   InputOptions& options = choice.options;
+  begin_group(app, kInputGroup);
   app.add_option_function<std::vector<std::string>>(
          "FILE",
          [&choice](const std::vector<std::string>& files) {
@@ -136,16 +146,18 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
          },
          "Files or folders to read; - is stdin (the default in a pipe)")
       ->type_name("");
-  add_choice(app, "--input-format", options.format, kInputFormats,
-             "How records are told apart (default: tables and JSON by name, else by content)");
+  add_choice(
+      app, "--input-format", options.format, kInputFormats,
+      "How records are told apart: lines, a review a line; jsonl, JSON of any layout; csv and tsv, tables with a "
+      "header; whole, a review a file; auto (default), tables and JSON by name, else by content");
   app.add_option(
          "--text-field", options.text_field,
          "Field or column that holds the review; A,B: these together, joined by line breaks (default: text, else "
          "the only one called review, reviewText, review_text, content, body or comment)")
-      ->type_name("NAME");
+      ->type_name("FIELD");
   app.add_option("--id-field", options.id_field, "Field or column that holds the id")
       ->capture_default_str()
-      ->type_name("NAME");
+      ->type_name("FIELD");
   app.add_flag_callback(
       "--no-header", [&options] { options.header = false; },
       "csv, tsv: the first row is data; columns are named 1, 2, ...");
@@ -187,13 +199,14 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
                  "FIELD~PART; may repeat, all must hold")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--limit", options.limit, "Read only the first N records")
+  app.add_option("--limit", options.limit, "Read only the first N records, 1 or more")
       ->check(CLI::Range(std::size_t{1}, kMostRecords).description(""))
       ->type_name("N");
-  CLI::Option* sample = app.add_option("--sample", options.sample, "Take N records by chance, in their order")
-                            ->check(CLI::Range(std::size_t{1}, kMostRecords).description(""))
-                            ->type_name("N");
-  app.add_option("--seed", options.seed, "Another one makes --sample take others")
+  CLI::Option* sample =
+      app.add_option("--sample", options.sample, "Take N records by chance, 1 or more, in their order")
+          ->check(CLI::Range(std::size_t{1}, kMostRecords).description(""))
+          ->type_name("N");
+  app.add_option("--seed", options.seed, "A number that --sample goes by: with another one it takes other records")
       ->capture_default_str()
       ->needs(sample)
       ->type_name("N");
@@ -204,51 +217,50 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
       ->needs(list);
   app.add_option("--encoding", options.encoding, "Encoding of inputs that are not UTF-8, as iconv -l names it")
       ->type_name("NAME");
-  app.add_option("--max-review-bytes", options.max_review_bytes, "A longer review is a bad record")
+  app.add_option("--max-review-bytes", options.max_review_bytes,
+                 "A review of more bytes, 1 to 1073741824, is a bad record")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30).description(""))
       ->type_name("N");
 }
 
 void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
-  add_choice(app, "--long-text", choice.long_text, kLongTexts,
-             "What to do with reviews longer than the model takes (default: as the model package says)");
-  app.add_option("--stride", choice.stride, "Tokens that neighbouring windows share")
+  begin_group(app, "Rating");
+  add_choice(
+      app, "--long-text", choice.long_text, kLongTexts,
+      "What is read of a review longer than the model takes: head, its first tokens; head-tail, a quarter from its "
+      "start and the rest from its end; windows, all of it in pieces (default: as the model package says)");
+  app.add_option("--stride", choice.stride, "Tokens that neighbouring windows share, fewer than a window has")
       ->check([](const std::string& text) { return text.starts_with('-') ? "must be 0 or more" : ""; })
       ->capture_default_str()
       ->type_name("N");
-  app.add_option(
-         "--threshold", choice.threshold,
-         "Two labels: the positive one from this probability on. Ratings go by the probability alone, so that with "
-         "another threshold than 0.5 a label may differ from what its rating seems to say")
+  app.add_option("--threshold", choice.threshold,
+                 "Two labels: the positive one from this probability on, 0 to 1. Ratings go by the probability alone, "
+                 "so that with another threshold than 0.5 a label may differ from what its rating seems to say")
       ->capture_default_str()
       ->check(refuse_no_share)
       ->type_name("P");
-  add_choice(app, "--rating", choice.fitted_rating, kRatings,
-             "Rating from p directly, or by the package's thresholds (default: linear)");
+  add_choice(
+      app, "--rating", choice.fitted_rating, kRatings,
+      "How p_positive becomes a rating: linear (default), ten times it, rounded; fitted, by the thresholds of the "
+      "model package");
 }
 
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
   add_choice(app, "-f,--format", format, kOutputFormats,
-             "Output format (default: as the extension of --output says; else text on a terminal, else jsonl)");
+             "Output format: text, lines for people; jsonl, a JSON object a line; csv and tsv, tables (default: as the "
+             "extension of --output says; else text on a terminal, else jsonl)");
 }
 
 void add_color_option(CLI::App& app, Color& color) {
-  add_choice(app, "--color", color, kColors, "Colors in text for people (default: auto, on a terminal)");
+  add_choice(app, "--color", color, kColors,
+             "Colors in text for people: always, never, or auto (default), on a terminal");
 }
 
 bool has_color(Color color, int fd) {
   if (color != Color::automatic) return color == Color::always;
   const char* refused = std::getenv("NO_COLOR");  // https://no-color.org
   return (refused == nullptr || *refused == '\0') && is_rich_terminal(fd);
-}
-
-void add_footer(CLI::App& app, const std::string& example) {
-  app.footer(
-      example +
-      "\n\n"
-      "Exit codes: 0 all well; 1 some records failed (their error records say why); 2 usage;\n"
-      "3 model, environment or output failed; 4 a gate did not hold (eval, diff, verify); 130, 143 interrupted.");
 }
 
 std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,

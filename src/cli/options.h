@@ -47,9 +47,6 @@ void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help
 void add_input_options(CLI::App& app, InputChoice& choice);
 void add_scoring_options(CLI::App& app, ScoringChoice& choice);
 
-/// The paragraph on exit codes that ends every command's help, after `example` ("Example: ...").
-void add_footer(CLI::App& app, const std::string& example);
-
 /// FIELD=VALUE in two. Throws CLI::ValidationError, which names `option` and the `form` that it must have.
 std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,
                                                     const std::string& form);

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
+#include "help.h"
 #include "options.h"
 #include "output_plan.h"
 #include "reviewrate/error.h"
@@ -99,6 +100,7 @@ Run add_tokenize(CLI::App& app) {
   add_model_options(app, a->model);
   add_text_option(app, a->input, "Tokenize TEXT; may repeat");
   add_input_options(app, a->input);
+  begin_group(app, "Output");
   app.add_option("--max-tokens", a->max_tokens,
                  "Cut after N tokens, special ones included; 0: never (default: the model's)")
       ->type_name("N");

@@ -17,11 +17,6 @@ constexpr const char* kEllipsis = "\xE2\x80\xA6";
 
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
-/// The code points of a valid text.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
-}
-
 /// The bytes that the first `width` code points take.
 std::size_t bytes_of(std::string_view text, std::size_t width) {
   std::size_t at = 0;
@@ -75,7 +70,11 @@ class TextFormatter : public Formatter {
     }
     line.resize(line.find_last_not_of(' ') + 1);
     out += before + line + '\n';
-    if (options_.wrap) append_wrapped(printable(review.text), out);
+    if (!options_.wrap) return;
+    const std::size_t width = width_ == kNoLimit ? OutputOptions().text_width : width_;
+    for (const std::string& words : wrapped(printable(review.text), std::max(width, 2 * kIndent) - kIndent)) {
+      out += std::string(kIndent, ' ') + words + '\n';
+    }
   }
 
  private:
@@ -133,26 +132,6 @@ class TextFormatter : public Formatter {
     if (end >= text.size()) return text;
     while (end > 0 && continues(text[end])) --end;
     return text.substr(0, end);
-  }
-
-  /// The words of `text`, indented, in lines no longer than the width; a longer word has a line of its own.
-  void append_wrapped(std::string_view text, std::string& out) const {
-    const std::size_t width = width_ == kNoLimit ? OutputOptions().text_width : width_;
-    std::size_t used = 0;  // of the line
-    while (true) {
-      text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-      if (text.empty()) break;
-      const std::string_view word = text.substr(0, text.find(' '));
-      text.remove_prefix(word.size());
-      const std::size_t length = width_of(word);
-      if (used > 0 && used + 1 + length > width) {
-        out += '\n';
-        used = 0;
-      }
-      out.append(used == 0 ? kIndent : 1, ' ').append(word);
-      used += (used == 0 ? kIndent : 1) + length;
-    }
-    if (used > 0) out += '\n';
   }
 
   OutputOptions options_;

@@ -1,6 +1,7 @@
 // Numbers by std::to_chars, which knows no locale.
 #include "reviewrate/text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -24,6 +25,30 @@ std::string fixed(double value, int digits) {
 }
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
+
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines;
+  std::size_t used = width;  // of the last line
+  while (true) {
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    if (text.empty()) return lines;
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(word.size());
+    const std::size_t length = width_of(word);
+    if (lines.empty() || used + 1 + length > width) {
+      lines.emplace_back(word);
+      used = length;
+    } else {
+      lines.back().append(" ").append(word);
+      used += 1 + length;
+    }
+  }
+}
 
 std::string ascii_lower(std::string text) {
   for (char& c : text) {

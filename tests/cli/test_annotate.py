@@ -52,7 +52,8 @@ def test_records_keep_their_fields_and_spellings(run: Run) -> None:
     line = '{"n": 1.50e2, "big": 12345678901234567890, "text": "a good film", "deep": {"a": [1.0, null]}, "id": "x"}'
     result = run("--annotate", stdin=line + "\n").stdout.decode()
     assert result.startswith(
-        '{"n": 1.50e2, "big": 12345678901234567890, "text": "a good film", "deep": {"a":[1.0,null]}, "id": "x", "label": '
+        '{"n": 1.50e2, "big": 12345678901234567890, "text": "a good film", "deep": {"a":[1.0,null]}, "id": "x", '
+        '"label": "'
     )
     assert list(json.loads(result)) == ["n", "big", "text", "deep", "id", "label", *OURS[:6]]
     lines = [json.loads(one) for one in run("--annotate", stdin="a good film\nso\n").stdout.splitlines()]
@@ -174,10 +175,16 @@ def test_an_interrupted_annotation_goes_on(run: Run, tmp_path: Path, form: str) 
 @pytest.mark.parametrize(
     ("name", "words", "form"),
     [
-        ("a.csv", [], "csv"), ("a.TSV", [], "tsv"), ("a.jsonl", [], "jsonl"), ("a.txt", [], "jsonl"), ("a", [], "jsonl"),
-        ("a.json", [], "jsonl"), ("a.csv", ["-f", "jsonl"], "jsonl"), ("a.jsonl", ["-f", "tsv"], "tsv"),
+        ("a.csv", [], "csv"),
+        ("a.TSV", [], "tsv"),
+        ("a.jsonl", [], "jsonl"),
+        ("a.txt", [], "jsonl"),
+        ("a", [], "jsonl"),
+        ("a.json", [], "jsonl"),
+        ("a.csv", ["-f", "jsonl"], "jsonl"),
+        ("a.jsonl", ["-f", "tsv"], "tsv"),
     ],
-)  # fmt: skip
+)
 def test_the_form_of_a_name(run: Run, tmp_path: Path, name: str, words: list[str], form: str) -> None:
     well(run("-t", "a good film", "-o", name, *words, cwd=tmp_path))
     expected = well(run("-t", "a good film", "-f", form))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BINARY, PATIENCE, TINY, Result, Run, error_line, records
+from conftest import BINARY, PATIENCE, TINY, TOP, Result, Run, error_line, records
 
 COMMANDS = ("classify", "eval", "diff", "tokenize", "verify", "bench", "info")
 
@@ -145,3 +145,35 @@ def test_a_hugging_face_folder_gets_the_command_that_exports_it(run: Run, tmp_pa
     assert f"scripts/export.py {tmp_path}/my-model/ -o models/my-model" in error_line(result)
     result = run("-m", "somebody/my-model", "-t", "a good film", cwd=tmp_path, model=None)
     assert result.returncode == 3 and "scripts/export.py" in error_line(result)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_wrapped_and_in_words(command: str, run: Run) -> None:
+    text = run(*command.split(), "--help").stdout.decode()
+    assert max(map(len, text.splitlines())) <= 80
+    for leftover in ("UINT", "FLOAT", "Needs:", "Excludes:", " in [", "=id", "TEXT ..."):
+        assert leftover not in text
+    for section in ("Exit codes:", "Environment:", "REVIEWRATE_MODEL_PATH", "Files:", "Example"):
+        assert section in text
+    assert ("Output fields:" in text) == (command in ("", "classify"))
+
+
+def test_every_field_of_a_record_is_in_the_help(run: Run) -> None:
+    text = run("--help").stdout.decode().split("Output fields:")[1]
+    lines = b"a good film\n \n\xff\n" + b"x" * 3_000_000 + b"\n"
+    names = {name for record in records(run(stdin=lines)) for name in record}
+    assert {"empty", "repaired", "error"} <= names
+    assert all(re.search(rf"\b{name}\b", text) for name in names)
+
+
+def test_the_man_page_has_the_sections(run: Run) -> None:
+    page = run("shell-help", "man").stdout.decode()
+    for section in ("OUTPUT FIELDS", "EXIT CODES", "ENVIRONMENT", "FILES"):
+        assert f"\n.SH {section}\n" in page
+
+
+def test_the_examples_that_ship(run: Run) -> None:
+    result = run(TOP / "models" / "imdb-small" / "examples.csv", "--pass", "stars")
+    assert result.returncode == 0
+    rated = records(result)
+    assert len(rated) == 16 and {record["id"] for record in rated} >= {"soup", "train"}

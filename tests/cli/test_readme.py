@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "run").symlink_to(BINARY)
     (tmp_path / "build").symlink_to(Path(BINARY).parent)
+    (tmp_path / "models").symlink_to(TOP / "models")
     (tmp_path / "reviews.txt").write_text("A lovely film.\nA waste of time.\n")
     lines = "".join(
         json.dumps({"id": f"r{i}", "text": text, "stars": stars, "user": "ann", "label": label}) + "\n"
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "reviews.jsonl").write_text(lines)
     (tmp_path / "labelled.jsonl").write_text(lines)
     (tmp_path / "reviews.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
-    (tmp_path / "reviews.csv").write_text('id,review,label\n1,"A lovely film, really.",1\n2,Dull.,0\n')
+    (tmp_path / "reviews.csv").write_text('id,review,user\n1,"A lovely film, really.",ann\n2,Dull.,bob\n')
     for part in ("pos", "neg"):
         (tmp_path / "aclImdb" / "test" / part).mkdir(parents=True)
         (tmp_path / "aclImdb" / "test" / part / "0_9.txt").write_text("A lovely film." if part == "pos" else "Dull.")

@@ -44,10 +44,13 @@ def words_of(shell: str, run: Run, home: Path, folder: Path, typed: str) -> list
     start = home / START[shell]
     start.parent.mkdir(parents=True, exist_ok=True)
     start.write_text(shell_start(shell, home, script))
+    (home / "bin").mkdir()
+    (home / "bin" / "reviewrate").symlink_to(BINARY)
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
-        environment = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", "LC_ALL": "C.UTF-8"}
+        path = f"{home / 'bin'}:{os.environ['PATH']}"
+        environment = {"HOME": str(home), "PATH": path, "TERM": "dumb", "LC_ALL": "C.UTF-8"}
         os.execvpe(shell, [shell, "-i"], environment)
     try:
         shown = b""
@@ -89,6 +92,37 @@ def test_completion_at_a_prompt(shell: str, typed: str, words: list[str], run: R
     for name in ("my own reviews.txt", "old; (1).csv", "a 'quoted' $name"):
         (folder / name).write_text("A lovely film.\n")
     assert words_of(shell, run, home, folder, typed) == words
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("reviewrate eval --min accu\t0.9", ["eval", "--min", "accuracy=0.9"]),
+        ("reviewrate eval --max-drop rating_mae\t1", ["eval", "--max-drop", "rating_mae=1"]),
+        ("reviewrate in.csv --pass sta\t", ["in.csv", "--pass", "stars"]),
+        ("reviewrate in.csv --text-field my\t", ["in.csv", "--text-field", "my review"]),
+        ("reviewrate in.csv --annotate --columns rat\t", ["in.csv", "--annotate", "--columns", "rating"]),
+    ],
+)
+def test_measures_and_fields_are_offered(shell: str, typed: str, words: list[str], run: Run, tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "folder"
+    home.mkdir()
+    folder.mkdir()
+    (folder / "in.csv").write_text("stars,my review,$(touch ran)\n5,a good film,x\n")
+    assert words_of(shell, run, home, folder, typed) == words
+    assert not (folder / "ran").exists()
+
+
+def test_the_fields_of_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"b": 1, "text": "so", "a": null}\n')
+    (tmp_path / "a.txt").write_text("so\n")
+    (tmp_path / "a.tsv").write_text("stars\tno text\n")
+    for words, names in (
+        (["--pass", "a.jsonl"], "b\ntext\na\n"), (["a.txt", "gone", "a.tsv"], "stars\nno text\n"), (["a.txt"], "")
+    ):  # fmt: skip
+        result = run("shell-help", "fields", "--", *words, cwd=tmp_path)
+        assert (result.returncode, result.stdout.decode()) == (0, names)
 
 
 @pytest.mark.parametrize("kind", ["zsh", "fish", "man"])

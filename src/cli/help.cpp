@@ -1,0 +1,90 @@
+// Help on CLI11's formatter, which neither wraps nor leaves out what only a programmer would ask for.
+#include "help.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "process.h"
+#include "reviewrate/text.h"
+
+namespace reviewrate::cli {
+namespace {
+
+constexpr std::size_t kColumn = 28;  // where the texts begin
+constexpr std::size_t kMostWidth = 100;
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { label("Positionals", "Inputs"); }
+
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    std::string out = "  " + make_option_name(option, is_positional);
+    if (option->get_type_size() != 0 && !option->get_type_name().empty()) out += ' ' + option->get_type_name();
+    std::string text = option->get_description();
+    if (!option->get_default_str().empty()) text += " (default: " + option->get_default_str() + ")";
+    bool same_line = out.size() + 2 <= kColumn;
+    const std::size_t width = std::min(terminal_width(STDOUT_FILENO), kMostWidth);
+    for (const std::string& line : wrapped(text, std::max<std::size_t>(width, 60) - kColumn)) {
+      if (!same_line) out += '\n';
+      out += std::string(same_line ? kColumn - out.size() : kColumn, ' ') + line;
+      same_line = false;
+    }
+    return out + '\n';
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<CLI::FormatterBase> help_formatter() { return std::make_shared<HelpFormatter>(); }
+
+void begin_group(CLI::App& app, const char* heading) { app.option_defaults()->group(heading); }
+
+const HelpSection& output_fields() {
+  static const HelpSection section = {
+      "Output fields",
+      "  id             the input's id field, else FILE:LINE, text:N, or a file's path\n"
+      "  label, score   the label, and its probability\n"
+      "  p_positive     the probability of the positive label\n"
+      "  rating         1 to 10: ten times p_positive, rounded, at least 1\n"
+      "  tokens         of the whole review, [CLS] and [SEP] included\n"
+      "  truncated      true: the model did not see all of them\n"
+      "  windows        how many pieces the model saw\n"
+      "  repaired       bytes that were not UTF-8 (jsonl: only if there were some)\n"
+      "  empty          true: there is nothing but white space (jsonl, or --columns)\n"
+      "  error          instead of a label: kind and message of what is wrong with a\n"
+      "                 record (csv, tsv: the columns error_kind and error_message)"};
+  return section;
+}
+
+const std::vector<HelpSection>& general_sections() {
+  static const std::vector<HelpSection> sections = {
+      {"Exit codes",
+       "  0              all well\n"
+       "  1              some records failed (their error records say why)\n"
+       "  2              usage: the command line asks for what cannot be done\n"
+       "  3              model, environment or output failed\n"
+       "  4              a gate did not hold (eval, diff, verify)\n"
+       "  130, 143       interrupted; finished records are written"},
+      {"Environment",
+       "  REVIEWRATE_MODEL       the model where there is no --model\n"
+       "  REVIEWRATE_MODEL_PATH  folders with model packages, with : between them\n"
+       "  NO_COLOR               if not empty: no colors but by --color always"},
+      {"Files",
+       "  FILE.resume            beside an --output FILE: which run writes it, so that\n"
+       "                         --resume can go on with it"}};
+  return sections;
+}
+
+void add_footer(CLI::App& app, const std::string& example, bool has_output_fields) {
+  std::string footer = example;
+  const auto add = [&](const HelpSection& section) {
+    footer += std::string("\n\n") + section.title + ":\n" + section.text;
+  };
+  if (has_output_fields) add(output_fields());
+  for (const HelpSection& section : general_sections()) add(section);
+  app.footer(footer);
+}
+
+}  // namespace reviewrate::cli

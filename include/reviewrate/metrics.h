@@ -106,6 +106,12 @@ class Evaluation {
   /// on observations and seed alone, not on the platform.
   std::array<std::optional<Interval>, kMeasureCount> intervals(std::size_t resamples, std::uint64_t seed) const;
 
+  /// The same for how much more each measure is here than in `other`, which holds the same reviews in the order that
+  /// they were given in: each draw has the same ones of both (paired bootstrap).
+  std::array<std::optional<Interval>, kMeasureCount> difference_intervals(const Evaluation& other,
+                                                                          std::size_t resamples,
+                                                                          std::uint64_t seed) const;
+
  private:
   using Weights = std::vector<std::uint32_t>;
 
@@ -115,6 +121,7 @@ class Evaluation {
   void measure_rating(const Weights& weights, Measures& out) const;
 
   std::vector<Observation> observations_;  // by falling p
+  std::vector<std::size_t> order_;         // of each: the place that it was given in
   std::vector<double> loss_;               // log loss of each
   std::vector<std::size_t> star_class_;    // of each: its place among the distinct stars, from 0
   std::size_t star_classes_ = 0;

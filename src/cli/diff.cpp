@@ -1,4 +1,6 @@
 // reviewrate diff: compares two files of predictions by id.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -6,6 +8,7 @@
 #include <deque>
 #include <locale>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <unordered_map>
 #include <utility>
@@ -19,6 +22,7 @@
 #include "predictions.h"
 #include "reviewrate/error.h"
 #include "reviewrate/formatter.h"
+#include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
 
@@ -28,6 +32,7 @@ namespace {
 struct DiffOptions {
   std::vector<std::string> files;
   double tolerance = 1e-6;
+  std::string json;
 };
 
 constexpr std::size_t kShown = 20;
@@ -94,7 +99,25 @@ class Pairing {
       if (c.size > tolerance) text << "change " << cut(c.id) << ": " << c.words << '\n';
     }
     out = text.str();
-    return missing == 0 && added == 0 && flips_ == 0 && largest_ <= tolerance;
+    return same(tolerance);
+  }
+
+  /// The same for scripts; of the lists, their first ones.
+  std::string json(double tolerance) const {
+    nlohmann::ordered_json out = {
+        {"compared", compared_},       {"failed", failed_},      {"missing", count(waiting_[0])},
+        {"added", count(waiting_[1])}, {"flips", flips_},        {"largest_change", largest_},
+        {"tolerance", tolerance},      {"same", same(tolerance)}};
+    for (const auto& [key, waiting] : {std::pair("missing_ids", &waiting_[0]), std::pair("added_ids", &waiting_[1])}) {
+      out[key] = first_ids(*waiting);
+    }
+    for (const auto& [key, changes] : {std::pair("flipped", &flipped_), std::pair("changed", &changed_)}) {
+      out[key] = nlohmann::ordered_json::array();
+      for (const Change& c : *changes) {
+        if (key[0] == 'f' || c.size > tolerance) out[key].push_back({{"id", c.id}, {"change", c.words}});
+      }
+    }
+    return out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
   }
 
  private:
@@ -130,11 +153,20 @@ class Pairing {
     return n;
   }
 
-  static void list(std::ostream& text, const char* what, const Waiting& waiting) {
+  bool same(double tolerance) const {
+    return count(waiting_[0]) == 0 && count(waiting_[1]) == 0 && flips_ == 0 && largest_ <= tolerance;
+  }
+
+  static std::vector<std::string> first_ids(const Waiting& waiting) {
     std::vector<std::string> ids;
     for (const auto& [id, lines] : waiting) ids.insert(ids.end(), lines.size(), id);
     std::sort(ids.begin(), ids.end());  // the map's order is nobody's
-    for (std::size_t i = 0; i < std::min(ids.size(), kShown); ++i) text << what << ' ' << cut(ids[i]) << '\n';
+    ids.resize(std::min(ids.size(), kShown));
+    return ids;
+  }
+
+  static void list(std::ostream& text, const char* what, const Waiting& waiting) {
+    for (const std::string& id : first_ids(waiting)) text << what << ' ' << cut(id) << '\n';
   }
 
   std::array<Waiting, 2> waiting_;  // of the old file, of the new one
@@ -184,7 +216,9 @@ int diff(const DiffOptions& a, const Interruption& interruption) {
     throw Error(ErrorKind::usage, "diff: stdin cannot be both the old and the new predictions: name a FILE");
   }
   OutputPlan plan;
-  plan.writes("the comparison", "-");
+  plan.writes("--json", a.json);
+  const bool table = named_descriptor(a.json) != STDOUT_FILENO;  // else the JSON is the result
+  if (table) plan.writes("the comparison", "-");
   plan.reads_inputs(a.files);
   plan.check();
   InputWaiter waiter(true);
@@ -215,9 +249,12 @@ int diff(const DiffOptions& a, const Interruption& interruption) {
   }
   std::string text;
   const bool same = pairing.report(a.tolerance, text);
-  OutputStream stream("");
-  print_lines(stream, text);
-  stream.close();
+  if (!a.json.empty()) write_whole(a.json, pairing.json(a.tolerance));
+  if (table) {
+    OutputStream stream("");
+    print_lines(stream, text);
+    stream.close();
+  }
   const bool doubtful = print_doubts(pairing, before, after);
   if (!same) return kGateFailed;
   return doubtful || before.broken() + after.broken() > 0 ? kRecordsFailed : kOk;
@@ -237,6 +274,8 @@ Run add_diff(CLI::App& app) {
       ->capture_default_str()
       ->check(refuse_no_share)
       ->type_name("P");
+  app.add_option("--json", a->json, "Write what was found to FILE; - is stdout, in place of the text")
+      ->type_name("FILE");
   add_footer(app, "Example: reviewrate diff yesterday.jsonl today.jsonl --tolerance 1e-4");
   return [a](const Interruption& interruption) { return diff(*a, interruption); };
 }

@@ -10,11 +10,14 @@
 
 namespace reviewrate::cli {
 
-/// A measure and what a gate asks of it.
+/// What a gate asks of a measure, or of the number of reviews that were measured.
 struct Bound {
-  Measure measure;
+  std::optional<Measure> measure;  ///< empty: of the reviews
   double value;
 };
+
+/// What the bounds call the number of reviews.
+inline constexpr const char* kReviews = "reviews";
 
 /// The bounds of all gates.
 struct Bounds {
@@ -23,9 +26,13 @@ struct Bounds {
   std::vector<Bound> max_drops;  ///< since the baseline, by which way is worse
 };
 
-/// What an earlier run's --json said.
+/// What an earlier run's --json said, or what another model says of the same reviews.
 struct Baseline {
+  bool is_model = false;  ///< it is another model on the same reviews, and no earlier run
   Measures measures;
+  std::string model;
+  std::string model_sha256;
+  std::string precision;
   std::string input_sha256;
   std::string outcomes;
 };

@@ -252,13 +252,16 @@ std::string gate_table(const EvalReport& r) {
   }
   std::string out = rows.empty() ? "" : tag("h2", "Gates") + tag("table", rows) + "\n";
   if (!r.comparison) return out;
-  rows = tag("tr", tag("th", "measure") + tag("th", "old") + tag("th", "new") + tag("th", "difference"));
+  rows = tag("tr", tag("th", "measure") + tag("th", escaped(r.comparison->before)) +
+                       tag("th", escaped(r.comparison->after)) + tag("th", "difference") + tag("th", "95 % interval"));
   for (const Change& c : r.comparison->changes) {
     const bool both = c.before && c.after;
-    rows += tag("tr", tag("td", std::string(measure_name(c.measure))) + tag("td", decimals(c.before)) +
-                          tag("td", decimals(c.after)) + tag("td", both ? decimals(*c.after - *c.before) : "-"));
+    rows += tag("tr",
+                tag("td", std::string(measure_name(c.measure))) + tag("td", decimals(c.before)) +
+                    tag("td", decimals(c.after)) + tag("td", both ? decimals(*c.after - *c.before) : "-") +
+                    tag("td", c.difference ? decimals(c.difference->low) + " to " + decimals(c.difference->high) : ""));
   }
-  return out + tag("h2", "Against the baseline") + tag("table", rows) + tag("p", escaped(r.comparison->verdict)) + "\n";
+  return out + tag("h2", "Compared") + tag("table", rows) + tag("p", escaped(r.comparison->verdict)) + "\n";
 }
 
 std::string mistake_table(const EvalReport& r) {
@@ -296,6 +299,7 @@ std::string report_html(const EvalReport& r) {
          (r.taken.empty() ? "" : tag("p", "Labels: " + escaped(r.taken) + ".")) +
          (r.stars.seen().empty() ? "" : tag("p", "S" + escaped(r.stars.seen().substr(1)) + ".")) +
          (r.stars.doubt().empty() ? "" : tag("p", escaped(r.stars.doubt()) + ".", "class=\"bad\"")) +
+         tag("p", tag("code", escaped(command_line(r))) + "<br>" + escaped(r.date), "class=\"small\"") +
          tag("p", "Model " + tag("code", escaped(r.model_sha256)) + "<br>Input " + tag("code", r.input_sha256),
              "class=\"small\"") +
          (failures.empty() ? "" : tag("ul", failures, "class=\"bad\"")) + gate_table(r) + tag("h2", "Measures") +

@@ -114,6 +114,21 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
+std::string command_line(const EvalReport& r) {
+  std::string out;
+  for (const std::string& word : r.command) {
+    constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%^";
+    std::string quoted = word;
+    if (word.empty() || word.find_first_not_of(kPlain) != std::string::npos) {
+      quoted = "'";
+      for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+      quoted += '\'';
+    }
+    out += (out.empty() ? "" : " ") + quoted;
+  }
+  return out;
+}
+
 std::string report_text(const EvalReport& r) {
   std::string out = r.model + ", " + r.precision + ", long reviews " + r.long_text + ": " + std::to_string(r.labelled) +
                     " labelled reviews, " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
@@ -139,12 +154,16 @@ std::string report_text(const EvalReport& r) {
     out += '\n';
   }
   if (r.comparison) {
-    out += padded("", kName) + padded("old", kCell) + padded("new", kCell) + padded("difference", kCell + 2) + '\n';
+    out += padded("", kName) + padded(r.comparison->before, kWide) + padded(r.comparison->after, kWide) +
+           padded("difference", kCell + 2) + '\n';
     for (const Change& change : r.comparison->changes) {
       const bool both = change.before && change.after;
-      out += padded(std::string(measure_name(change.measure)), kName, true) + padded(decimals(change.before), kCell) +
-             padded(decimals(change.after), kCell) +
-             padded(both ? decimals(*change.after - *change.before) : "-", kCell + 2) + '\n';
+      out += padded(std::string(measure_name(change.measure)), kName, true) + padded(decimals(change.before), kWide) +
+             padded(decimals(change.after), kWide) +
+             padded(both ? decimals(*change.after - *change.before) : "-", kCell + 2) +
+             (change.difference ? "  " + decimals(change.difference->low) + " to " + decimals(change.difference->high)
+                                : "") +
+             '\n';
     }
     out += r.comparison->verdict + '\n';
   }
@@ -155,6 +174,7 @@ std::string report_json(const EvalReport& r) {
   Json out = {
       {"format", 1},
       {"program", {{"name", "reviewrate"}, {"version", REVIEWRATE_VERSION}}},
+      {"run", {{"command", r.command}, {"files", r.files}, {"date", r.date}}},
       {"model", {{"name", r.model}, {"sha256", r.model_sha256}, {"max_tokens", r.max_tokens}}},
       {"precision", r.precision},
       {"long_text", r.long_text},
@@ -192,9 +212,14 @@ std::string report_json(const EvalReport& r) {
     Json changes = Json::object();
     for (const Change& c : r.comparison->changes) {
       changes[std::string(measure_name(c.measure))] = {{"old", json_of(c.before)}, {"new", json_of(c.after)}};
+      if (!c.difference) continue;
+      changes[std::string(measure_name(c.measure))]["difference_interval"] = {c.difference->low, c.difference->high};
     }
-    out["baseline"] = {
-        {"changes", changes}, {"mcnemar_p", json_of(r.comparison->mcnemar)}, {"verdict", r.comparison->verdict}};
+    out["baseline"] = {{"old", r.comparison->before},
+                       {"new", r.comparison->after},
+                       {"changes", changes},
+                       {"mcnemar_p", json_of(r.comparison->mcnemar)},
+                       {"verdict", r.comparison->verdict}};
   }
   out["outcomes"] = r.outcomes;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';

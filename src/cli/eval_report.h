@@ -40,15 +40,18 @@ struct Gate {
   std::string found;  ///< what was found instead or as well
 };
 
-/// How a measure changed since the baseline.
+/// How a measure changed since the baseline, or from another model to this one.
 struct Change {
   Measure measure;
   std::optional<double> before;
   std::optional<double> after;
+  std::optional<Interval> difference = {};  ///< 95 %; only where both models were run
 };
 
-/// The comparison with a baseline.
+/// The comparison with a baseline, or with another model.
 struct BaselineComparison {
+  std::string before = "old";  ///< what the two are called
+  std::string after = "new";
   std::vector<Change> changes;
   std::string verdict;            ///< whether it is more than chance, in words
   std::optional<double> mcnemar;  ///< p of the exact test; empty where the inputs differ
@@ -65,6 +68,9 @@ struct TakenLabel {
 /// Everything that is reported. Counts: `labelled` reviews, `failed` ones among them, and `unlabelled` ones beside
 /// them.
 struct EvalReport {
+  std::vector<std::string> command;  ///< the words of it
+  std::vector<std::string> files;    ///< that were read
+  std::string date;                  ///< of the end of the run, in UTC, as ISO 8601 has it
   std::string model;
   std::string model_sha256;
   std::string precision;
@@ -94,6 +100,12 @@ std::string decimals(std::optional<double> value);
 std::string report_text(const EvalReport& report);
 std::string report_json(const EvalReport& report);
 std::string report_junit(const EvalReport& report);
+
+/// A summary for a job's page, in GitHub's Markdown (eval_markdown.cpp).
+std::string report_markdown(const EvalReport& report);
+
+/// The words of the command as a shell takes them.
+std::string command_line(const EvalReport& report);
 
 /// One page that needs nothing from elsewhere (eval_page.cpp).
 std::string report_html(const EvalReport& report);

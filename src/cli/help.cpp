@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <utility>
 
 #include "process.h"
 #include "reviewrate/text.h"
@@ -18,6 +19,12 @@ constexpr std::size_t kMostWidth = 100;
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() { label("Positionals", "Inputs"); }
+
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
+    for (std::size_t at = 0; (at = text.find("\n\n\n", at)) != std::string::npos;) text.erase(at, 1);
+    return text;
+  }
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     std::string out = "  " + make_option_name(option, is_positional);

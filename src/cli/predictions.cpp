@@ -22,12 +22,13 @@ constexpr std::size_t kMostError = std::size_t{1} << 20;
 constexpr std::size_t kMostPlaces = 20;
 
 /// The fields of a record that are looked at; its text, for the reader of records, is the label.
-InputOptions record_options() {
+InputOptions record_options(const std::string& prefix) {
   InputOptions options;
-  options.text_field = "label";
+  options.text_field = prefix + "label";
   options.id_field = "\n";  // ids are taken as they are, be they empty
   options.pass_required = false;
-  options.pass = {"id", "score", "p_positive", "error", "error_kind"};
+  options.pass = {"id"};
+  for (const char* name : {"score", "p_positive", "error", "error_kind"}) options.pass.push_back(prefix + name);
   options.max_review_bytes = kMostLine;
   return options;
 }
@@ -38,20 +39,22 @@ const Value* find(const Review& review, std::string_view name) {
   return found == review.passed.end() ? nullptr : &found->value;
 }
 
-std::optional<double> probability(const Review& review, bool is_table) {
-  const Value* value = find(review, "p_positive");
-  if (value == nullptr || (is_table && value->text.empty())) value = find(review, "score");
+/// Of the positive label if that is in the record, else the score.
+std::optional<double> probability(const Review& review, bool is_table, const std::string& prefix, bool& has_positive) {
+  const Value* value = find(review, prefix + "p_positive");
+  has_positive = value != nullptr && !(is_table && value->text.empty());
+  if (!has_positive) value = find(review, prefix + "score");
   if (value == nullptr || value->json == is_table) return std::nullopt;
   const std::optional<double> number = parse_number(value->text);
   return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
 }
 
 /// Fills `record` from one record's fields; false if they are not those of a prediction or an error record.
-bool take_fields(const Review& review, bool is_table, PredictionRecord& record) {
+bool take_fields(const Review& review, bool is_table, const std::string& prefix, PredictionRecord& record) {
   const Value* id = find(review, "id");
   if (id == nullptr || (id->json && (id->text.front() == '{' || id->text.front() == '['))) return false;
-  record = {*id, "", 0, false};
-  const Value* kind = find(review, is_table ? "error_kind" : "error");
+  record = {*id, "", 0, false, false};
+  const Value* kind = find(review, prefix + (is_table ? "error_kind" : "error"));
   if (kind != nullptr && !kind->text.empty()) {
     record.failed = true;
     record.label = kind->text;
@@ -63,19 +66,20 @@ bool take_fields(const Review& review, bool is_table, PredictionRecord& record) 
     }
     return true;
   }
-  const std::optional<double> p = probability(review, is_table);
+  const std::optional<double> p = probability(review, is_table, prefix, record.has_positive);
   if (review.failure || !p) return false;
   record.label = review.text;
   record.p = *p;
   return true;
 }
 
-bool parse_json(const std::string& line, PredictionRecord& record) {
-  const InputOptions options = record_options();
+bool parse_json(const std::string& line, const std::string& prefix, PredictionRecord& record) {
+  const InputOptions options = record_options(prefix);
   const auto reader = open_records(InputFormat::jsonl, {"", ""}, options);
   std::string_view rest = line;
   Review review, second;
-  return reader->next(rest, true, review) && take_fields(review, false, record) && !reader->next(rest, true, second);
+  return reader->next(rest, true, review) && take_fields(review, false, prefix, record) &&
+         !reader->next(rest, true, second);
 }
 
 /// The names of the members of a JSON object, of a beginning of it too.
@@ -108,7 +112,7 @@ class MemberNames : public nlohmann::json_sax<nlohmann::json> {
 };
 
 /// The format of a table with this header, if its columns are those of predictions.
-std::optional<InputFormat> table_format(const std::string& header) {
+std::optional<InputFormat> table_format(const std::string& header, const std::string& prefix) {
   for (const auto& [delimiter, format] : {std::pair(',', InputFormat::csv), std::pair('\t', InputFormat::tsv)}) {
     std::set<std::string> names;
     for (std::size_t begin = 0; begin <= header.size();) {
@@ -116,7 +120,8 @@ std::optional<InputFormat> table_format(const std::string& header) {
       names.insert(header.substr(begin, end - begin));
       begin = end + 1;
     }
-    if (names.contains("id") && names.contains("label") && (names.contains("score") || names.contains("p_positive"))) {
+    const auto has = [&](const char* name) { return names.contains(prefix + name); };
+    if (names.contains("id") && has("label") && (has("score") || has("p_positive"))) {
       return format;
     }
   }
@@ -127,7 +132,7 @@ std::optional<InputFormat> table_format(const std::string& header) {
 
 bool is_prediction(std::string_view line) {
   PredictionRecord record;
-  return parse_json(std::string(line), record);
+  return parse_json(std::string(line), "", record);
 }
 
 std::string recognize_output(const std::string& path, Waiter& waiter) {
@@ -141,8 +146,8 @@ std::string recognize_output(const std::string& path, Waiter& waiter) {
   }
 }
 
-PredictionReader::PredictionReader(const std::string& path, Waiter& waiter)
-    : path_(path), record_options_(record_options()) {
+PredictionReader::PredictionReader(const std::string& path, Waiter& waiter, std::string prefix)
+    : path_(path), prefix_(std::move(prefix)), record_options_(record_options(prefix_)) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) throw Error(ErrorKind::input, path + ": is a folder");
   InputOptions options;
@@ -160,8 +165,9 @@ std::string PredictionReader::recognize() {
     const std::string& first = seen_.front().text;
     if (first != "{" && first != "[") break;  // only JSON over several lines has to be seen further
   }
-  if (seen_.empty() || is_prediction(seen_.front().text)) return "";
-  if (const std::optional<InputFormat> table = table_format(seen_.front().text)) {
+  PredictionRecord first;
+  if (seen_.empty() || parse_json(seen_.front().text, prefix_, first)) return "";
+  if (const std::optional<InputFormat> table = table_format(seen_.front().text, prefix_)) {
     format_ = *table;
     rows_ = open_records(format_, {path_, path_}, record_options_);
     return "";
@@ -174,7 +180,7 @@ std::string PredictionReader::recognize() {
 bool PredictionReader::next(PredictionRecord& record) {
   if (is_table()) return next_row(record);
   for (Line line; take_line(line);) {
-    if (line.valid && parse_json(line.text, record)) {
+    if (line.valid && parse_json(line.text, prefix_, record)) {
       count(record);
       return true;
     }
@@ -187,7 +193,7 @@ bool PredictionReader::next_row(PredictionRecord& record) {
   while (true) {
     Review review;
     if (rows_->next(pending_, ended_, review)) {
-      if (take_fields(review, true, record)) {
+      if (take_fields(review, true, prefix_, record)) {
         count(record);
         return true;
       }

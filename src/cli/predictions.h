@@ -19,6 +19,7 @@ struct PredictionRecord {
   std::string label;  ///< of an error record its kind
   double p = 0;       ///< of the positive label, or where there is none the score; 0 of an error record
   bool failed = false;
+  bool has_positive = false;  ///< p is that of the positive label
 };
 
 /// Whether the line is a record of classify's jsonl.
@@ -31,8 +32,9 @@ std::string recognize_output(const std::string& path, Waiter& waiter);
 /// Reads predictions through the same layer as reviews: compressed or not, and heeding signals.
 class PredictionReader {
  public:
-  /// `path`: a file, or - for stdin. Throws Error(input).
-  PredictionReader(const std::string& path, Waiter& waiter);
+  /// `path`: a file, or - for stdin. `prefix` stands before the names of all fields but the id, as --prefix puts it
+  /// there. Throws Error(input).
+  PredictionReader(const std::string& path, Waiter& waiter, std::string prefix = "");
 
   /// Reads the beginning. What it is if that is known and holds no predictions, for people; else empty.
   /// Throws Error(input).
@@ -65,6 +67,7 @@ class PredictionReader {
   void note_broken(const std::string& place);
 
   std::string path_;
+  std::string prefix_;
   std::unique_ptr<Source> source_;
   std::deque<Line> seen_;  // lines that were read by recognize() and not yet by next()
   InputOptions record_options_;

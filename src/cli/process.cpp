@@ -247,6 +247,13 @@ bool is_rich_terminal(int fd) {
   return ::isatty(fd) != 0 && terminal != nullptr && *terminal != '\0' && std::string_view(terminal) != "dumb";
 }
 
+std::vector<std::string> command_words() {
+  std::vector<std::string> words;
+  std::ifstream line("/proc/self/cmdline", std::ios::binary);
+  for (std::string word; std::getline(line, word, '\0');) words.push_back(word);
+  return words;
+}
+
 std::size_t terminal_width(int fd) {
   winsize size = {};
   return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

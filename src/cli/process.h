@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "reviewrate/input.h"
 
@@ -54,6 +56,9 @@ std::size_t available_cpus();
 
 /// Whether `fd` is a terminal that can move its cursor and knows colors.
 bool is_rich_terminal(int fd);
+
+/// The words that the program was called with, its own name included.
+std::vector<std::string> command_words();
 
 /// Columns of the terminal on `fd`, 80 where it does not tell.
 std::size_t terminal_width(int fd);

@@ -69,9 +69,11 @@ std::optional<Measure> parse_measure(std::string_view name) {
 int measure_direction(Measure measure) { return kMeasures[static_cast<std::size_t>(measure)].direction; }
 
 Evaluation::Evaluation(std::vector<Observation> observations, double threshold)
-    : observations_(std::move(observations)), threshold_(threshold) {
-  std::stable_sort(observations_.begin(), observations_.end(),
-                   [](const Observation& a, const Observation& b) { return a.p > b.p; });
+    : order_(observations.size()), threshold_(threshold) {
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](std::size_t a, std::size_t b) { return observations[a].p > observations[b].p; });
+  for (const std::size_t place : order_) observations_.push_back(observations[place]);
   std::vector<double> stars;
   for (const Observation& o : observations_) {
     positives_ += o.positive ? 1 : 0;
@@ -241,17 +243,21 @@ void Evaluation::measure_rating(const Weights& weights, Measures& out) const {
   at(out, Measure::rating_spearman) = ratio(both, std::sqrt(ratings) * std::sqrt(stars));
 }
 
-std::array<std::optional<Interval>, kMeasureCount> Evaluation::intervals(std::size_t resamples,
-                                                                         std::uint64_t seed) const {
+namespace {
+
+/// The percentile bootstrap of whatever `measure` makes of the weights of `size` reviews.
+template <typename Measure>
+std::array<std::optional<Interval>, kMeasureCount> bootstrap(std::size_t size, std::size_t resamples,
+                                                             std::uint64_t seed, Measure measure) {
   std::array<std::optional<Interval>, kMeasureCount> out;
-  if (observations_.empty() || resamples == 0) return out;
+  if (size == 0 || resamples == 0) return out;
   std::array<std::vector<double>, kMeasureCount> values;
   std::mt19937_64 generator(seed);  // its sequence is in the standard; that of the distributions is not
-  Weights weights;
+  std::vector<std::uint32_t> weights;
   for (std::size_t resample = 0; resample < resamples; ++resample) {
-    weights.assign(size(), 0);
-    // The remainder favours small indices by less than size() / 2^64.
-    for (std::size_t i = 0; i < size(); ++i) ++weights[generator() % size()];
+    weights.assign(size, 0);
+    // The remainder favours small indices by less than size / 2^64.
+    for (std::size_t i = 0; i < size; ++i) ++weights[generator() % size];
     const Measures measures = measure(weights);
     for (std::size_t m = 0; m < kMeasureCount; ++m) {
       if (measures[m]) values[m].push_back(*measures[m]);
@@ -263,6 +269,33 @@ std::array<std::optional<Interval>, kMeasureCount> Evaluation::intervals(std::si
     out[m] = Interval{percentile(values[m], 0.025), percentile(values[m], 0.975)};
   }
   return out;
+}
+
+}  // namespace
+
+std::array<std::optional<Interval>, kMeasureCount> Evaluation::intervals(std::size_t resamples,
+                                                                         std::uint64_t seed) const {
+  return bootstrap(size(), resamples, seed, [&](const Weights& weights) { return measure(weights); });
+}
+
+std::array<std::optional<Interval>, kMeasureCount> Evaluation::difference_intervals(const Evaluation& other,
+                                                                                    std::size_t resamples,
+                                                                                    std::uint64_t seed) const {
+  if (other.size() != size()) return {};
+  const auto measure_of = [](const Evaluation& evaluation, const Weights& drawn) {
+    Weights weights;
+    for (const std::size_t place : evaluation.order_) weights.push_back(drawn[place]);
+    return evaluation.measure(weights);
+  };
+  return bootstrap(size(), resamples, seed, [&](const Weights& drawn) {
+    Measures differences = measure_of(*this, drawn);
+    const Measures others = measure_of(other, drawn);
+    for (std::size_t m = 0; m < kMeasureCount; ++m) {
+      if (differences[m] && others[m]) *differences[m] -= *others[m];
+      if (!others[m]) differences[m].reset();
+    }
+    return differences;
+  });
 }
 
 double percentile(const std::vector<double>& sorted, double share) {

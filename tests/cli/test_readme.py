@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "reviews.jsonl").write_text(lines)
     (tmp_path / "labelled.jsonl").write_text(lines)
+    (tmp_path / "held_out.jsonl").write_text(lines.replace("film", "book"))
     (tmp_path / "reviews.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     (tmp_path / "reviews.csv").write_text('id,review,user\n1,"A lovely film, really.",ann\n2,Dull.,bob\n')
     for part in ("pos", "neg"):

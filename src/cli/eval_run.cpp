@@ -1,0 +1,241 @@
+// The steps of an evaluation, each of which says on stderr what a person should know.
+#include "eval_run.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <system_error>
+#include <unordered_map>
+
+#include "console.h"
+#include "predictions.h"
+#include "reviewrate/error.h"
+#include "reviewrate/rating.h"
+#include "reviewrate/record_reader.h"
+#include "reviewrate/text.h"
+#include "summary.h"
+
+namespace reviewrate::cli {
+
+Manifest find_labels(const ModelChoice& choice) {
+  Manifest manifest = find_manifest(choice);
+  if (manifest.labels.empty()) {
+    manifest.labels = {"NEGATIVE", "POSITIVE"};
+    manifest.positive = 1;
+  }
+  return manifest;
+}
+
+void check_labels(const Manifest& manifest) {
+  if (manifest.labels.size() != 2 || !manifest.positive) {
+    throw Error(ErrorKind::usage, "eval: model " + manifest.name + ": must have two labels, one of them positive");
+  }
+}
+
+bool can_be_read_twice(const std::vector<std::string>& files) {
+  return std::all_of(files.begin(), files.end(), [](const std::string& file) {
+    struct stat status = {};
+    // What stands under /dev and /proc may be a pipe's end.
+    if (file == "-" || file.starts_with("/dev/") || file.starts_with("/proc/")) return false;
+    return ::stat(file.c_str(), &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
+  });
+}
+
+std::optional<NumberScheme> judge(const EvalOptions& a, const LabelRules& rules, const LabelledSource& source) {
+  const LabelColumn& labels = source.labels();
+  if (source.labelled_prediction()) {
+    print_notice("eval: " + failure_message(*source.labelled_prediction(),
+                                            "is a prediction, whose label is a model's and not the true one: name the "
+                                            "field of that with --label-field, such as input_label"));
+    return std::nullopt;
+  }
+  if (source.bare_predictions() > 0 && source.bare_predictions() == source.read()) {
+    print_notice("eval: the records are predictions without their reviews, and eval reads labelled reviews");
+    return std::nullopt;
+  }
+  const std::optional<NumberScheme> scheme = rules.judge(labels);
+  if (!scheme) {
+    print_notice("eval: " + rules.refusal(labels, a.fields.label));
+    return std::nullopt;
+  }
+  const std::string taken = rules.taken(labels, *scheme);
+  if (!taken.empty() && (!a.quiet || rules.is_guess(labels, *scheme))) print_notice("eval: labels: " + taken);
+  if (const std::string unmatched = rules.unmatched(labels); !unmatched.empty()) {
+    print_notice("eval: --label-map: no review has the label " + unmatched);
+  }
+  const StarFindings stars = source.stars(rules.meanings(labels, *scheme));
+  if (!stars.seen().empty() && (!a.quiet || stars.bad() > 0)) print_notice("eval: " + stars.seen());
+  if (!stars.doubt().empty()) print_notice("eval: " + stars.doubt());
+  return scheme;
+}
+
+FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& files, const LabelRules& rules,
+                         const Interruption& interruption) {
+  InputWaiter waiter(false);
+  const auto source = open_source({}, files, a.input.options, waiter);
+  LabelledSource labelled(*source, a.fields, rules, std::nullopt, nullptr);
+  {
+    ProgressBar bar(*source, !a.quiet, a.input.options);
+    Review review;
+    while (!interruption.flag().load() && labelled.next(review, /*may_block=*/true) == Source::Status::review) {
+      bar.update(labelled.read(), review.position);
+    }
+  }
+  if (interruption.signal() != 0) return {};
+  if (labelled.read() > 0 && labelled.failed() == labelled.read() && labelled.bare_predictions() == 0) {
+    for (const std::string& file : files) {
+      const std::string what = recognize_output(file, waiter);
+      if (what.empty()) continue;
+      print_notice("eval: " + failure_message(file, "holds " + what + ", and eval reads labelled reviews"));
+      return {};
+    }
+  }
+  return {judge(a, rules, labelled), labelled.read()};
+}
+
+EvalReport describe_run(const EvalOptions& a, const Package& package, const PipelineOptions& options) {
+  const Manifest& manifest = package.manifest;
+  EvalReport report;
+  report.model = manifest.name;
+  report.model_sha256 = model_sha256(manifest);
+  report.precision = precision_name(package.precision);
+  report.long_text = long_text_name(options.window.policy);
+  report.rating = a.scoring.fitted_rating ? "fitted" : "linear";
+  report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
+  report.max_tokens = manifest.max_tokens;
+  report.threshold = a.scoring.threshold;
+  return report;
+}
+
+EvalReport describe_predictions(const EvalOptions& a, const Manifest& manifest) {
+  EvalReport report;
+  report.model = "predictions of " + a.predictions;
+  report.model_sha256 = sha256_file(a.predictions);
+  report.precision = report.long_text = "as they are";
+  report.rating = "linear";
+  report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
+  report.max_tokens = manifest.max_tokens;
+  report.threshold = a.scoring.threshold;
+  return report;
+}
+
+void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource& labelled, Truths& truths,
+                      EvalCollector& collector, const Interruption& interruption) {
+  InputWaiter waiter(false);
+  PredictionReader reader(a.predictions, waiter, a.prefix);
+  if (const std::string what = reader.recognize(); !what.empty()) {
+    throw Error(ErrorKind::input, a.predictions + ": is " + what + ", and --predictions reads what classify writes");
+  }
+  std::unordered_map<std::string, std::deque<PredictionRecord>> predictions;  // by id, in their order
+  PredictionRecord record;
+  while (!interruption.flag().load() && reader.next(record)) predictions[record.id.text].push_back(record);
+  if (reader.records() == 0 && reader.broken() > 0) {
+    throw Error(ErrorKind::input, a.predictions + ": there is no prediction record in it");
+  }
+  Outcome outcome;
+  while (!interruption.flag().load() && labelled.next(outcome.review, /*may_block=*/true) == Source::Status::review) {
+    outcome.prediction.reset();
+    if (!outcome.review.failure) {
+      std::deque<PredictionRecord>& found = predictions[outcome.review.id.text];
+      const auto fail = [&](const std::string& reason) {
+        truths.take();
+        outcome.review.failure = Failure{"prediction", failure_message(outcome.review.id.text, reason)};
+      };
+      if (found.empty()) {
+        fail("there is no prediction of this id in " + a.predictions);
+      } else if (found.front().failed) {
+        fail("is an error record (" + found.front().label + ") in " + a.predictions);
+      } else if (!found.front().has_positive) {
+        fail("has no p_positive in " + a.predictions);
+      } else {
+        const double p = found.front().p;
+        const bool called = p >= a.scoring.threshold;
+        outcome.prediction = Prediction{.label = called ? positive : 1 - positive,
+                                        .score = called ? p : 1 - p,
+                                        .positive = p,
+                                        .rating = linear_rating(p)};
+      }
+      if (!found.empty()) found.pop_front();
+    }
+    collector.write(outcome);
+  }
+}
+
+void measure(const EvalOptions& a, const LabelRules& rules, NumberScheme scheme, LabelledSource& labelled,
+             const EvalCollector& collector, std::size_t resamples, EvalReport& report) {
+  const LabelColumn& labels = labelled.labels();
+  const std::vector<Meaning> meanings = rules.meanings(labels, scheme);
+  for (std::size_t label = 0; label < meanings.size(); ++label) {
+    const LabelValue& value = labels.values()[label];
+    report.taken_labels.push_back({value.key, value.is_folder, rules.name(meanings[label]), value.reviews});
+  }
+  report.taken = rules.taken(labels, scheme);
+  report.stars = labelled.stars(meanings);
+  report.unlabelled = labelled.unlabelled(meanings);
+  report.input_sha256 = labelled.checksum(scheme);
+  collector.report(meanings, report);
+  const auto add_part = [&](const char* key, const std::string& title, EvalCollector::Length length) {
+    Evaluation evaluation(collector.observations(meanings, report.stars, length), a.scoring.threshold);
+    auto intervals = evaluation.intervals(resamples, kSeed);
+    report.parts.push_back({key, title, std::move(evaluation), intervals});
+  };
+  const std::string limit = std::to_string(report.max_tokens) + " tokens";
+  add_part("all", "all", EvalCollector::Length::any);
+  add_part("short", "<= " + limit, EvalCollector::Length::within_limit);
+  add_part("long", "> " + limit, EvalCollector::Length::beyond_limit);
+}
+
+std::optional<EvalReport> rate(const EvalOptions& a, const ModelChoice& model, const std::vector<std::string>& files,
+                               const LabelRules& rules, NumberScheme scheme, const Interruption& interruption) {
+  std::size_t workers = a.workers;
+  const Package package = open_package_for(model, workers, a.quiet);
+  check_labels(package.manifest);
+  const PipelineOptions options = pipeline_options(workers, a.scoring, package.manifest, interruption);
+  InputWaiter waiter(false);
+  InputOptions input = a.input.options;
+  input.notify = [](const std::string&) {};  // all was said
+  const auto source = open_source({}, files, input, waiter);
+  Truths truths;
+  LabelledSource labelled(*source, a.fields, rules, scheme, &truths);
+  ProgressBar bar(*source, !a.quiet, input);
+  EvalCollector collector(*package.manifest.positive, package.manifest.max_tokens, truths, bar);
+  run_pipeline(labelled, *package.tokenizer, *package.model, collector, options);
+  if (interruption.signal() != 0) return std::nullopt;
+  EvalReport report = describe_run(a, package, options);
+  measure(a, rules, scheme, labelled, collector, 0, report);
+  return report;
+}
+
+void check_fit_file(const EvalOptions& a, const std::vector<std::string>& files) {
+  if (a.fit_threshold.empty()) return;
+  const std::string option = "--fit-threshold " + a.fit_threshold + ": ";
+  for (const std::string& file : files) {
+    std::error_code unknown;
+    if (!std::filesystem::equivalent(file, a.fit_threshold, unknown)) continue;
+    throw Error(ErrorKind::usage, option +
+                                      "is also what is measured, and would look better than it is: name other "
+                                      "labelled reviews");
+  }
+  if (!can_be_read_twice({a.fit_threshold}))
+    throw Error(ErrorKind::usage, option + "cannot be read twice: name a file");
+}
+
+bool fit_threshold(EvalOptions& a, const LabelRules& rules, const Interruption& interruption) {
+  const FirstReading first = read_labels(a, {a.fit_threshold}, rules, interruption);
+  if (!first.scheme) return false;
+  const auto report = rate(a, a.model, {a.fit_threshold}, rules, *first.scheme, interruption);
+  if (!report) return false;
+  const Measures& measures = report->parts.front().evaluation.measures();
+  const auto best = measures[static_cast<std::size_t>(Measure::best_threshold)];
+  if (!best) {
+    throw Error(ErrorKind::usage, "--fit-threshold " + a.fit_threshold + ": must have reviews of both labels");
+  }
+  a.scoring.threshold = *best;
+  print_notice("eval: --threshold " + shortest(*best) + ": gives the best F1, " +
+               decimals(measures[static_cast<std::size_t>(Measure::best_f1)]) + ", on " + a.fit_threshold);
+  return true;
+}
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,179 @@
+"""eval beside a baseline, another model, earlier predictions, and a threshold fitted elsewhere; diff as JSON."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TINY, TOP, Run, error_line
+
+OTHER = TOP / "models" / "imdb-small"
+GOOD, BAD = "a good film with a good plot", "not a good film and a bad ending"
+
+
+def jsonl(*rows: dict[str, Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def reviews(count: int = 24, start: int = 0) -> str:
+    return jsonl(
+        *(
+            {"id": f"r{i}", "text": (GOOD if i % 3 else BAD) + " ever" * i, "label": i % 2}
+            for i in range(start, start + count)
+        )
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in.jsonl").write_text(reviews())
+    (tmp_path / "more.jsonl").write_text(reviews(30, start=24))
+    return tmp_path
+
+
+def report_of(run: Run, folder: Path, *words: str | Path, status: int = 0) -> dict[str, Any]:
+    result = run("eval", *words, "--json", "e.json", cwd=folder)
+    assert result.returncode == status, result.stderr.decode()
+    return json.loads((folder / "e.json").read_text())
+
+
+@pytest.mark.parametrize(("gate", "status"), [("reviews=24", 0), ("reviews=25", 4), ("reviews=0", 0)])
+def test_data_that_shrinks_fails_a_gate(run: Run, folder: Path, gate: str, status: int) -> None:
+    report = report_of(run, folder, "in.jsonl", "--min", gate, status=status)
+    assert report["gates"] == [{"name": gate.replace("=", " >= "), "holds": status == 0, "found": "it is 24"}]
+    assert run("eval", "in.jsonl", "--max-drop", gate, "--baseline", "e.json", cwd=folder).returncode == 2
+
+
+def test_a_first_run_has_no_baseline(run: Run, folder: Path) -> None:
+    words = ["eval", "in.jsonl", "-q", "--baseline", "gone.json", "--max-drop", "f1=0", "--min", "f1=0"]
+    assert run(*words, cwd=folder).returncode == 3
+    result = run(*words, "--allow-missing-baseline", cwd=folder)
+    assert result.returncode == 0 and "gone.json: is no baseline yet" in error_line(result)
+    (folder / "gone.json").write_text("{}")  # there, but none
+    assert run(*words, "--allow-missing-baseline", cwd=folder).returncode == 3
+
+
+def test_another_model_is_named_and_compared(run: Run, folder: Path) -> None:
+    report_of(run, folder, "in.jsonl")
+    (folder / "e.json").rename(folder / "base.json")
+    verdict = report_of(run, folder, "in.jsonl", "--baseline", "base.json")["baseline"]["verdict"]
+    assert "model was" not in verdict and "precision was" not in verdict
+    report = report_of(run, folder, "in.jsonl", "--baseline", "base.json", "-m", OTHER)
+    assert re.search(
+        r"The baseline's model was tiny \([0-9a-f]{12}\), this one's is imdb-small \([0-9a-f]{12}\)\.",
+        report["baseline"]["verdict"],
+    )
+    assert report["baseline"]["mcnemar_p"] is not None
+
+
+def test_the_report_names_command_files_and_date(run: Run, folder: Path) -> None:
+    report = report_of(run, folder, "in.jsonl", "--report", "my page.html")
+    assert report["run"]["files"] == ["in.jsonl"] and "my page.html" in report["run"]["command"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", report["run"]["date"])
+    page = (folder / "my page.html").read_text()
+    assert "&#39;my page.html&#39;" in page and report["run"]["date"] in page
+
+
+def test_the_markdown_summary(run: Run, folder: Path) -> None:
+    report_of(run, folder, "in.jsonl")
+    (folder / "e.json").rename(folder / "base|.json")
+    report = report_of(
+        run, folder, "in.jsonl", "--baseline", "base|.json", "--min", "f1=0", "--max", "ece=0", "--markdown", "s.md",
+        status=4,
+    )  # fmt: skip
+    summary = (folder / "s.md").read_text()
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in summary.splitlines() if line.startswith("|")]
+    gates, measures = rows[:4], rows[4:]
+    assert [row[1].strip() for row in gates] == ["", "---", "holds", "**does not hold**"]
+    assert len(measures) == 2 + len(report["parts"]["all"]["measures"]) and {len(row) for row in measures} == {5}
+    accuracy = f"{report['parts']['all']['measures']['accuracy']:.4f}"
+    assert [cell.strip() for cell in measures[2]][:2] == ["accuracy", accuracy]
+    assert "A GATE DOES NOT HOLD" in summary and "base\\|.json" in summary
+
+
+def test_two_models_on_the_same_reviews(run: Run, folder: Path) -> None:
+    alone = report_of(run, folder, "in.jsonl", "-m", OTHER)
+    (folder / "e.json").rename(folder / "base.json")
+    ours = report_of(run, folder, "in.jsonl", "--baseline", "base.json")
+    report = report_of(run, folder, "in.jsonl", "--against", OTHER, "--max-drop", "f1=1")
+    assert report["parts"] == ours["parts"] and report["outcomes"] == ours["outcomes"]
+    compared = report["baseline"]
+    assert (compared["old"], compared["new"]) == ("imdb-small", "tiny")
+    assert compared["mcnemar_p"] == ours["baseline"]["mcnemar_p"]
+    for name, change in compared["changes"].items():
+        assert change["old"] == alone["parts"]["all"]["measures"][name]
+        assert change["new"] == ours["parts"]["all"]["measures"][name]
+        low, high = change.get("difference_interval", (0, 0))
+        assert low <= high
+    low, high = compared["changes"]["log_loss"]["difference_interval"]
+    assert low <= compared["changes"]["log_loss"]["new"] - compared["changes"]["log_loss"]["old"] <= high
+    assert "alone" in compared["verdict"]
+
+
+def test_a_model_against_itself_does_not_differ(run: Run, folder: Path) -> None:
+    compared = report_of(run, folder, "in.jsonl", "--against", TINY)["baseline"]
+    assert compared["mcnemar_p"] == 1 and "no more than chance" in compared["verdict"]
+    assert all(change.get("difference_interval", [0, 0]) == [0, 0] for change in compared["changes"].values())
+    assert run("eval", "--against", TINY, stdin=reviews()).returncode == 2
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "csv.gz"])
+def test_predictions_are_measured_without_a_model(run: Run, folder: Path, form: str) -> None:
+    ours = report_of(run, folder, "in.jsonl")["parts"]["all"]
+    assert run("in.jsonl", "--pass", "label", "-o", f"rated.{form}", cwd=folder).returncode == 0
+    report = report_of(run, folder, "--predictions", f"rated.{form}")
+    assert report["parts"]["all"]["measures"] == ours["measures"] and report["parts"]["all"]["reviews"] == 24
+    assert run("in.jsonl", "--annotate", "--prefix", "m_", "-o", f"kept.{form}", cwd=folder).returncode == 0
+    kept = report_of(run, folder, "--predictions", f"kept.{form}", "--prefix", "m_")
+    assert kept["parts"]["all"]["measures"] == ours["measures"]
+    joined = report_of(run, folder, "in.jsonl", "--predictions", f"rated.{form}", "--threshold", "0.9")
+    assert joined["parts"]["all"]["measures"]["roc_auc"] == ours["measures"]["roc_auc"]
+    assert joined["outcomes"] == report_of(run, folder, "in.jsonl", "--threshold", "0.9")["outcomes"]
+
+
+def test_predictions_that_do_not_fit(run: Run, folder: Path) -> None:
+    run("in.jsonl", "-o", "rated.jsonl", cwd=folder)
+    lines = (folder / "rated.jsonl").read_text().splitlines(keepends=True)
+    failed = '{"id": "r0", "error": {"kind": "type", "message": "m"}}\n'
+    (folder / "part.jsonl").write_text(failed + "".join(lines[1:-1]))
+    result = run("eval", "in.jsonl", "--predictions", "part.jsonl", "--json", "e.json", cwd=folder)
+    said = result.stderr.decode()
+    assert result.returncode == 1
+    assert "r0: is an error record (type) in part.jsonl" in said and "r23: there is no prediction of this id" in said
+    outcomes = json.loads((folder / "e.json").read_text())["outcomes"]
+    assert outcomes[0] == outcomes[-1] == "x" and outcomes.count("x") == 2
+    (folder / "scores.jsonl").write_text('{"id": "r0", "label": "NEGATIVE", "score": 0.9}\n')
+    assert b"r0: has no p_positive" in run("eval", "in.jsonl", "--predictions", "scores.jsonl", cwd=folder).stderr
+    for other in ("in.jsonl", "e.json"):
+        assert run("eval", "in.jsonl", "--predictions", other, cwd=folder).returncode == 3
+
+
+def test_a_threshold_is_fitted_on_other_reviews(run: Run, folder: Path) -> None:
+    best = report_of(run, folder, "more.jsonl")["parts"]["all"]["measures"]["best_threshold"]
+    report = report_of(run, folder, "in.jsonl", "--fit-threshold", "more.jsonl")
+    assert report["threshold"] == best
+    assert report["outcomes"] == report_of(run, folder, "in.jsonl", "--threshold", repr(best))["outcomes"]
+    result = run("eval", "in.jsonl", "--fit-threshold", "./in.jsonl", cwd=folder)
+    assert result.returncode == 2 and "would look better than it is" in error_line(result)
+    (folder / "one.jsonl").write_text(jsonl({"text": GOOD, "label": 1}, {"text": BAD, "label": 1}))
+    result = run("eval", "in.jsonl", "-q", "--fit-threshold", "one.jsonl", cwd=folder)
+    assert result.returncode == 2 and "reviews of both labels" in result.stderr.decode()
+
+
+def test_diff_as_json(run: Run, folder: Path) -> None:
+    run("in.jsonl", "-o", "old.jsonl", cwd=folder)
+    rows = [json.loads(line) for line in (folder / "old.jsonl").read_text().splitlines()]
+    rows[3]["label"] = "OTHER"
+    rows[4]["p_positive"] = min(1, rows[4]["p_positive"] + 0.001)
+    rows[5]["id"] = "new"
+    (folder / "new.jsonl").write_text(jsonl(*rows))
+    result = run("diff", "old.jsonl", "new.jsonl", "--json", "d.json", cwd=folder)
+    found = json.loads((folder / "d.json").read_text())
+    assert result.returncode == 4 and b"labels flipped" in result.stdout
+    assert (found["compared"], found["missing"], found["added"], found["flips"], found["same"]) == (23, 1, 1, 1, False)
+    assert found["missing_ids"] == ['"r5"'] and found["added_ids"] == ['"new"']
+    assert [one["id"] for one in found["flipped"]] == ['"r3"'] and [one["id"] for one in found["changed"]] == ['"r4"']
+    result = run("diff", "old.jsonl", "old.jsonl", "--json", "-", cwd=folder)
+    assert result.returncode == 0 and json.loads(result.stdout)["same"] is True

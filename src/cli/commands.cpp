@@ -18,6 +18,7 @@ Run add_eval(CLI::App& app);
 Run add_diff(CLI::App& app);
 Run add_tokenize(CLI::App& app);
 Run add_verify(CLI::App& app);
+Run add_serve(CLI::App& app);
 Run add_bench(CLI::App& app);
 Run add_info(CLI::App& app);
 Run add_shell_help(CLI::App& app);
@@ -30,6 +31,7 @@ const std::vector<Command>& commands() {
       {"diff", "Compare two files of predictions by id", add_diff},
       {"tokenize", "Print the token ids of reviews as jsonl", add_tokenize},
       {"verify", "Run the model package's reference texts and compare", add_verify},
+      {"serve", "Answer over HTTP: a page for people, and the requests of common inference servers", add_serve},
       {"bench", "Time the program on these reviews, stage by stage", add_bench},
       {"info", "Describe the model package and this program as JSON", add_info},
       {"shell-help", "", add_shell_help},

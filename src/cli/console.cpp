@@ -1,9 +1,11 @@
 // The one place that writes to stderr.
 #include "console.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
 #include <mutex>
 #include <string_view>
 
@@ -33,6 +35,15 @@ void print_notice(const std::string& message) {
   const std::lock_guard<std::mutex> lock(g_mutex);
   if (g_status_shown.exchange(false)) write_stderr(kClearLine);
   write_stderr(line);
+}
+
+bool print_log_line(const std::string& line) {
+  const std::lock_guard<std::mutex> lock(g_mutex);
+  // A pipe is ready as long as PIPE_BUF bytes go into it, which no line of a log has.
+  pollfd stderr_state = {STDERR_FILENO, POLLOUT, 0};
+  if (line.size() >= PIPE_BUF || ::poll(&stderr_state, 1, 0) != 1 || (stderr_state.revents & POLLOUT) == 0) return false;
+  write_stderr(line + '\n');
+  return true;
 }
 
 void print_findings(const InputFindings& findings) {

@@ -18,6 +18,10 @@ void print_findings(const InputFindings& findings);
 /// Writes lines such as a table's to `stream`. Throws Error(output).
 void print_lines(OutputStream& stream, const std::string& lines);
 
+/// Writes `line` to stderr as it is, with a newline. Never waits: false, and nothing is written, where whoever reads
+/// stderr has fallen behind.
+bool print_log_line(const std::string& line);
+
 /// Shows `text` as stderr's last line, in place of what stood there, until anything else is written.
 void show_status(const std::string& text);
 

@@ -156,7 +156,7 @@ class BatchFiller {
 class OutcomeWriter {
  public:
   OutcomeWriter(Sink& sink, std::size_t labels, const PipelineOptions& options)
-      : sink_(sink), options_(options), sum_(labels, 0.0) {}
+      : sink_(sink), options_(options), sum_(labels, 0.0), logit_sum_(labels, 0.0) {}
 
   void write(Job& job) {
     ended_ = ended_ || job.dropped;  // what comes behind would leave a gap
@@ -167,8 +167,12 @@ class OutcomeWriter {
     const auto add_windows = [&](std::size_t wanted) {
       for (; seen_ < wanted && row < rows; ++seen_, ++row) {
         if (logits.empty()) continue;  // skipped; its windows still have to be counted
-        const std::vector<double> p = softmax(logits.subspan(row * sum_.size(), sum_.size()));
-        for (std::size_t i = 0; i < p.size(); ++i) sum_[i] += p[i];
+        const std::span<const float> window = logits.subspan(row * sum_.size(), sum_.size());
+        const std::vector<double> p = softmax(window);
+        for (std::size_t i = 0; i < p.size(); ++i) {
+          sum_[i] += p[i];
+          logit_sum_[i] += static_cast<double>(window[i]);
+        }
       }
     };
     for (Item& item : job.items) {
@@ -176,6 +180,7 @@ class OutcomeWriter {
       if (record_++ >= options_.skip) sink_.write(outcome(item));
       seen_ = 0;
       std::fill(sum_.begin(), sum_.end(), 0.0);
+      std::fill(logit_sum_.begin(), logit_sum_.end(), 0.0);
     }
     add_windows(rows + seen_);  // the review that goes on in the next batch
     sink_.flush();
@@ -190,6 +195,7 @@ class OutcomeWriter {
       std::copy_n(answer, sum_.size(), sum_.begin());
     } else {
       for (double& p : sum_) p /= static_cast<double>(item.windows);
+      for (double& logit : logit_sum_) logit /= static_cast<double>(item.windows);
       if (answer != nullptr) std::copy(sum_.begin(), sum_.end(), answer);
     }
     Prediction prediction = options_.scorer(sum_);
@@ -197,13 +203,15 @@ class OutcomeWriter {
     prediction.tokens = item.tokens;
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;
+    prediction.logits = logit_sum_;
     return {std::move(item.review), prediction};
   }
 
   Sink& sink_;
   const PipelineOptions& options_;
-  std::vector<double> sum_;
-  std::vector<double> answers_;  ///< [places, labels]: the last text's of each place; none before the first
+  std::vector<double> sum_;        ///< of the probabilities of a review's windows
+  std::vector<double> logit_sum_;  ///< of their logits
+  std::vector<double> answers_;    ///< [places, labels]: the last text's of each place; none before the first
   std::size_t seen_ = 0;
   std::size_t record_ = 0;
   bool ended_ = false;

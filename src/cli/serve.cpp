@@ -1,0 +1,112 @@
+// reviewrate serve: the model behind HTTP, until a signal.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "console.h"
+#include "exit_status.h"
+#include "options.h"
+#include "server/server.h"
+
+namespace reviewrate::cli {
+namespace {
+
+/// What can be typed after `reviewrate serve`.
+struct ServeOptions {
+  ModelChoice model;
+  std::size_t workers = 0;
+  ScoringChoice scoring;
+  server::ServerOptions server;
+  std::size_t max_queue_tokens = std::size_t{128} * 1024;
+  std::string api_key_file;
+};
+
+int serve(ServeOptions a, const Interruption& interruption) {
+  // Whoever reads stderr may go; the server stays.
+  std::signal(SIGPIPE, SIG_IGN);
+  const server::ApiKeys keys = a.api_key_file.empty() ? server::ApiKeys() : server::ApiKeys(a.api_key_file);
+  server::Server server(a.server, a.max_queue_tokens, {print_notice, print_log_line});
+  const Package package = open_package_for(a.model, a.workers);
+  const PipelineOptions pipeline = pipeline_options(a.workers, a.scoring, package.manifest, interruption);
+  return server.run(package, pipeline, keys, REVIEWRATE_VERSION) == 0 ? kOk : kRecordsFailed;
+}
+
+void add_count(CLI::App& app, const std::string& name, std::size_t& value, const std::string& help,
+               std::size_t least = 1) {
+  app.add_option(name, value, help)
+      ->capture_default_str()
+      ->check(CLI::Range(least, std::size_t{1} << 40).description(""))
+      ->type_name("N");
+}
+
+void add_seconds(CLI::App& app, const std::string& name, std::chrono::seconds& value, const std::string& help) {
+  app.add_option_function<unsigned>(
+         name, [&value](unsigned seconds) { value = std::chrono::seconds(seconds); }, help)
+      ->default_str(std::to_string(value.count()))
+      ->check(CLI::Range(0U, 86400U).description(""))
+      ->type_name("S");
+}
+
+/// --max-body-bytes can be given as REVIEWRATE_MAX_BODY_BYTES too, as containers want it; the command line goes first.
+void add_environment(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_lnames().empty() || option->get_lnames().front() == "help" ||
+        option->get_lnames().front() == "version") {
+      continue;
+    }
+    std::string name = "REVIEWRATE_" + option->get_lnames().front();
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+      return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    option->envname(name);
+  }
+}
+
+}  // namespace
+
+Run add_serve(CLI::App& app) {
+  static const std::map<std::string, server::LogFormat> kLogs = {
+      {"none", server::LogFormat::none}, {"text", server::LogFormat::text}, {"jsonl", server::LogFormat::jsonl}};
+  const auto a = std::make_shared<ServeOptions>();
+  server::ServerOptions& options = a->server;
+  server::Limits& limits = options.limits;
+  app.add_option("--host", options.host, "Address to listen on; 0.0.0.0 or :: for all")->capture_default_str();
+  app.add_option("--port", options.port, "Port to listen on; 0: any that is free")->capture_default_str();
+  app.add_option("--unix", options.unix_path, "Listen on a socket in the file system instead")->type_name("PATH");
+  add_model_options(app, a->model);
+  add_workers_option(app, a->workers);
+  add_precision_option(app, a->model);
+  add_scoring_options(app, a->scoring);
+  app.add_option("--api-key-file", a->api_key_file, "Keys, one a line, of which every request must bring one")
+      ->type_name("FILE");
+  app.add_option("--cors-origin", options.cors_origin, "Pages of this origin may ask, too (default: none)")
+      ->type_name("ORIGIN");
+  app.add_option_function<std::string>(
+         "--log", [&options](const std::string& name) { options.log = kLogs.at(name); }, "A line a request on stderr")
+      ->default_str("text")
+      ->check(CLI::IsMember(kLogs).description(""))
+      ->type_name("text|jsonl|none");
+  add_count(app, "--max-queue-tokens", a->max_queue_tokens,
+            "Tokens of the reviews that wait (estimated); above them the answer is 429");
+  add_count(app, "--max-connections", limits.connections, "Connections; above them the answer is 503");
+  add_count(app, "--max-body-bytes", limits.body_bytes, "Bytes of a request, of a stream none");
+  add_seconds(app, "--head-seconds", limits.head, "Time for a request's head");
+  add_seconds(app, "--body-seconds", limits.body, "Time for a request's body");
+  add_seconds(app, "--idle-seconds", limits.idle, "Time between requests, and for a stream without anything new");
+  add_seconds(app, "--write-seconds", limits.write, "Time for a client to take its answer");
+  add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM or SIGINT");
+  add_environment(app);
+  add_footer(app,
+             "Every option can be given in the environment, too: --port 80 as REVIEWRATE_PORT=80.\n"
+             "There is no TLS: a proxy in front of it has that, and whoever can reach the port can ask.\n"
+             "Example: reviewrate serve --port 8080\n"
+             "Example: curl -d '{\"inputs\": \"A lovely film.\"}' -H 'Content-Type: application/json' localhost:8080");
+  return [a](const Interruption& interruption) { return serve(*a, interruption); };
+}
+
+}  // namespace reviewrate::cli

@@ -1,0 +1,317 @@
+// Each dialect is one function: it reads the request, and leaves behind how its answer is written.
+#include "api.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "page.h"
+#include "reviewrate/utf8.h"
+
+namespace reviewrate::server {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr const char* kForm = "application/x-www-form-urlencoded";
+
+std::string dump(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
+}
+
+/// The object that `body` holds. What a request needs is nested less deeply than the bound, which keeps the parser's
+/// memory small.
+json parse_object(const std::string& body) {
+  constexpr int kMaxDepth = 4;
+  const auto bounded = [](int depth, json::parse_event_t, json&) {
+    if (depth > kMaxDepth) throw HttpError(400, "the JSON is nested deeper than any request is");
+    return true;
+  };
+  json value;
+  try {
+    value = json::parse(body, bounded);
+  } catch (const json::parse_error& e) {
+    // The exception's own words quote the body, which is a review and might go to a log.
+    throw HttpError(400, "the body is not valid JSON in UTF-8: see byte " + std::to_string(e.byte));
+  } catch (const json::exception&) {
+    throw HttpError(400, "the body holds a number that is too large");
+  }
+  if (!value.is_object()) throw HttpError(400, "the body must be a JSON object");
+  return value;
+}
+
+/// The member `name`, null where there is none.
+const json& member(const json& object, const char* name) {
+  static const json kNone;
+  const auto found = object.find(name);
+  return found == object.end() ? kNone : *found;
+}
+
+bool boolean(const json& object, const char* name, bool otherwise) {
+  const json& value = member(object, name);
+  if (value.is_null()) return otherwise;
+  if (!value.is_boolean()) throw HttpError(400, "\"" + std::string(name) + "\" must be true or false");
+  return value.get<bool>();
+}
+
+/// The texts of a member that is one text or an array of texts.
+std::vector<std::string> texts_of(const json& value, const std::string& name) {
+  if (value.is_string()) return {value.get<std::string>()};
+  const bool texts =
+      value.is_array() && std::all_of(value.begin(), value.end(), [](const json& item) { return item.is_string(); });
+  if (!texts) throw HttpError(400, "\"" + name + "\" must be a text or an array of texts");
+  return value.get<std::vector<std::string>>();
+}
+
+/// Throws where a review has no prediction.
+void check(std::span<const Outcome> outcomes) {
+  for (const Outcome& outcome : outcomes) {
+    if (outcome.prediction) continue;
+    const Failure failure = outcome.review.failure.value_or(Failure{"internal", "not classified"});
+    throw HttpError(failure.kind == "internal" ? 500 : 422, "a text could not be classified: " + failure.message);
+  }
+}
+
+enum class Scores { softmax, sigmoid, none };
+
+/// [{"label", "score"}, ...], the best first, at most `most` of them.
+ordered_json ranking(const Prediction& prediction, const std::vector<std::string>& labels, Scores scores,
+                     std::size_t most) {
+  std::vector<double> values = scores == Scores::softmax ? prediction.probabilities : prediction.logits;
+  if (scores == Scores::sigmoid) {
+    for (double& value : values) value = 1 / (1 + std::exp(-value));
+  }
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
+  order.resize(std::min(order.size(), most));
+  ordered_json out = ordered_json::array();
+  for (const std::size_t i : order) out.push_back({{"label", labels[i]}, {"score", values[i]}});
+  return out;
+}
+
+void expect_type(const Request& request, const std::string& wanted) {
+  if (media_type(request.type) == wanted) return;
+  throw HttpError(415, request.path + " takes Content-Type: " + wanted);
+}
+
+}  // namespace
+
+bool is_stream(std::string_view type) {
+  return type == "application/x-ndjson" || type == "application/jsonl" || type == "application/x-jsonlines";
+}
+
+Api::Api(const Manifest& manifest, LongText long_text, std::size_t max_review_bytes)
+    : model_(manifest.name),
+      labels_(manifest.labels),
+      max_tokens_(manifest.max_tokens),
+      long_text_(long_text),
+      max_review_bytes_(max_review_bytes) {
+  OutputOptions options;
+  options.labels = labels_;
+  records_ = make_formatter(options);
+}
+
+Asked Api::read(const Request& request) const {
+  if (request.path == "/predict") return predict(request);
+  if (request.path == "/v1/classify") {
+    expect_type(request, "application/json");
+    return vllm(request.body);
+  }
+  if (request.path == "/classify") return classify(request);
+  return media_type(request.type) == kForm ? form(request) : inference_api(request);
+}
+
+Reply Api::page() const { return {200, "text/html; charset=utf-8", page_without_result(), page_headers()}; }
+
+void Api::add(Asked& asked, std::string text) const {
+  if (text.size() > max_review_bytes_) {
+    throw HttpError(413, "a text is larger than " + std::to_string(max_review_bytes_) + " bytes");
+  }
+  if (asked.reviews.size() == kMaxTexts) {
+    throw HttpError(413, "more than " + std::to_string(kMaxTexts) +
+                             " texts: send them to /classify as application/x-ndjson, which takes any number");
+  }
+  Review review;
+  review.id.text = "text:" + std::to_string(asked.reviews.size() + 1);
+  review.text = std::move(text);
+  review.repaired = repair(review.text);
+  asked.reviews.push_back(std::move(review));
+}
+
+Asked Api::one_record(std::string text) const {
+  Asked asked;
+  add(asked, std::move(text));
+  asked.reply = [records = records_](std::span<const Outcome> outcomes) {
+    check(outcomes);
+    Reply reply;
+    records->append(outcomes.front(), reply.body);
+    return reply;
+  };
+  return asked;
+}
+
+Asked Api::classify(const Request& request) const {
+  for (const std::string& name : form_names(request.query)) {
+    throw HttpError(400, "there is no parameter \"" + name + "\"");
+  }
+  const std::string type = media_type(request.type);
+  if (type == "text/plain") return one_record(request.body);
+  if (type == kForm) {
+    std::optional<std::string> text = form_value(request.body, "text");
+    if (!text) {
+      throw HttpError(400, "the form has no field \"text\" (of JSON or plain text, Content-Type must say so)");
+    }
+    return one_record(std::move(*text));
+  }
+  if (type != "application/json") {
+    throw HttpError(415, "/classify takes Content-Type: text/plain, application/json, application/x-ndjson or " +
+                             std::string(kForm));
+  }
+  const json body = parse_object(request.body);
+  const json& text = member(body, "text");
+  const json& texts = member(body, "texts");
+  // vLLM's own path for its requests is this one.
+  if (text.is_null() && texts.is_null() && body.contains("input")) return vllm(request.body);
+  if (text.is_null() == texts.is_null()) throw HttpError(400, "the body must have \"text\" or \"texts\"");
+  if (!text.is_null()) {
+    if (!text.is_string()) throw HttpError(400, "\"text\" must be a text; several are \"texts\"");
+    return one_record(text.get<std::string>());
+  }
+  if (!texts.is_array()) throw HttpError(400, "\"texts\" must be an array of texts");
+  Asked asked;
+  for (std::string& each : texts_of(texts, "texts")) add(asked, std::move(each));
+  asked.reply = [records = records_](std::span<const Outcome> outcomes) {
+    check(outcomes);
+    Reply reply;
+    reply.body = "{\"records\": [";
+    for (const Outcome& outcome : outcomes) {
+      records->append(outcome, reply.body);
+      reply.body.back() = ',';  // in place of the line's end
+    }
+    if (!outcomes.empty()) reply.body.pop_back();
+    reply.body += "]}\n";
+    return reply;
+  };
+  return asked;
+}
+
+Asked Api::predict(const Request& request) const {
+  expect_type(request, "application/json");
+  const json body = parse_object(request.body);
+  const json& inputs = member(body, "inputs");
+  const bool truncate = boolean(body, "truncate", true);
+  const Scores scores = boolean(body, "raw_scores", false) ? Scores::none : Scores::softmax;
+  const json& direction = member(body, "truncation_direction");
+  if (!direction.is_null() && direction != "Right" && direction != "right" && direction != "Left" &&
+      direction != "left") {
+    throw HttpError(400, "\"truncation_direction\" must be Right or Left");
+  }
+  const bool keeps_end = direction == "Left" || direction == "left";
+  const bool is_batch = inputs.is_array();
+  Asked asked;
+  if (!is_batch) {
+    if (!inputs.is_string()) throw HttpError(400, "\"inputs\" must be a text, or an array of arrays of one text each");
+    add(asked, inputs.get<std::string>());
+  }
+  for (const json& input : is_batch ? inputs : json::array()) {
+    if (!input.is_array() || input.size() != 1 || !input.front().is_string()) {
+      throw HttpError(400, "\"inputs\" must be a text, or an array of arrays of one text each: pairs are not known here");
+    }
+    add(asked, input.front().get<std::string>());
+  }
+  asked.reply = [=, labels = labels_, max_tokens = max_tokens_](std::span<const Outcome> outcomes) {
+    check(outcomes);
+    ordered_json out = ordered_json::array();
+    for (const Outcome& outcome : outcomes) {
+      const Prediction& prediction = *outcome.prediction;
+      if (prediction.truncated && (!truncate || keeps_end)) {
+        throw HttpError(413, "a text has " + std::to_string(prediction.tokens) + " tokens; the model takes " +
+                                 std::to_string(max_tokens) +
+                                 (truncate ? ", and here not the last ones" : ", and it may not be truncated"));
+      }
+      out.push_back(ranking(prediction, labels, scores, labels.size()));
+    }
+    return Reply{200, "application/json", dump(is_batch ? out : out.front())};
+  };
+  return asked;
+}
+
+Asked Api::inference_api(const Request& request) const {
+  expect_type(request, "application/json");
+  const json body = parse_object(request.body);
+  Scores scores = Scores::softmax;
+  std::size_t top_k = labels_.size();
+  const json& parameters = member(body, "parameters");
+  if (!parameters.is_null() && !parameters.is_object()) throw HttpError(400, "\"parameters\" must be an object");
+  for (const auto& [name, value] : parameters.items()) {
+    if (value.is_null()) continue;
+    if (name == "top_k") {
+      if (!value.is_number_unsigned() || value == 0) throw HttpError(400, "\"top_k\" must be a whole number above 0");
+      top_k = value.get<std::size_t>();
+    } else if (name == "function_to_apply") {
+      if (value != "softmax" && value != "sigmoid" && value != "none") {
+        throw HttpError(400, "\"function_to_apply\" must be softmax, sigmoid or none");
+      }
+      scores = value == "softmax" ? Scores::softmax : value == "sigmoid" ? Scores::sigmoid : Scores::none;
+    } else {
+      throw HttpError(400, "there is no parameter \"" + name + "\"; there are top_k and function_to_apply");
+    }
+  }
+  Asked asked;
+  for (std::string& text : texts_of(member(body, "inputs"), "inputs")) add(asked, std::move(text));
+  asked.reply = [=, labels = labels_](std::span<const Outcome> outcomes) {
+    check(outcomes);
+    ordered_json out = ordered_json::array();
+    for (const Outcome& outcome : outcomes) out.push_back(ranking(*outcome.prediction, labels, scores, top_k));
+    return Reply{200, "application/json", dump(out)};
+  };
+  return asked;
+}
+
+Asked Api::vllm(const std::string& text) const {
+  const json body = parse_object(text);
+  const json& model = member(body, "model");
+  if (!model.is_null() && model != model_) {
+    throw HttpError(404, "the model here is \"" + model_ + "\": name this one in \"model\", or none");
+  }
+  Asked asked;
+  for (std::string& input : texts_of(member(body, "input"), "input")) add(asked, std::move(input));
+  asked.reply = [labels = labels_, name = model_](std::span<const Outcome> outcomes) {
+    check(outcomes);
+    ordered_json data = ordered_json::array();
+    std::size_t tokens = 0;
+    for (const Outcome& outcome : outcomes) {
+      const Prediction& prediction = *outcome.prediction;
+      tokens += prediction.tokens;
+      data.push_back({{"index", data.size()},
+                      {"label", labels[prediction.label]},
+                      {"probs", prediction.probabilities},
+                      {"num_classes", labels.size()}});
+    }
+    return Reply{200, "application/json",
+                 dump({{"object", "list"},
+                       {"model", name},
+                       {"data", data},
+                       {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}, {"completion_tokens", 0}}}})};
+  };
+  return asked;
+}
+
+Asked Api::form(const Request& request) const {
+  std::optional<std::string> text = form_value(request.body, "text");
+  if (!text) throw HttpError(400, "the form has no field \"text\" (of JSON, Content-Type must say so)");
+  Asked asked;
+  add(asked, std::move(*text));
+  asked.reply = [labels = labels_, long_text = long_text_](std::span<const Outcome> outcomes) {
+    check(outcomes);
+    return Reply{200, "text/html; charset=utf-8", page_with_result(outcomes.front(), labels, long_text),
+                 page_headers()};
+  };
+  return asked;
+}
+
+}  // namespace reviewrate::server

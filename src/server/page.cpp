@@ -1,0 +1,96 @@
+// Fills page.html's two places; everything that comes from a review is escaped.
+#include "page.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <string_view>
+
+#include "assets.h"
+#include "message.h"
+#include "reviewrate/printable.h"
+#include "reviewrate/text.h"
+
+namespace reviewrate::server {
+namespace {
+
+constexpr std::string_view kTextMark = "{{text}}";
+constexpr std::string_view kResultMark = "{{result}}";
+
+std::string filled(const std::string& text, const std::string& result) {
+  const std::string_view page = kPage;
+  const std::size_t first = page.find(kTextMark);
+  const std::size_t second = page.find(kResultMark);
+  std::string out(page.substr(0, first));
+  out += text;
+  out += page.substr(first + kTextMark.size(), second - first - kTextMark.size());
+  out += result;
+  out += page.substr(second + kResultMark.size());
+  return out;
+}
+
+/// 'sha256-...' of what stands between the tags of `name`, as a Content-Security-Policy allows it.
+std::string source_hash(const std::string& name) {
+  const std::string_view page = kPage;
+  const std::size_t begin = page.find("<" + name + ">") + name.size() + 2;
+  const std::string_view content = page.substr(begin, page.find("</" + name + ">") - begin);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> base64{};
+  const int length = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(size));
+  return "'sha256-" + std::string(base64.begin(), base64.begin() + length) + "'";
+}
+
+constexpr std::array<const char*, 10> kRatingWords = {"terrible", "very bad", "bad",       "rather bad", "mixed",
+                                                      "fair",     "good",     "very good", "great",      "excellent"};
+
+std::string stars(int rating) {
+  std::string out;
+  for (int i = 1; i <= 10; ++i) out += i <= rating ? "★" : "☆";
+  return out;
+}
+
+/// What became of the tokens above the model's bound; empty where there are none.
+std::string long_text_note(const Prediction& p, LongText long_text) {
+  if (p.windows > 1) {
+    return "The review is long: the model read all of its " + std::to_string(p.tokens) + " tokens in " +
+           std::to_string(p.windows) + " parts.";
+  }
+  if (!p.truncated) return "";
+  const std::string which = long_text == LongText::head ? "the beginning" : "the beginning and the end";
+  return "The review is long: of its " + std::to_string(p.tokens) + " tokens the model read " + which + " only.";
+}
+
+}  // namespace
+
+std::string page_without_result() { return filled("", ""); }
+
+std::string page_with_result(const Outcome& outcome, const std::vector<std::string>& labels, LongText long_text) {
+  const Prediction& p = *outcome.prediction;
+  const bool good = !p.positive || *p.positive == p.score;
+  std::string result = std::string("<div class=\"answer ") + (good ? "good" : "bad") + "\">";
+  result += "<p class=\"verdict\">" + std::string(p.positive ? good ? "+ " : "− " : "") +
+            html(printable(labels[p.label])) + "</p>";
+  if (p.rating) result += "<p class=\"stars\" aria-hidden=\"true\">" + stars(*p.rating) + "</p>";
+  result += "<p class=\"words\">";
+  if (p.rating) {
+    result += "Rating: " + std::to_string(*p.rating) + " of 10, " +
+              kRatingWords.at(static_cast<std::size_t>(*p.rating) - 1) + ". ";
+  }
+  result += "Probability: " + fixed(100 * p.score, 1) + " %.</p>";
+  const std::string note = long_text_note(p, long_text);
+  if (!note.empty()) result += "<p class=\"note\">" + note + "</p>";
+  result += "</div>";
+  // HTML drops a newline that comes first in a textarea.
+  return filled("\n" + html(outcome.review.text), result);
+}
+
+std::vector<std::pair<std::string, std::string>> page_headers() {
+  static const std::string policy =
+      "default-src 'none'; script-src " + source_hash("script") + "; style-src " + source_hash("style") +
+      "; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+  return {{"Content-Security-Policy", policy}, {"Referrer-Policy", "no-referrer"}};
+}
+
+}  // namespace reviewrate::server

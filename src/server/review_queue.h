@@ -1,0 +1,88 @@
+// The way of reviews from connections to the model and of outcomes back: the pipeline's Source and its Sink.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "reviewrate/pipeline.h"
+
+namespace reviewrate::server {
+
+/// What is done with the outcome of a review, once and on the thread of the connections.
+using Answer = std::function<void(Outcome)>;
+
+/// Tokens that a text may have, without tokenizing it: a token of English takes about four bytes.
+std::size_t estimated_tokens(const Review& review);
+
+/// Holds every review from push() until its outcome is delivered. The thread of the connections pushes; the pipeline's
+/// threads read and write.
+class ReviewQueue final : public Source, public Sink {
+ public:
+  /// Runs a function on the thread of the connections.
+  using Deliver = std::function<void(std::function<void()>)>;
+
+  /// `max_tokens` is what may be in the queue, as estimated_tokens() counts.
+  ReviewQueue(std::size_t max_tokens, Deliver deliver) : max_tokens_(max_tokens), deliver_(std::move(deliver)) {}
+
+  /// Whether `tokens` more may be pushed. An empty queue takes anything, so that nothing waits for ever.
+  bool has_room(std::size_t tokens) const;
+
+  /// Takes a review; `answer` will be called.
+  void push(Review review, Answer answer);
+
+  /// Nothing more will be pushed: the pipeline ends when all is done.
+  void close();
+
+  /// Whether close() was called and every review is done.
+  bool finished() const;
+
+  std::size_t reviews() const { return reviews_; }
+  std::size_t tokens() const { return tokens_; }
+  std::size_t max_tokens() const { return max_tokens_; }
+
+  Status next(Review& review, bool may_block) override;
+  std::uint64_t bytes_read() const override { return 0; }
+  std::uint64_t bytes_total() const override { return 0; }
+  void write(const Outcome& outcome) override;
+  void flush() override;
+
+  /// The first review that the pipeline has taken and not answered, still in its place; nothing if there is none. Where
+  /// a run of the pipeline has failed, each of these is tried again by itself.
+  const Review* first_unanswered() const;
+
+  /// Answers that review.
+  void answer_first(Outcome outcome);
+
+ private:
+  struct Entry {
+    Review review;
+    Answer answer;
+  };
+
+  const std::size_t max_tokens_;
+  const Deliver deliver_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Entry> waiting_;
+  std::deque<Entry> taken_;  ///< by the pipeline, in its order; reviews are copies, to try again with
+  bool closed_ = false;
+  std::atomic<std::size_t> reviews_{0};  ///< waiting and taken
+  std::atomic<std::size_t> tokens_{0};
+  std::vector<std::pair<Answer, Outcome>> answered_;  ///< since the last flush; of the thread that writes
+};
+
+/// Runs the queue's reviews through `model` until the queue is finished or `options.stopped`. Where tokenizer or model
+/// throw, each of the reviews that were on their way is tried again by itself; what throws once more is answered with
+/// a failure of the kind "internal", told to `notify`, and nobody else notices.
+void classify_queue(ReviewQueue& queue, const Tokenizer& tokenizer, const Model& model, const PipelineOptions& options,
+                    const std::function<void(const std::string&)>& notify);
+
+}  // namespace reviewrate::server

@@ -1,0 +1,479 @@
+"""`reviewrate serve` from outside: every route, and the same answers as `classify` gives."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from conftest import BINARY, PATIENCE, TINY, Run, error_line, records
+from server import FORM, JSON, NDJSON, Server, read_all, serving
+
+TEXTS = [
+    "A lovely film.",
+    "",
+    "It is a very nice film, and I would see it again.\r\nReally.",
+    "naïve café 你好 🙂 \u0000 <script>alert(1)</script>",
+    "long " * 700,
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def expected(run: Run) -> list[dict[str, Any]]:
+    """What `classify` says of TEXTS."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS)
+    return records(run("--input-format", "jsonl", stdin=lines))
+
+
+def without_id(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "id"}
+
+
+def as_record(status: int, body: bytes) -> dict[str, Any]:
+    assert status == 200, body
+    return without_id(json.loads(body))
+
+
+# --- Our own requests ---
+
+
+def test_plain_text(server: Server, expected: list[dict[str, Any]]) -> None:
+    for text, record in zip(TEXTS, expected, strict=True):
+        status, headers, body = server.ask("POST", "/classify", text, {"Content-Type": "text/plain; charset=UTF-8"})
+        assert as_record(status, body) == without_id(record)
+        assert headers["content-type"] == "application/json"
+        assert headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in headers
+
+
+def test_json(server: Server, expected: list[dict[str, Any]]) -> None:
+    for text, record in zip(TEXTS, expected, strict=True):
+        assert without_id(server.post("/classify", {"text": text})) == without_id(record)
+    answer = server.post("/classify", {"texts": TEXTS})
+    assert [record["id"] for record in answer["records"]] == [f"text:{i + 1}" for i in range(len(TEXTS))]
+    assert [without_id(record) for record in answer["records"]] == [without_id(record) for record in expected]
+    assert server.post("/classify", {"texts": []}) == {"records": []}
+
+
+def test_form_fields(server: Server, expected: list[dict[str, Any]]) -> None:
+    for text, record in zip(TEXTS, expected, strict=True):
+        status, _, body = server.ask("POST", "/classify", urlencode({"other": "x", "text": text}), FORM)
+        assert as_record(status, body) == without_id(record)
+
+
+def test_a_stream_is_answered_as_classify_answers_a_pipe(server: Server, run: Run) -> None:
+    lines = b"".join(json.dumps({"text": text, "id": f"r{i}"}).encode() + b"\n" for i, text in enumerate(TEXTS))
+    lines += b'{"text": 5}\nnot json\n{"no": 1}\n\n{"text": "bad \xff byte"}\n{"id": 7, "text": "half \\ud800"}\n'
+    lines += b'{"text": "the last one has no line end"}'
+    result = run("--input-format", "jsonl", stdin=lines)
+    assert result.returncode == 1  # some records failed
+    status, headers, body = server.ask("POST", "/classify", lines, NDJSON)
+    assert status == 200
+    assert headers["content-type"] == "application/x-ndjson"
+    assert body == result.stdout
+
+
+def test_bytes_that_are_not_utf8(server: Server) -> None:
+    status, _, body = server.ask("POST", "/classify", b"bad \xff byte", {"Content-Type": "text/plain"})
+    assert as_record(status, body)["repaired"] == 1
+    status, _, body = server.ask("POST", "/classify", b"text=bad+%FF+byte", FORM)
+    assert as_record(status, body)["repaired"] == 1
+    status, _, body = server.ask("POST", "/classify", b'{"text": "bad \xff byte"}', JSON)
+    assert (status, json.loads(body)["error_type"]) == (400, "Validation")
+
+
+def test_a_stream_is_answered_while_it_is_sent(server: Server) -> None:
+    with server.socket() as connection:
+        connection.sendall(
+            b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        reader = connection.makefile("rb")
+        for i in range(3):
+            line = json.dumps({"id": i, "text": TEXTS[0]}).encode() + b"\n"
+            connection.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+            if i == 0:
+                assert reader.readline().startswith(b"HTTP/1.1 200")
+                while reader.readline() != b"\r\n":
+                    pass
+            size = int(reader.readline(), 16)
+            assert json.loads(reader.read(size + 2))["id"] == i
+        connection.sendall(b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert reader.readline() == b"0\r\n"
+        assert reader.readline() == b"\r\n"
+        assert reader.readline().startswith(b"HTTP/1.1 200")  # the connection goes on
+
+
+def test_a_long_stream_from_one_who_reads_late(server: Server) -> None:
+    count = 5000
+    body = b"".join(b'{"id": %d, "text": "film %d"}\n' % (i, i % 10) for i in range(count))
+    status, _, answer = server.ask("POST", "/classify", body, NDJSON)
+    assert status == 200
+    assert [json.loads(line)["id"] for line in answer.splitlines()] == list(range(count))
+
+
+def test_a_stream_over_http_1_0_ends_with_the_connection(server: Server) -> None:
+    body = b'{"id": "a", "text": "x"}\n'
+    head = b"POST /classify HTTP/1.0\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answer, _, rest = server.raw(head + body).partition(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.0 200")
+    assert b"chunked" not in answer
+    assert json.loads(rest)["id"] == "a"
+
+
+# --- The requests of others ---
+
+
+def test_text_embeddings_inference(server: Server, expected: list[dict[str, Any]]) -> None:
+    one = server.post("/predict", {"inputs": TEXTS[0]})
+    assert [set(entry) for entry in one] == [{"label", "score"}] * 2
+    assert one[0]["score"] > one[1]["score"]
+    assert one[0] == {"label": expected[0]["label"], "score": expected[0]["score"]}
+    many = server.post("/predict", {"inputs": [[text] for text in TEXTS], "raw_scores": False, "truncate": None})
+    assert [entry[0]["score"] for entry in many] == [record["score"] for record in expected]
+    assert server.post("/predict", {"inputs": [["a"]]}) == [server.post("/predict", {"inputs": "a"})]
+    assert server.post("/predict", {"inputs": []}) == []
+    raw = server.post("/predict", {"inputs": TEXTS[0], "raw_scores": True})
+    difference = raw[0]["score"] - raw[1]["score"]
+    assert one[0]["score"] == pytest.approx(1 / (1 + 2.718281828459045**-difference), rel=1e-12)
+
+
+def test_a_text_that_must_not_be_cut_is_refused(server: Server) -> None:
+    for members in ({"truncate": False}, {"truncate": True, "truncation_direction": "Left"}):
+        status, _, body = server.ask("POST", "/predict", json.dumps({"inputs": TEXTS[4], **members}), JSON)
+        assert status == 413
+        assert "702 tokens" in json.loads(body)["error"]
+        server.post("/predict", {"inputs": TEXTS[0], **members})
+    server.post("/predict", {"inputs": TEXTS[4], "truncate": True, "truncation_direction": "Right"})
+
+
+def test_hugging_face_inference_api(server: Server, expected: list[dict[str, Any]]) -> None:
+    one = server.post("/", {"inputs": TEXTS[0]})
+    assert one == [server.post("/predict", {"inputs": TEXTS[0]})]
+    many = server.post("/", {"inputs": TEXTS, "parameters": {"top_k": 1, "function_to_apply": "softmax"}})
+    assert many == [[{"label": record["label"], "score": record["score"]}] for record in expected]
+    raw = server.post("/", {"inputs": TEXTS[0], "parameters": {"function_to_apply": "none"}})
+    assert raw == [server.post("/predict", {"inputs": TEXTS[0], "raw_scores": True})]
+    sigmoid = server.post("/", {"inputs": TEXTS[0], "parameters": {"function_to_apply": "sigmoid"}})
+    for entry, logit in zip(sigmoid[0], raw[0], strict=True):
+        assert entry["score"] == pytest.approx(1 / (1 + 2.718281828459045 ** -logit["score"]), rel=1e-12)
+
+
+def test_vllm(server: Server, expected: list[dict[str, Any]]) -> None:
+    for path in ("/v1/classify", "/classify"):
+        answer = server.post(path, {"model": "tiny", "input": TEXTS})
+        assert (answer["object"], answer["model"]) == ("list", "tiny")
+        assert [entry["index"] for entry in answer["data"]] == list(range(len(TEXTS)))
+        assert [entry["label"] for entry in answer["data"]] == [record["label"] for record in expected]
+        assert [max(entry["probs"]) for entry in answer["data"]] == [record["score"] for record in expected]
+        assert {entry["num_classes"] for entry in answer["data"]} == {2}
+        tokens = sum(record["tokens"] for record in expected)
+        assert answer["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens, "completion_tokens": 0}
+        assert len(server.post(path, {"input": "a"})["data"]) == 1
+        status, _, body = server.ask("POST", path, json.dumps({"model": "other", "input": "a"}), JSON)
+        assert status == 404 and '"tiny"' in json.loads(body)["error"]
+
+
+# --- What the server says of itself ---
+
+
+def test_health_info_metrics_and_description(server: Server) -> None:
+    status, _, body = server.ask("GET", "/health")
+    assert (status, json.loads(body)) == (200, {"status": "ok"})
+    status, headers, body = server.ask("HEAD", "/health")
+    assert (status, body) == (200, b"") and int(headers["content-length"]) > 0
+    info = json.loads(server.ask("GET", "/info")[2])
+    assert info["model_id"] == "tiny"
+    assert info["max_input_length"] == 512
+    assert set(info["model_type"]["classifier"]["label2id"]) == {"NEGATIVE", "POSITIVE"}
+    description = json.loads(server.ask("GET", "/openapi.json")[2])
+    assert description["openapi"].startswith("3.1")
+    for path, methods in description["paths"].items():
+        for method in methods:
+            if method == "get":
+                assert server.ask("GET", path)[0] == 200
+            else:
+                assert server.ask("POST", path, "{}", JSON)[0] == 400
+
+
+def test_metrics_are_in_prometheus_form_and_count(server: Server) -> None:
+    name = 'reviewrate_http_requests_total{route="/predict",code="200"}'
+    before, reviews = server.metric(name), server.metric("reviewrate_reviews_total")
+    server.post("/predict", {"inputs": [["a"], ["b"]]})
+    assert server.metric(name) == before + 1
+    assert server.metric("reviewrate_reviews_total") == reviews + 2
+    status, headers, body = server.ask("GET", "/metrics")
+    assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    typed = set()
+    for line in body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            typed.add(line.split()[2])
+        elif not line.startswith("#"):
+            sample = re.fullmatch(r"([a-z_]+)(\{[a-z_]+=\"[^\"]*\"(,[a-z_]+=\"[^\"]*\")*\})? ([0-9.e+-]+)", line)
+            assert sample, line
+            assert re.sub("_(bucket|sum|count)$", "", sample[1]) in typed or sample[1] in typed
+    for metric in ("reviewrate_queue_tokens", "reviewrate_batch_tokens", "reviewrate_batch_duration_seconds"):
+        assert metric in typed
+
+
+# --- Errors ---
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "words"),
+    [
+        ("GET", "/nowhere", None, {}, 404, "no such path"),
+        ("POST", "/health", "", {}, 405, "GET, HEAD, OPTIONS"),
+        ("GET", "/classify", None, {}, 405, "POST, OPTIONS"),
+        ("DELETE", "/", None, {}, 405, "GET, HEAD, POST, OPTIONS"),
+        ("POST", "/classify", "x", {}, 415, "Content-Type"),
+        ("POST", "/classify", "x", {"Content-Type": "image/png"}, 415, "text/plain"),
+        ("POST", "/classify", "x", {"Content-Type": "text/plain; charset=latin1"}, 415, "UTF-8"),
+        ("POST", "/classify", "x", {"Content-Type": "text/plain", "Content-Encoding": "gzip"}, 415, "Content-Encoding"),
+        ("POST", "/classify", "{", JSON, 400, "not valid JSON"),
+        ("POST", "/classify", "[]", JSON, 400, "must be a JSON object"),
+        ("POST", "/classify", "{}", JSON, 400, '"text" or "texts"'),
+        ("POST", "/classify", '{"text": "a", "texts": []}', JSON, 400, '"text" or "texts"'),
+        ("POST", "/classify", '{"text": 5}', JSON, 400, '"text" must be a text'),
+        ("POST", "/classify", '{"texts": ["a", 5]}', JSON, 400, "array of texts"),
+        ("POST", "/classify", '{"text": ' + "[" * 100000, JSON, 400, "nested"),
+        ("POST", "/classify", '{"text": "a", "n": 1e999}', JSON, 400, "too large"),
+        ("POST", "/classify?explain=words", '{"text": "a"}', JSON, 400, '"explain"'),
+        ("POST", "/classify?x=1", '{"text": "a"}', NDJSON, 400, "parameters"),
+        ("POST", "/classify", "txt=a", FORM, 400, '"text"'),
+        ("POST", "/", "txt=a", FORM, 400, '"text"'),
+        ("POST", "/", '{"inputs": {"text": "a"}}', JSON, 400, '"inputs"'),
+        ("POST", "/", '{"inputs": "a", "parameters": {"top_k": 0}}', JSON, 400, "top_k"),
+        ("POST", "/", '{"inputs": "a", "parameters": {"max_length": 5}}', JSON, 400, "max_length"),
+        ("POST", "/", '{"inputs": "a", "parameters": {"function_to_apply": "relu"}}', JSON, 400, "softmax"),
+        ("POST", "/predict", '{"inputs": ["a", "b"]}', JSON, 400, "pairs"),
+        ("POST", "/predict", '{"inputs": [["a", "b"]]}', JSON, 400, "pairs"),
+        ("POST", "/predict", '{"inputs": "a", "truncate": "yes"}', JSON, 400, "truncate"),
+        ("POST", "/predict", '{"inputs": "a", "truncation_direction": "Up"}', JSON, 400, "truncation_direction"),
+        ("POST", "/v1/classify", '{"input": [[1, 2]]}', JSON, 400, '"input"'),
+        ("POST", "/classify", json.dumps({"texts": ["a"] * 1025}), JSON, 413, "1024 texts"),
+        ("POST", "/classify", json.dumps({"text": "a" * (1 << 20) + "b"}), JSON, 413, "1048576 bytes"),
+        ("POST", "/classify", "a" * ((2 << 20) + 1), {"Content-Type": "text/plain"}, 413, "2097152 bytes"),
+    ],
+)
+def test_errors_are_one_line_of_json(
+    server: Server, method: str, path: str, body: str | None, headers: dict[str, str], status: int, words: str
+) -> None:
+    got, answer_headers, answer = server.ask(method, path, body, headers)
+    assert got == status, answer
+    assert answer_headers["content-type"] == "application/json"
+    assert set(json.loads(answer)) == {"error", "error_type"}
+    assert words in json.loads(answer)["error"]
+    assert answer.count(b"\n") == 1
+    assert ("allow" in answer_headers) == (status == 405)
+
+
+def test_a_wrong_request_leaves_the_connection_in_use(server: Server) -> None:
+    connection = server.connect()
+    for body, status in [("{", 400), ('{"text": "a"}', 200), ("[]", 400), ('{"text": "b"}', 200)]:
+        connection.request("POST", "/classify", body, JSON)
+        response = connection.getresponse()
+        assert (response.status, response.will_close) == (status, False)
+        response.read()
+    connection.close()
+
+
+# --- Keys, origins, addresses ---
+
+
+def test_keys(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("first key\n\nsecond\r\n")
+    with serving("--api-key-file", file) as server:
+        for given in ({}, *({"Authorization": v} for v in ("", "Bearer", "Bearer x", "second", "Digest second"))):
+            status, headers, body = server.ask("POST", "/classify", '{"text": "a"}', JSON | given)
+            assert (status, json.loads(body)["error_type"]) == (401, "Unauthorized")
+            assert headers["www-authenticate"].startswith("Bearer")
+        # "someone:second" and ":first key" in base64, as browsers send a password.
+        for value in ("Bearer second", "bearer  first key", "Basic c29tZW9uZTpzZWNvbmQ=", "Basic OmZpcnN0IGtleQ=="):
+            assert server.ask("POST", "/classify", '{"text": "a"}', JSON | {"Authorization": value})[0] == 200
+        assert server.ask("POST", "/classify", '{"text": "a"}', JSON | {"Authorization": "Basic c2Vjb25k"})[0] == 401
+        assert [server.ask("GET", path)[0] for path in ("/health", "/metrics", "/info", "/")] == [200, 200, 401, 401]
+
+
+def test_what_is_no_key_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n \n")
+    for name in ("empty", "missing"):
+        result = run("serve", "--port", "0", "--api-key-file", tmp_path / name)
+        assert result.returncode == 2
+        assert str(tmp_path / name) in error_line(result)
+
+
+def test_other_origins_only_where_one_is_named(server: Server) -> None:
+    assert not [n for n in server.ask("OPTIONS", "/classify", None, {"Origin": "http://a.b"})[1] if "access" in n]
+    with serving("--cors-origin", "https://shop.example") as other:
+        status, headers, _ = other.ask("OPTIONS", "/classify", None, {"Origin": "https://shop.example"})
+        assert status == 204
+        assert headers["access-control-allow-origin"] == "https://shop.example"
+        assert "Authorization" in headers["access-control-allow-headers"]
+        _, headers, _ = other.ask("POST", "/classify", '{"text": "a"}', JSON)
+        assert (headers["access-control-allow-origin"], headers["vary"]) == ("https://shop.example", "Origin")
+
+
+def test_a_socket_in_the_file_system(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with serving("--unix", path):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            assert b'{"status": "ok"}' in read_all(connection)
+        second = Server("--unix", path)
+        assert second.process.returncode == 3 and "another server listens there" in second.lines[0]
+    assert not path.exists()
+    with socket.socket(socket.AF_UNIX) as left:  # by a server that was killed
+        left.bind(str(path))
+    with serving("--unix", path):
+        pass
+    path.write_text("something else")
+    other = Server("--unix", path)
+    assert other.process.returncode == 3 and path.read_text() == "something else"
+
+
+def test_an_address_that_is_taken(server: Server, run: Run) -> None:
+    result = run("serve", "--port", server.port)
+    assert result.returncode == 3
+    assert f"127.0.0.1:{server.port}: cannot be listened on" in error_line(result)
+    assert run("serve", "--host", "no.such.host.invalid").returncode == 3
+    assert run("serve", "--port", "70000").returncode == 2
+
+
+def test_options_from_the_environment() -> None:
+    with serving(env={"REVIEWRATE_MAX_BODY_BYTES": "10", "REVIEWRATE_LOG": "none", "REVIEWRATE_HOST": "::1"}) as server:
+        assert server.address.startswith("http://[::1]:")
+        connection = http.client.HTTPConnection("::1", server.port, timeout=PATIENCE)
+        connection.request("POST", "/classify", "more than ten", {"Content-Type": "text/plain"})
+        assert connection.getresponse().status == 413
+        connection.close()
+    assert not [line for line in server.lines if "/classify" in line]
+
+
+# --- The log ---
+
+
+def test_the_log_has_a_line_a_request_and_nothing_of_a_review() -> None:
+    with serving("--log", "jsonl") as server:
+        server.post("/classify", {"texts": ["secretword one", "secretword two"]})
+        server.ask("POST", "/secretword?secretword=1", '{"text": "secretword', JSON)
+        server.ask("POST", "/classify", '{"text": "secretword', JSON)
+    lines = [json.loads(line) for line in server.lines if line.startswith("{")]
+    assert [(line["route"], line["status"], line["reviews"]) for line in lines] == [
+        ("/classify", 200, 2),
+        ("other", 404, 0),
+        ("/classify", 400, 0),
+    ]
+    assert lines[0]["tokens"] > 4 and lines[0]["seconds"] > 0 and lines[0]["client"] == "127.0.0.1"
+    assert "secretword" not in "\n".join(server.lines)
+
+
+def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    command = [BINARY, "serve", "--port", "0", "--model", str(TINY), "--log", "jsonl"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        found = re.search(rb"listening on http://127.0.0.1:(\d+)", process.stderr.readline())
+        assert found
+        count = 2000  # of lines, far more than a pipe holds
+        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=PATIENCE) as connection:
+            request = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+            last = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            sender = threading.Thread(target=connection.sendall, args=((request + b"\r\n") * count + last,))
+            sender.start()
+            answers = read_all(connection).decode()
+            sender.join()
+        assert answers.count('{"status": "ok"}') == count
+        lost = re.search(r"^reviewrate_lost_log_lines_total (\d+)$", answers, re.MULTILINE)
+        assert lost and int(lost[1]) > 100
+        process.stderr.close()  # and one whose reader is gone
+        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=PATIENCE) as connection:
+            connection.sendall(last)
+            assert b"200 OK" in read_all(connection)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+# --- The way out ---
+
+
+def test_a_signal_ends_it() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = Server()
+        with server.socket():  # an idle connection holds nothing up
+            assert server.stop(number) == 0
+        assert server.lines[-1].startswith("reviewrate: ending")
+
+
+def test_what_was_taken_is_answered_before_it_ends() -> None:
+    with serving("--workers", "1") as server:
+        count = 40
+
+        def ask(i: int) -> int:
+            return len(server.post("/classify", {"texts": [f"film {i} {j}" for j in range(20)]})["records"])
+
+        with ThreadPoolExecutor(count) as pool:
+            answers = [pool.submit(ask, i) for i in range(count)]
+            server.wait_for_metric("reviewrate_connections", count + 1)
+            server.process.send_signal(signal.SIGTERM)
+            assert [answer.result() for answer in answers] == [20] * count
+
+
+def test_health_says_so_while_it_ends() -> None:
+    server = Server()
+    health = server.connect()
+    health.request("GET", "/health")
+    assert health.getresponse().read() == b'{"status": "ok"}\n'
+    with server.socket() as slow:
+        slow.sendall(b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfil")
+        server.wait_for_metric("reviewrate_held_bytes", 3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        health.request("GET", "/health")
+        response = health.getresponse()
+        assert (response.status, json.loads(response.read())["error_type"]) == (503, "Unhealthy")
+        with pytest.raises(ConnectionRefusedError):
+            server.socket()
+        assert server.process.poll() is None
+        slow.sendall(b"m")
+        assert read_all(slow).startswith(b"HTTP/1.1 200")
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    server = Server()
+    with server.socket() as slow:
+        slow.sendall(b"POST /classify HTTP/1.1\r\n")
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_the_end_does_not_wait_for_ever() -> None:
+    server = Server("--drain-seconds", "1")
+    with server.socket() as slow:
+        slow.sendall(b"POST /classify HTTP/1.1\r\n")
+        time.sleep(0.3)
+        begin = time.monotonic()
+        assert server.stop() == 0  # nothing that came whole was left without an answer
+        assert 0.9 < time.monotonic() - begin < PATIENCE

@@ -1,0 +1,282 @@
+// The server without sockets: what requests ask for, what becomes of reviews in the queue, keys, and the page.
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <thread>
+
+#include "catch.h"
+#include "fakes.h"
+#include "reviewrate/error.h"
+#include "server/api.h"
+#include "server/api_keys.h"
+#include "server/message.h"
+#include "server/metrics.h"
+#include "server/page.h"
+#include "server/record_stream.h"
+#include "server/review_queue.h"
+#include "server/routes.h"
+#include "sources.h"
+
+using namespace reviewrate;
+using namespace reviewrate::server;
+using nlohmann::json;
+
+namespace {
+
+Manifest manifest() {
+  Manifest result;
+  result.name = "fake";
+  result.labels = {"NEGATIVE", "POSITIVE"};
+  result.positive = 1;
+  return result;
+}
+
+Api api() { return Api(manifest(), LongText::head, 100); }
+
+Request request(std::string path, std::string body, std::string type = "application/json") {
+  return {std::move(path), "", std::move(type), std::move(body)};
+}
+
+unsigned status_of(const Request& asked) {
+  try {
+    api().read(asked);
+    return 200;
+  } catch (const HttpError& e) {
+    return e.status();
+  }
+}
+
+Outcome outcome(std::string id, std::vector<double> logits) {
+  Outcome result;
+  result.review = text_review(std::move(id), "text");
+  const double sum = std::exp(logits[0]) + std::exp(logits[1]);
+  Scorer scorer;
+  scorer.positive = 1;
+  const std::vector<double> probabilities = {std::exp(logits[0]) / sum, std::exp(logits[1]) / sum};
+  result.prediction = scorer(probabilities);
+  result.prediction->tokens = 6;
+  result.prediction->logits = std::move(logits);
+  return result;
+}
+
+std::vector<std::string> texts(const Asked& asked) {
+  std::vector<std::string> result;
+  for (const Review& review : asked.reviews) result.push_back(review.text);
+  return result;
+}
+
+/// Runs what is delivered on the thread that asks for it.
+class Loop {
+ public:
+  ReviewQueue::Deliver deliver() {
+    return [this](std::function<void()> function) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      functions_.push_back(std::move(function));
+    };
+  }
+
+  void run() {
+    std::vector<std::function<void()>> functions;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      functions.swap(functions_);
+    }
+    for (const auto& function : functions) function();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::function<void()>> functions_;
+};
+
+/// Throws for every batch that holds the token of 'x'.
+class ThrowingModel : public Model {
+ public:
+  std::size_t labels() const override { return 2; }
+  std::vector<float> forward(const Batch& batch) const override {
+    if (std::find(batch.ids.begin(), batch.ids.end(), 'x' + 3) != batch.ids.end()) throw std::runtime_error("no x");
+    return inner_.forward(batch);
+  }
+
+ private:
+  MeanModel inner_;
+};
+
+PipelineOptions pipeline_options() {
+  PipelineOptions result;
+  result.workers = 2;
+  result.batch_tokens = 64;
+  result.scorer.positive = 1;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("every dialect's texts, one or many", "[server]") {
+  using Texts = std::vector<std::string>;
+  CHECK(texts(api().read(request("/classify", R"({"text": "a"})"))) == Texts{"a"});
+  CHECK(texts(api().read(request("/classify", R"({"texts": ["a", "b"]})"))) == Texts{"a", "b"});
+  CHECK(texts(api().read(request("/classify", "a=b&c", "text/plain"))) == Texts{"a=b&c"});
+  CHECK(texts(api().read(request("/classify", "x=1&text=a+%26%20b%", "application/x-www-form-urlencoded"))) ==
+        Texts{"a & b%"});
+  CHECK(texts(api().read(request("/classify", R"({"input": ["a"]})"))) == Texts{"a"});
+  CHECK(texts(api().read(request("/v1/classify", R"({"input": "a"})"))) == Texts{"a"});
+  CHECK(texts(api().read(request("/predict", R"({"inputs": [["a"], ["b"]]})"))) == Texts{"a", "b"});
+  CHECK(texts(api().read(request("/", R"({"inputs": ["a", "b"]})"))) == Texts{"a", "b"});
+  CHECK(texts(api().read(request("/", "text=a", "application/x-www-form-urlencoded"))) == Texts{"a"});
+}
+
+TEST_CASE("the answers of every dialect to one outcome", "[server]") {
+  const std::vector<Outcome> one = {outcome("text:1", {0.5, 2})};
+  const double p = one[0].prediction->score;
+  const auto answer = [&](const Request& asked) { return json::parse(api().read(asked).reply(one).body); };
+  const json ranking = {{{"label", "POSITIVE"}, {"score", p}}, {{"label", "NEGATIVE"}, {"score", 1 - p}}};
+  CHECK(answer(request("/predict", R"({"inputs": "a"})"))[0] == ranking[0]);
+  CHECK(answer(request("/predict", R"({"inputs": "a", "raw_scores": true})")) ==
+        json::parse(R"([{"label": "POSITIVE", "score": 2.0}, {"label": "NEGATIVE", "score": 0.5}])"));
+  CHECK(answer(request("/", R"({"inputs": "a", "parameters": {"top_k": 1}})")) == json::array({{ranking[0]}}));
+  CHECK(answer(request("/", R"({"inputs": "a", "parameters": {"function_to_apply": "sigmoid"}})"))[0][0]["score"] ==
+        1 / (1 + std::exp(-2.0)));
+  CHECK(answer(request("/classify", R"({"text": "a"})")) ==
+        json({{"id", "text:1"}, {"label", "POSITIVE"}, {"score", p}, {"p_positive", p}, {"rating", 8}, {"tokens", 6},
+              {"truncated", false}, {"windows", 1}}));
+  CHECK(answer(request("/v1/classify", R"({"input": "a"})"))["usage"]["prompt_tokens"] == 6);
+}
+
+TEST_CASE("an outcome without a prediction is an error of the whole request", "[server]") {
+  Outcome failed;
+  failed.review = bad_review("text:1");
+  failed.review.failure = Failure{"internal", "no memory"};
+  for (const char* path : {"/predict", "/"}) {
+    const Asked asked = api().read(request(path, R"({"inputs": "a"})"));
+    try {
+      asked.reply(std::vector<Outcome>{failed});
+      FAIL("no error");
+    } catch (const HttpError& e) {
+      CHECK(e.status() == 500);
+      CHECK(error_reply(e).body == "{\"error\":\"a text could not be classified: no memory\",\"error_type\":\"Backend\"}\n");
+    }
+  }
+}
+
+TEST_CASE("what a request may not be", "[server]") {
+  CHECK(status_of(request("/classify", R"({"text": "a"})", "")) == 415);
+  CHECK(status_of(request("/predict", R"({"inputs": "a"})", "text/plain")) == 415);
+  CHECK(status_of(request("/classify", R"({"text": "a"})", "application/json; charset=\"UTF-8\"; x=y")) == 200);
+  CHECK(status_of(request("/classify", R"({"text": "a"})", "application/json; x; charset=utf-16")) == 415);
+  CHECK(status_of(request("/classify", "{\"text\": \"\xFF\"}")) == 400);
+  CHECK(status_of(request("/classify", std::string(R"({"text": ")") + std::string(101, 'a') + "\"}")) == 413);
+  CHECK(status_of(request("/classify", std::string(R"({"text": ")") + std::string(100, 'a') + "\"}")) == 200);
+  CHECK(status_of(request("/classify", R"({"text": "a", "b": [[[[1]]]]})")) == 400);
+  CHECK(status_of(request("/classify", R"({"text": "\ud800"})")) == 400);
+}
+
+TEST_CASE("an error never quotes the body", "[server]") {
+  try {
+    api().read(request("/classify", R"({"text": "my secret)"));
+    FAIL("no error");
+  } catch (const HttpError& e) {
+    CHECK_THAT(e.what(), !Catch::Contains("secret"));
+  }
+}
+
+TEST_CASE("reviews come back to whom they belong, whatever the batches", "[server]") {
+  Loop loop;
+  ReviewQueue queue(1 << 20, loop.deliver());
+  const ByteTokenizer tokenizer;
+  const MeanModel model;
+  const PipelineOptions options = pipeline_options();
+  std::thread worker([&] { classify_queue(queue, tokenizer, model, options, [](const std::string&) {}); });
+  std::size_t answered = 0;
+  constexpr std::size_t kReviews = 500;
+  for (std::size_t i = 0; i < kReviews; ++i) {
+    queue.push(text_review(std::to_string(i), std::string(i % 90, 'a')), [&, i](const Outcome& result) {
+      CHECK(result.review.id.text == std::to_string(i));
+      REQUIRE(result.prediction);
+      CHECK(result.prediction->tokens == i % 90 + 2);
+      CHECK(answered++ == i);
+    });
+    if (i % 7 == 0) loop.run();
+  }
+  while (answered < kReviews) loop.run();
+  CHECK(queue.tokens() == 0);
+  CHECK(queue.reviews() == 0);
+  queue.close();
+  worker.join();
+}
+
+TEST_CASE("a review at which the model throws fails alone", "[server]") {
+  Loop loop;
+  ReviewQueue queue(1 << 20, loop.deliver());
+  const ByteTokenizer tokenizer;
+  const ThrowingModel model;
+  const PipelineOptions options = pipeline_options();
+  std::vector<std::string> told;
+  std::size_t answered = 0;
+  for (std::size_t i = 0; i < 60; ++i) {
+    const bool bad = i % 20 == 7;
+    queue.push(text_review(std::to_string(i), bad ? "ax" : "a"), [&, bad](const Outcome& result) {
+      ++answered;
+      CHECK(result.prediction.has_value() == !bad);
+      if (bad) CHECK(result.review.failure == Failure{"internal", "no x"});
+    });
+  }
+  queue.close();
+  std::thread worker([&] {
+    classify_queue(queue, tokenizer, model, options, [&](const std::string& line) { told.push_back(line); });
+  });
+  worker.join();
+  loop.run();
+  CHECK(answered == 60);
+  CHECK(std::count(told.begin(), told.end(), "a review could not be classified: no x") == 3);
+}
+
+TEST_CASE("the queue takes what fits, and anything when it is empty", "[server]") {
+  Loop loop;
+  ReviewQueue queue(10, loop.deliver());
+  CHECK(queue.has_room(1000));
+  queue.push(text_review("a", "12345678"), [](const Outcome&) {});
+  CHECK(queue.tokens() == 4);
+  CHECK(queue.has_room(6));
+  CHECK_FALSE(queue.has_room(7));
+}
+
+TEST_CASE("keys, as clients send them", "[server]") {
+  const Scratch scratch;
+  const ApiKeys keys(scratch.write("keys", "one\r\n\ntwo words\n"));
+  CHECK(keys.required());
+  for (const char* right : {"Bearer one", "bearer   two words", "Basic dXNlcjpvbmU=", "Basic OnR3byB3b3Jkcw=="}) {
+    CHECK(keys.accept(right));
+  }
+  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer on", "Bearer one ", "one", "Basic one", "Basic b25l",
+                            "Basic ====", "Basic dXNlcjpvbmU", "Basic \xFF\xFF\xFF\xFF"}) {
+    CHECK_FALSE(keys.accept(wrong));
+  }
+  CHECK(ApiKeys().accept(""));
+  CHECK_THROWS_AS(ApiKeys(scratch.write("empty", "\n \n")), Error);
+  CHECK_THROWS_AS(ApiKeys(scratch("missing")), Error);
+}
+
+TEST_CASE("a review on the page is text, whatever it holds", "[server]") {
+  Outcome result = outcome("text:1", {0, 3});
+  result.review.text = "</textarea><script>alert(\"1\")</script>&amp;{{result}}";
+  const std::string page = page_with_result(result, {"<b>", "\"P&N\""}, LongText::head);
+  CHECK_THAT(page, Catch::Contains("&lt;/textarea&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;{{result}}"));
+  CHECK_THAT(page, Catch::Contains("&quot;P&amp;N&quot;"));
+  CHECK_THAT(page, Catch::Contains("Rating: 10 of 10, excellent. Probability: 95.3 %."));
+  CHECK_THAT(page, !Catch::Contains("<b>"));
+  CHECK_THAT(page, !Catch::Contains("alert(\"1\")"));
+}
+
+TEST_CASE("histograms count up to each bound", "[server]") {
+  Histogram histogram({1, 2.5});
+  for (const double value : {0.5, 1.0, 2.0, 7.0}) histogram.add(value);
+  std::string out;
+  histogram.append("h", "a=\"b\"", out);
+  CHECK(out ==
+        "h_bucket{a=\"b\",le=\"1\"} 2\nh_bucket{a=\"b\",le=\"2.5\"} 3\nh_bucket{a=\"b\",le=\"+Inf\"} 4\n"
+        "h_sum{a=\"b\"} 10.5\nh_count{a=\"b\"} 4\n");
+}

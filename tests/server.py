@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import BINARY, PATIENCE, TINY
+from conftest import BINARY, TINY
+
+PATIENCE = 60  # seconds after which a server counts as hung
 
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}

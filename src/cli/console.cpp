@@ -41,7 +41,8 @@ bool print_log_line(const std::string& line) {
   const std::lock_guard<std::mutex> lock(g_mutex);
   // A pipe is ready as long as PIPE_BUF bytes go into it, which no line of a log has.
   pollfd stderr_state = {STDERR_FILENO, POLLOUT, 0};
-  if (line.size() >= PIPE_BUF || ::poll(&stderr_state, 1, 0) != 1 || (stderr_state.revents & POLLOUT) == 0) return false;
+  if (line.size() >= PIPE_BUF || ::poll(&stderr_state, 1, 0) != 1 || (stderr_state.revents & POLLOUT) == 0)
+    return false;
   write_stderr(line + '\n');
   return true;
 }

@@ -219,7 +219,8 @@ Asked Api::predict(const Request& request) const {
   }
   for (const json& input : is_batch ? inputs : json::array()) {
     if (!input.is_array() || input.size() != 1 || !input.front().is_string()) {
-      throw HttpError(400, "\"inputs\" must be a text, or an array of arrays of one text each: pairs are not known here");
+      throw HttpError(400,
+                      "\"inputs\" must be a text, or an array of arrays of one text each: pairs are not known here");
     }
     add(asked, input.front().get<std::string>());
   }

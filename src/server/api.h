@@ -41,11 +41,11 @@ class Api {
   static constexpr std::size_t kMaxTexts = 1024;
 
  private:
-  Asked classify(const Request& request) const;      // ours
-  Asked predict(const Request& request) const;       // Text Embeddings Inference
-  Asked inference_api(const Request& request) const; // Hugging Face
-  Asked vllm(const std::string& body) const;         // vLLM
-  Asked form(const Request& request) const;          // the page without JavaScript
+  Asked classify(const Request& request) const;       // ours
+  Asked predict(const Request& request) const;        // Text Embeddings Inference
+  Asked inference_api(const Request& request) const;  // Hugging Face
+  Asked vllm(const std::string& body) const;          // vLLM
+  Asked form(const Request& request) const;           // the page without JavaScript
   Asked one_record(std::string text) const;
   void add(Asked& asked, std::string text) const;
 

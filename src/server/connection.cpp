@@ -1,6 +1,6 @@
-// A state machine of callbacks on one thread: wait, head, body, model, answer, and from the front. What a client does too
-// slowly ends in 408 or in silence, what it does wrongly in an error; then the connection is closed, as nobody knows
-// where the next request would begin.
+// A state machine of callbacks on one thread: wait, head, body, model, answer, and from the front. What a client does
+// too slowly ends in 408 or in silence, what it does wrongly in an error; then the connection is closed, as nobody
+// knows where the next request would begin.
 #include "connection.h"
 
 #include <array>
@@ -9,6 +9,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -128,7 +129,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     answering_ = is_stream_ = false;
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(limits_.head_bytes));
-    parser_->body_limit(boost::none);  // on_head() and read_body() see to it
+    parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // begin_body() and on_body() bound it
     read_deadline_.arm(limits_.head, shared_from_this());
     http::async_read_header(socket_, buffer_, *parser_,
                             handler([this](const error_code& error, std::size_t) { on_head(error); }));
@@ -187,16 +188,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (is_stream_ && !context_.queue.has_room(0)) busy();
     if (is_stream_) {
       if (!query_.empty()) throw HttpError(400, "there are no parameters");
-      stream_ = std::make_shared<RecordStream>(context_, InputOptions(), [self = shared_from_this()] {
-        self->guard([&] { self->go_on(); });
-      });
+      stream_ = std::make_shared<RecordStream>(context_, InputOptions(),
+                                               [self = shared_from_this()] { self->guard([&] { self->go_on(); }); });
     }
     if (!chunk_) chunk_ = std::make_unique<Chunk>();
     read_deadline_.arm(is_stream_ ? limits_.idle : limits_.body, shared_from_this());
     if (head.count(http::field::expect) > 0 && !parser_->is_done()) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-      return asio::async_write(socket_, asio::buffer(kContinue),
-                               handler([this](const error_code& error, std::size_t) {
+      return asio::async_write(socket_, asio::buffer(kContinue), handler([this](const error_code& error, std::size_t) {
                                  if (!error) read_body();
                                }));
     }
@@ -219,8 +218,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (error && error != http::error::need_buffer) {
       if (stream_) stream_->abandon();
       if (read_deadline_.expired()) throw HttpError(408, "the request's body did not come in time");
-      if (error.category() == error_code(http::error::bad_method).category() &&
-          error != http::error::partial_message) {
+      if (error.category() == error_code(http::error::bad_method).category() && error != http::error::partial_message) {
         throw HttpError(400, "the request's body is not to be understood: " + error.message());
       }
       return close();

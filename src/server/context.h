@@ -9,7 +9,7 @@
 
 #include "api.h"
 #include "api_keys.h"
-#include "metrics.h"
+#include "prometheus.h"
 #include "review_queue.h"
 
 namespace reviewrate::server {
@@ -18,14 +18,14 @@ namespace reviewrate::server {
 struct Limits {
   std::size_t connections = 1024;
   std::size_t head_bytes = 16 * 1024;
-  std::size_t body_bytes = std::size_t{2} << 20;        ///< but of a stream
-  std::size_t held_bytes = std::size_t{256} << 20;      ///< of all unfinished bodies and unsent answers together
-  std::size_t stream_output = std::size_t{4} << 20;     ///< a stream whose answers are not read is read no further
-  std::chrono::seconds head{10};                        ///< for a request's head
-  std::chrono::seconds body{30};                        ///< for its body
-  std::chrono::seconds idle{60};                        ///< between requests, and between the bytes of a stream
-  std::chrono::seconds write{30};                       ///< for a client to take an answer, or 64 KiB of a stream
-  std::chrono::seconds drain{30};                       ///< for what is open when the server is told to end
+  std::size_t body_bytes = std::size_t{2} << 20;     ///< but of a stream
+  std::size_t held_bytes = std::size_t{256} << 20;   ///< of all unfinished bodies and unsent answers together
+  std::size_t stream_output = std::size_t{4} << 20;  ///< a stream whose answers are not read is read no further
+  std::chrono::seconds head{10};                     ///< for a request's head
+  std::chrono::seconds body{30};                     ///< for its body
+  std::chrono::seconds idle{60};                     ///< between requests, and between the bytes of a stream
+  std::chrono::seconds write{30};                    ///< for a client to take an answer, or 64 KiB of a stream
+  std::chrono::seconds drain{30};                    ///< for what is open when the server is told to end
 };
 
 enum class LogFormat { none, text, jsonl };
@@ -48,13 +48,13 @@ struct Context {
   ReviewQueue& queue;
   const MeteredModel& model;
   std::size_t workers;
-  std::string info;         ///< the body of /info
-  std::string info_metric;  ///< what is the same in every /metrics
-  std::function<bool(const std::string&)> log;    ///< writes a line; false where nobody takes it
+  std::string info;                             ///< the body of /info
+  std::string info_metric;                      ///< what is the same in every /metrics
+  std::function<bool(const std::string&)> log;  ///< writes a line; false where nobody takes it
   Metrics metrics = {};
-  std::size_t busy = 0;                           ///< connections with a request that is not answered to its end
+  std::size_t busy = 0;  ///< connections with a request that is not answered to its end
   bool draining = false;
-  std::function<void()> on_idle = [] {};          ///< called when `busy` has become 0
+  std::function<void()> on_idle = [] {};  ///< called when `busy` has become 0
 };
 
 }  // namespace reviewrate::server

@@ -35,9 +35,8 @@ bool RecordStream::wants_input() const {
 
 void RecordStream::read_records() {
   // A stream may always have one record in the queue, so that its answer calls for the next.
-  while (!ended_ && (unanswered_ == 0 ||
-                     (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
-                      context_.queue.has_room(0)))) {
+  while (!ended_ && (unanswered_ == 0 || (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
+                                          context_.queue.has_room(0)))) {
     Review review;
     if (!reader_->next(input_, last_, review)) {
       ended_ = last_;

@@ -29,7 +29,8 @@ void check_framing(const RequestHead& head) {
   if (head.count(http::field::content_encoding) > 0) {
     throw HttpError(415, "Content-Encoding: only bodies without one are read");
   }
-  if (const auto expect = head[http::field::expect]; !expect.empty() && !boost::beast::iequals(expect, "100-continue")) {
+  if (const auto expect = head[http::field::expect];
+      !expect.empty() && !boost::beast::iequals(expect, "100-continue")) {
     throw HttpError(417, "Expect: only 100-continue is known");
   }
 }

@@ -8,8 +8,8 @@ namespace reviewrate::server {
 
 using RequestHead = boost::beast::http::request_header<>;
 
-/// Throws HttpError where it is not beyond doubt where the request ends, whatever stands before this server: what one of
-/// them takes for a body the other would take for a request (request smuggling; RFC 9112, section 6).
+/// Throws HttpError where it is not beyond doubt where the request ends, whatever stands before this server: what one
+/// of them takes for a body the other would take for a request (request smuggling; RFC 9112, section 6).
 void check_framing(const RequestHead& head);
 
 /// What a request is for.

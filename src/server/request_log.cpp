@@ -16,11 +16,9 @@ std::string log_line(const RequestRecord& record, LogFormat format) {
   ::gmtime_r(&now, &parts);
   std::strftime(time.data(), time.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   if (format == LogFormat::jsonl) {
-    return nlohmann::ordered_json{{"time", time.data()},         {"client", record.client},
-                                  {"method", record.method},     {"route", record.route},
-                                  {"status", record.status},     {"seconds", record.seconds},
-                                  {"reviews", record.reviews},   {"tokens", record.tokens},
-                                  {"bytes", record.bytes}}
+    return nlohmann::ordered_json{{"time", time.data()},       {"client", record.client}, {"method", record.method},
+                                  {"route", record.route},     {"status", record.status}, {"seconds", record.seconds},
+                                  {"reviews", record.reviews}, {"tokens", record.tokens}, {"bytes", record.bytes}}
         .dump();
   }
   return std::string(time.data()) + " " + std::string(record.client) + " " + std::string(record.method) + " " +

@@ -116,8 +116,7 @@ class Server::Impl {
     std::atomic<bool> stopped{false};
     PipelineOptions options = pipeline;
     options.stopped = &stopped;
-    std::thread worker(
-        [&] { classify_queue(queue_, *package.tokenizer, model, options, messages_.notify); });
+    std::thread worker([&] { classify_queue(queue_, *package.tokenizer, model, options, messages_.notify); });
     error_code error;
     acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (!error) {
@@ -183,8 +182,7 @@ class Server::Impl {
         {"model_sha256", model_sha256(manifest)},
         {"model_dtype", precision},
         {"model_type", {{"classifier", {{"id2label", id2label}, {"label2id", label2id}}}}},
-        {"positive_label",
-         manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr},
+        {"positive_label", manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr},
         {"rating", pipeline.scorer.thresholds ? "fitted" : "linear"},
         {"threshold", pipeline.scorer.threshold},
         {"long_text", long_text_name(pipeline.window.policy)},
@@ -199,9 +197,10 @@ class Server::Impl {
     const auto dumped = [](const nlohmann::ordered_json& value) {
       return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     };
-    return {dumped(info) + '\n',
-            "# HELP reviewrate_info The program and its model.\n# TYPE reviewrate_info gauge\nreviewrate_info{version=" +
-                dumped(version) + ",model=" + dumped(manifest.name) + ",precision=" + dumped(precision) + "} 1\n"};
+    return {
+        dumped(info) + '\n',
+        "# HELP reviewrate_info The program and its model.\n# TYPE reviewrate_info gauge\nreviewrate_info{version=" +
+            dumped(version) + ",model=" + dumped(manifest.name) + ",precision=" + dumped(precision) + "} 1\n"};
   }
 
   /// What a handler throws ends the connection that it belongs to, and nothing else.

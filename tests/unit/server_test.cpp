@@ -13,8 +13,8 @@
 #include "server/api.h"
 #include "server/api_keys.h"
 #include "server/message.h"
-#include "server/metrics.h"
 #include "server/page.h"
+#include "server/prometheus.h"
 #include "server/record_stream.h"
 #include "server/review_queue.h"
 #include "server/routes.h"
@@ -140,9 +140,14 @@ TEST_CASE("the answers of every dialect to one outcome", "[server]") {
   CHECK(answer(request("/", R"({"inputs": "a", "parameters": {"top_k": 1}})")) == json::array({{ranking[0]}}));
   CHECK(answer(request("/", R"({"inputs": "a", "parameters": {"function_to_apply": "sigmoid"}})"))[0][0]["score"] ==
         1 / (1 + std::exp(-2.0)));
-  CHECK(answer(request("/classify", R"({"text": "a"})")) ==
-        json({{"id", "text:1"}, {"label", "POSITIVE"}, {"score", p}, {"p_positive", p}, {"rating", 8}, {"tokens", 6},
-              {"truncated", false}, {"windows", 1}}));
+  CHECK(answer(request("/classify", R"({"text": "a"})")) == json({{"id", "text:1"},
+                                                                  {"label", "POSITIVE"},
+                                                                  {"score", p},
+                                                                  {"p_positive", p},
+                                                                  {"rating", 8},
+                                                                  {"tokens", 6},
+                                                                  {"truncated", false},
+                                                                  {"windows", 1}}));
   CHECK(answer(request("/v1/classify", R"({"input": "a"})"))["usage"]["prompt_tokens"] == 6);
 }
 
@@ -157,7 +162,8 @@ TEST_CASE("an outcome without a prediction is an error of the whole request", "[
       FAIL("no error");
     } catch (const HttpError& e) {
       CHECK(e.status() == 500);
-      CHECK(error_reply(e).body == "{\"error\":\"a text could not be classified: no memory\",\"error_type\":\"Backend\"}\n");
+      CHECK(error_reply(e).body ==
+            "{\"error\":\"a text could not be classified: no memory\",\"error_type\":\"Backend\"}\n");
     }
   }
 }
@@ -264,7 +270,8 @@ TEST_CASE("a review on the page is text, whatever it holds", "[server]") {
   Outcome result = outcome("text:1", {0, 3});
   result.review.text = "</textarea><script>alert(\"1\")</script>&amp;{{result}}";
   const std::string page = page_with_result(result, {"<b>", "\"P&N\""}, LongText::head);
-  CHECK_THAT(page, Catch::Contains("&lt;/textarea&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;{{result}}"));
+  CHECK_THAT(page,
+             Catch::Contains("&lt;/textarea&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;{{result}}"));
   CHECK_THAT(page, Catch::Contains("&quot;P&amp;N&quot;"));
   CHECK_THAT(page, Catch::Contains("Rating: 10 of 10, excellent. Probability: 95.3 %."));
   CHECK_THAT(page, !Catch::Contains("<b>"));

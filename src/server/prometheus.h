@@ -57,12 +57,12 @@ class Metrics {
   /// A request of `route` was answered with `status`, `seconds` after its head was there.
   void answered(std::string_view route, unsigned status, double seconds);
 
-  std::size_t connections = 0;       ///< open now
-  std::size_t held_bytes = 0;        ///< held now of bodies that are not whole, and of answers that are not sent
-  std::size_t reviews = 0;           ///< answered with a prediction
-  std::size_t failures = 0;          ///< answered with an error
-  std::size_t tokens = 0;            ///< of the reviews that were answered
-  std::size_t lost_log_lines = 0;    ///< that nobody was there to read
+  std::size_t connections = 0;     ///< open now
+  std::size_t held_bytes = 0;      ///< held now of bodies that are not whole, and of answers that are not sent
+  std::size_t reviews = 0;         ///< answered with a prediction
+  std::size_t failures = 0;        ///< answered with an error
+  std::size_t tokens = 0;          ///< of the reviews that were answered
+  std::size_t lost_log_lines = 0;  ///< that nobody was there to read
 
   void append(std::string& out) const;
 

@@ -1,5 +1,5 @@
 // Prometheus's text format: https://prometheus.io/docs/instrumenting/exposition_formats/
-#include "metrics.h"
+#include "prometheus.h"
 
 #include <algorithm>
 #include <chrono>

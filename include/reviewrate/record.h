@@ -56,7 +56,7 @@ struct Prediction {
   std::size_t windows = 1;                 ///< how many pieces the model saw
   std::vector<double> probabilities = {};  ///< of every label
   bool repeated = false;                   ///< taken from an equal text earlier in the run
-  std::vector<double> logits = {};         ///< of every label, the mean over the windows; no part of a record
+  std::vector<double> logits = {};         ///< of every label, means over the windows; none of a repeated text
 };
 
 /// A review with its prediction, or with its failure: then `prediction` is empty.

@@ -112,6 +112,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wait_for_request(std::chrono::seconds time) {
     if (buffer_.size() > 0) return read_head();  // pipelined
     constexpr std::size_t kFirstBytes = 4096;
+    chunk_ = nullptr;  // there may be many who ask nothing for long
+    if (buffer_.capacity() > kFirstBytes) buffer_.shrink_to_fit();
     read_deadline_.arm(time, shared_from_this());
     socket_.async_read_some(buffer_.prepare(kFirstBytes), handler([this](const error_code& error, std::size_t size) {
                               if (error) return;  // nobody waits for an answer

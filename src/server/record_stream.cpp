@@ -66,7 +66,8 @@ void RecordStream::take(const Outcome& outcome, std::size_t estimate) {
   context_.api.records().append(outcome, output_);
   context_.metrics.held_bytes += output_.size() - before;
   read_records();
-  changed_();
+  const std::function<void()> changed = changed_;  // abandon() may be called meanwhile
+  changed();
 }
 
 std::string RecordStream::take_output(std::size_t most) {

@@ -19,7 +19,6 @@ class OneReview final : public Source {
     review = review_;
     return Status::review;
   }
-  std::uint64_t bytes_read() const override { return 0; }
   std::uint64_t bytes_total() const override { return 0; }
 
  private:

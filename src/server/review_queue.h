@@ -49,7 +49,6 @@ class ReviewQueue final : public Source, public Sink {
   std::size_t max_tokens() const { return max_tokens_; }
 
   Status next(Review& review, bool may_block) override;
-  std::uint64_t bytes_read() const override { return 0; }
   std::uint64_t bytes_total() const override { return 0; }
   void write(const Outcome& outcome) override;
   void flush() override;

@@ -174,6 +174,21 @@ def test_hugging_face_inference_api(server: Server, expected: list[dict[str, Any
         assert entry["score"] == pytest.approx(1 / (1 + 2.718281828459045 ** -logit["score"]), rel=1e-12)
 
 
+def test_the_client_of_huggingface_hub(server: Server, expected: list[dict[str, Any]]) -> None:
+    from huggingface_hub import InferenceClient
+    from huggingface_hub.errors import HfHubHTTPError
+
+    client = InferenceClient(model=server.address)
+    for text, record in zip(TEXTS, expected, strict=True):
+        best, other = client.text_classification(text)
+        assert (best.label, best.score) == (record["label"], record["score"])
+        assert other.label != best.label and other.score < best.score
+        only = client.text_classification(text, top_k=1, function_to_apply="softmax")
+        assert [(entry.label, entry.score) for entry in only] == [(record["label"], record["score"])]
+    with pytest.raises(HfHubHTTPError, match="larger than 1048576 bytes"):
+        client.text_classification("a" * (1 << 20) + "b")
+
+
 def test_vllm(server: Server, expected: list[dict[str, Any]]) -> None:
     for path in ("/v1/classify", "/classify"):
         answer = server.post(path, {"model": "tiny", "input": TEXTS})

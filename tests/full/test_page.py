@@ -1,0 +1,212 @@
+"""The page of `reviewrate serve` in a real browser: Debian's chromium."""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+from conftest import Run, records
+from server import PATIENCE, Server, serving
+
+REVIEW = "A lovely film, and I would see it again."
+HOSTILE = '</textarea><img src="http://example.invalid/x" onerror="alert(1)"><script>alert(2)</script>'
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving("--log", "none") as running:
+        yield running
+
+
+def browser(downloads: Path, *, javascript: bool = True, dark: bool = False, width: int = 1000) -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},900"):
+        options.add_argument(argument)
+    preferences: dict[str, Any] = {"download.default_directory": str(downloads)}
+    if not javascript:
+        preferences["profile.managed_default_content_settings.javascript"] = 2
+    options.add_experimental_option("prefs", preferences)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(executable_path="/usr/bin/chromedriver")
+    driver = webdriver.Chrome(options=options, service=service)
+    emulation = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", emulation)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    return driver
+
+
+@pytest.fixture
+def page(server: Server, tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    driver = browser(tmp_path)
+    driver.get(server.address)
+    yield driver
+    check_requests(driver, server)
+    driver.quit()
+
+
+def check_requests(driver: webdriver.Chrome, server: Server) -> None:
+    """The page has asked nobody but its own server, and nothing was wrong with it."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert urls
+    assert [url for url in urls if not url.startswith((server.address, "blob:" + server.address, "data:"))] == []
+    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def result_of(driver: webdriver.Chrome) -> str:
+    """What a screen reader finds in the result, once it is there: its texts in the accessibility tree."""
+    WebDriverWait(driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, "#result > *"))
+    object_id = driver.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.getElementById('result')"})
+    tree = driver.execute_cdp_cmd("Accessibility.queryAXTree", {"objectId": object_id["result"]["objectId"]})
+    return " ".join(node["name"]["value"] for node in tree["nodes"] if node["role"]["value"] == "StaticText")
+
+
+def picture(driver: webdriver.Chrome, name: str) -> None:
+    """For people to look at, where REVIEWRATE_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("REVIEWRATE_SCREENSHOTS"):
+        Path(folder).mkdir(exist_ok=True)
+        driver.save_screenshot(f"{folder}/{name}.png")
+
+
+def words_of(record: dict[str, Any]) -> str:
+    return f"Rating: {record['rating']} of 10, "
+
+
+@pytest.mark.parametrize("way", ["click", "key"])
+def test_one_review(page: webdriver.Chrome, run: Run, way: str) -> None:
+    expected = records(run("-t", REVIEW))[0]
+    box = page.switch_to.active_element  # one can type at once
+    assert box.get_attribute("id") == "text"
+    box.send_keys(REVIEW)
+    if way == "click":
+        page.find_element(By.ID, "rate").click()
+    else:
+        box.send_keys(Keys.CONTROL, Keys.ENTER)
+    text = result_of(page)
+    assert expected["label"] in text and words_of(expected) in text
+    assert f"Probability: {100 * expected['score']:.1f} %." in text
+    assert "★" not in text  # said in words
+    picture(page, f"one-{way}")
+
+
+def test_a_review_that_is_html_is_shown_as_text(page: webdriver.Chrome) -> None:
+    page.find_element(By.ID, "text").send_keys(HOSTILE)
+    page.find_element(By.ID, "rate").click()
+    result_of(page)
+    assert page.find_elements(By.CSS_SELECTOR, "img, #result script") == []
+    assert page.find_element(By.ID, "text").get_property("value") == HOSTILE
+
+
+def test_names_and_roles(page: webdriver.Chrome) -> None:
+    tree = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    found = {(n["role"]["value"], n["name"]["value"]) for n in tree if not n["ignored"] and "name" in n}
+    for wanted in [
+        ("heading", "Rate a review"),
+        ("textbox", "Review"),
+        ("button", "Rate it"),
+        ("heading", "Many reviews"),
+    ]:
+        assert wanted in found
+
+
+def test_many_reviews_of_a_file(page: webdriver.Chrome, run: Run, tmp_path: Path) -> None:
+    texts = [f'film {i}, "quoted"\nand more, {"good " * (i % 9)}' for i in range(200)]
+    file = tmp_path / "reviews.csv"
+    with file.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["id", "review"], *([f"r{i}", text] for i, text in enumerate(texts))])
+    expected = records(run(file, "--text-field", "review"))
+    page.find_element(By.ID, "file").send_keys(str(file))
+    WebDriverWait(page, PATIENCE).until(lambda d: "200 reviews rated" in d.find_element(By.ID, "progress").text)
+    rows = page.find_elements(By.CSS_SELECTOR, "tbody tr")
+    assert len(rows) == 200
+    assert [cell.text for cell in rows[3].find_elements(By.TAG_NAME, "td")][:4] == [
+        "r3",
+        expected[3]["label"],
+        str(expected[3]["rating"]),
+        f"{100 * expected[3]['score']:.1f} %",
+    ]
+    picture(page, "many")
+    page.find_element(By.XPATH, "//th/button[text()='Probability']").click()
+    shown = [c.text for c in page.find_elements(By.CSS_SELECTOR, "tbody tr td:nth-child(4)")]
+    assert shown == [f"{100 * score:.1f} %" for score in sorted(record["score"] for record in expected)]
+    page.find_element(By.ID, "download").click()
+    downloaded = tmp_path / "ratings.csv"
+    end = time.monotonic() + PATIENCE
+    while not downloaded.exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    with downloaded.open(newline="") as stream:
+        table = {row["id"]: row for row in csv.DictReader(stream)}
+    assert [table[record["id"]]["text"] for record in expected] == texts
+    assert [float(table[record["id"]]["p_positive"]) for record in expected] == [r["p_positive"] for r in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", '{"id": 1, "text": "a"}\n{"text": "b"}\n', "2 reviews rated."),
+        ("a.json", '[{"comment": "a"}, {"comment": "b"}]', "2 reviews rated (column comment)."),
+        ("a.txt", "one\n\ntwo\r\nthree", "3 reviews rated."),
+        ("a.csv", "x;review\n1;a\n", "1 reviews rated (column review)."),
+        ("a.jsonl", '{"text": "a"}\n{"text"\n', "line 2 is not JSON"),
+        ("a.jsonl", '{"text": "a"}\n{"text": 5}\n', "2 reviews rated, 1 could not be."),
+        ("a.txt", "", "there is no review in it"),
+    ],
+)
+def test_files(page: webdriver.Chrome, tmp_path: Path, name: str, content: str, words: str) -> None:
+    (tmp_path / name).write_text(content)
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / name))
+    WebDriverWait(page, PATIENCE).until(lambda d: words in d.find_element(By.ID, "progress").text)
+
+
+def test_without_javascript(server: Server, run: Run, tmp_path: Path) -> None:
+    expected = records(run("-t", REVIEW))[0]
+    driver = browser(tmp_path, javascript=False)
+    driver.get(server.address)
+    assert not driver.find_element(By.ID, "file").is_displayed()
+    driver.find_element(By.ID, "text").send_keys(REVIEW)
+    driver.find_element(By.ID, "rate").click()
+    text = result_of(driver)
+    assert expected["label"] in text and words_of(expected) in text
+    assert driver.find_element(By.ID, "text").get_property("value") == REVIEW
+    picture(driver, "without-javascript")
+    driver.quit()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_narrow_window(server: Server, tmp_path: Path, dark: bool) -> None:
+    driver = browser(tmp_path, dark=dark, width=320)
+    driver.get(server.address)
+    (tmp_path / "a.txt").write_text("\n".join(["A lovely film", "w" * 300]))
+    driver.find_element(By.ID, "file").send_keys(str(tmp_path / "a.txt"))
+    driver.find_element(By.ID, "text").send_keys("word " * 600)
+    driver.find_element(By.ID, "rate").click()
+    assert "The review is long" in result_of(driver)
+    WebDriverWait(driver, PATIENCE).until(lambda d: d.find_element(By.ID, "table").is_displayed())
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 320
+    background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    light = sum(int(part) for part in background[4:-1].split(",")) > 3 * 128
+    assert light != dark
+    picture(driver, f"narrow-{'dark' if dark else 'light'}")
+    driver.quit()
+
+
+def test_a_server_that_is_away(tmp_path: Path) -> None:
+    with serving("--log", "none") as server:
+        driver = browser(tmp_path)
+        driver.get(server.address)
+    driver.find_element(By.ID, "text").send_keys(REVIEW)
+    driver.find_element(By.ID, "rate").click()
+    assert "The server cannot be reached." in result_of(driver)
+    assert driver.find_element(By.CSS_SELECTOR, "#result [role=alert]").is_displayed()
+    driver.quit()

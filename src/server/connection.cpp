@@ -150,7 +150,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     begin_ = Clock::now();
     const auto& head = parser_->get();
     method_ = head.method();
+    ends_in_doubt_ = true;
     check_framing(head);
+    ends_in_doubt_ = false;
     Target target = read_target(head);
     query_ = std::move(target.query);
     route_ = find_route(target.path);
@@ -297,8 +299,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     read_deadline_.disarm();
     hold(0);
     body_ = {};
-    // Behind a request that was not read to its end there is no other one.
-    const bool whole = parser_ && parser_->is_done();
+    // Behind a request that was not read to its end, or of whose end one cannot be sure, there is no other one.
+    const bool whole = parser_ && parser_->is_done() && !ends_in_doubt_;
     const bool keep = whole && parser_->get().keep_alive() && !crowded_ && !context_.draining;
     status_ = reply.status;
     auto response = std::make_shared<http::response<http::string_body>>(static_cast<http::status>(reply.status),
@@ -455,6 +457,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string body_;
   bool is_stream_ = false;
   std::shared_ptr<RecordStream> stream_;
+  bool ends_in_doubt_ = false;
   bool reading_ = false;
   bool writing_ = false;
   bool answering_ = false;  ///< the answer's head is on its way

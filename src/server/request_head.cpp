@@ -17,6 +17,10 @@ void check_framing(const RequestHead& head) {
   if (head.version() == 11 && head.count(http::field::host) != 1) {
     throw HttpError(400, "HTTP/1.1 needs one Host header");
   }
+  const auto length = head[http::field::content_length];
+  if (std::any_of(length.begin(), length.end(), [](char c) { return c < '0' || c > '9'; })) {
+    throw HttpError(400, "Content-Length must be one number");
+  }
   const std::size_t codings = head.count(http::field::transfer_encoding);
   if (codings > 0) {
     if (codings > 1 || head.version() == 10 || head.count(http::field::content_length) > 0) {

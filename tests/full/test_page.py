@@ -157,7 +157,7 @@ def test_many_reviews_of_a_file(page: webdriver.Chrome, run: Run, tmp_path: Path
         ("a.jsonl", '{"id": 1, "text": "a"}\n{"text": "b"}\n', "2 reviews rated."),
         ("a.json", '[{"comment": "a"}, {"comment": "b"}]', "2 reviews rated (column comment)."),
         ("a.txt", "one\n\ntwo\r\nthree", "3 reviews rated."),
-        ("a.csv", "x;review\n1;a\n", "1 reviews rated (column review)."),
+        ("a.csv", "x;review\n1;a\n", "1 review rated (column review)."),
         ("a.jsonl", '{"text": "a"}\n{"text"\n', "line 2 is not JSON"),
         ("a.jsonl", '{"text": "a"}\n{"text": 5}\n', "2 reviews rated, 1 could not be."),
         ("a.txt", "", "there is no review in it"),

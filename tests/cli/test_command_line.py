@@ -43,7 +43,7 @@ def test_options_stand_before_the_command(run: Run, tmp_path: Path) -> None:
     assert expected
     assert run("-m", TINY, "tokenize", "a.txt", cwd=tmp_path, model=None).stdout == expected
     assert run(f"--model={TINY}", "tokenize", "a.txt", cwd=tmp_path, model=None).stdout == expected
-    assert run("--text-field", "eval", "tokenize", "a.txt", cwd=tmp_path).stdout == expected  # a value is no command
+    assert run("--id-field", "eval", "tokenize", "a.txt", cwd=tmp_path).stdout == expected  # a value is no command
 
 
 def test_a_value_or_a_file_called_as_a_command_is_none(run: Run, tmp_path: Path) -> None:

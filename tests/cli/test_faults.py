@@ -276,7 +276,8 @@ def test_a_file_that_cannot_be_opened_is_a_record(run: Run, tmp_path: Path) -> N
     assert first["id"] == last["id"] == "there.txt:1"
     assert gone["id"] == "gone.txt"
     assert gone["error"] == {"kind": "open", "message": "gone.txt: cannot be opened: No such file or directory"}
-    assert "3 records, 1 failed" in error_line(result)
+    told, closing = result.stderr.decode().splitlines()
+    assert told == f"reviewrate: {gone['error']['message']}" and "3 records, 1 failed" in closing
 
 
 def test_fail_fast_stops_at_the_first_bad_record(run: Run) -> None:

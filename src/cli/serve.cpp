@@ -10,6 +10,7 @@
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
+#include "help.h"
 #include "options.h"
 #include "server/server.h"
 

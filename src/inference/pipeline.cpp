@@ -203,7 +203,7 @@ class OutcomeWriter {
     prediction.tokens = item.tokens;
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;
-    if (!item.repeated) prediction.logits = logit_sum_;
+    if (!item.repeated()) prediction.logits = logit_sum_;
     return {std::move(item.review), prediction};
   }
 

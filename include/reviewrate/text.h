@@ -17,8 +17,8 @@ std::string fixed(double value, int digits);
 /// Whether there is nothing but ASCII white space in `text`.
 bool is_blank(std::string_view text);
 
-/// The words of `text`, which stand between blanks, in lines of at most `width` code points; a longer word has a line of
-/// its own.
+/// The words of `text`, which stand between blanks, in lines of at most `width` code points; a longer word has a line
+/// of its own.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
 /// How many code points a valid text has.

@@ -25,8 +25,7 @@ Run add_shell_help(CLI::App& app);
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
-      {"classify", "Rate reviews: label and 1-10 rating of each (the default command)",
-       add_classify},
+      {"classify", "Rate reviews: label and 1-10 rating of each (the default command)", add_classify},
       {"eval", "Measure the model on labelled reviews, and hold gates", add_eval},
       {"diff", "Compare two files of predictions by id", add_diff},
       {"tokenize", "Print the token ids of reviews as jsonl", add_tokenize},

@@ -12,7 +12,7 @@ class FormatterBase;
 
 namespace reviewrate::cli {
 
-/// Lays out the help of a command: groups of options, with their texts wrapped to the terminal.
+/// Formats the help of a command: groups of options, with their texts wrapped to the terminal.
 std::shared_ptr<CLI::FormatterBase> help_formatter();
 
 /// The options that are added from now on stand below this heading.

@@ -30,7 +30,7 @@ const std::vector<Command>& commands() {
       {"diff", "Compare two files of predictions by id", add_diff},
       {"tokenize", "Print the token ids of reviews as jsonl", add_tokenize},
       {"verify", "Run the model package's reference texts and compare", add_verify},
-      {"serve", "Answer over HTTP: a page for people, and the requests of common inference servers", add_serve},
+      {"serve", "Answer over HTTP: a page, and the API of common servers", add_serve},
       {"bench", "Time the program on these reviews, stage by stage", add_bench},
       {"info", "Describe the model package and this program as JSON", add_info},
       {"shell-help", "", add_shell_help},

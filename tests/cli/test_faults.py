@@ -320,3 +320,36 @@ def test_a_package_whose_parts_do_not_fit_is_refused_when_it_is_loaded(run: Run,
     restate_checksum(package, "vocab.txt", "tokenizer", "files", "vocab")
     result = run("-t", "short", model=package)
     assert (result.returncode, result.stdout) == (3, b"") and "vocabulary" in error_line(result)
+
+
+def test_an_input_that_shrinks_is_told(tmp_path: Path) -> None:
+    """It is held up, with its records unread, while somebody cuts its input off."""
+    path = tmp_path / "many.txt"
+    path.write_text("a good film and a bad ending\n" * 200_000)
+    stream = Stream(str(path))
+    assert stream.receive(PATIENCE)
+    os.truncate(path, 29 * 1000)
+    assert stream.process.stdout
+    last = stream.process.stdout.read().splitlines()[-1]
+    assert stream.process.wait(timeout=PATIENCE) == 1
+    error = json.loads(last)["error"]
+    assert error["kind"] == "read" and "became shorter while it was read" in error["message"]
+    stream.end()
+
+
+@pytest.mark.parametrize("output_format", ["jsonl", "csv", "tsv"])
+def test_no_name_comes_twice(run: Run, output_format: str) -> None:
+    """Neither by --pass, nor beside the program's own, nor where one that is made up is there already."""
+    record = {"text": "good", "a": 1, "label": 2, "input_label": 3, "error": 4, "score": 5, "windows": 6}
+    names = "a,a,label,error,a,input_label,score,windows,label"
+    result = run("-q", "--pass", names, "-f", output_format, stdin=json.dumps(record) + "\n")
+    assert result.returncode == 0, result.stderr
+    head = result.stdout.decode().splitlines()[0]
+    if output_format == "jsonl":
+        found = [name for name, _ in json.loads(head, object_pairs_hook=list)]
+    else:
+        found = head.split("," if output_format == "csv" else "\t")
+    assert len(found) == len(set(found))
+    own, passed = found[: found.index("a")], found[found.index("a") :]
+    assert passed == ["a", "input_input_label", "input_error", "input_label", "input_score", "input_windows"]
+    assert own[:2] == ["id", "label"]

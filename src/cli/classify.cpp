@@ -263,9 +263,14 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   constexpr std::size_t kToldFailures = 5;
   RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar,
                       a.quiet || terminal ? 0 : kToldFailures);  // a terminal shows all of them
+  const bool can_go_on = journal && journal->noted() && std::find(files.begin(), files.end(), "-") == files.end();
+  const std::string advice =
+      can_go_on ? "interrupted: the same command with --resume goes on with " + a.output : std::string();
+  set_last_words(advice);
   const auto begin = std::chrono::steady_clock::now();
   run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
-  writer.flush();  // of an empty input, the header
+  set_last_words("");  // what is to be said is said in order
+  writer.flush();      // of an empty input, the header
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const bool interrupted = interruption.signal() != 0;
   const bool stopped_early = interrupted || (a.fail_fast && summary.failures > written.failures);
@@ -282,8 +287,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.quiet && summary.failures > 0) print_notice(summary.failure_line());
   if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds, findings.skipped));
   print_findings(findings);
-  const bool can_go_on = journal && journal->noted() && std::find(files.begin(), files.end(), "-") == files.end();
-  if (interrupted && can_go_on) print_notice("interrupted: the same command with --resume goes on with " + a.output);
+  if (interrupted && !advice.empty()) print_notice(advice);
   if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted, findings));
   return interrupted ? kInterrupted + interruption.signal() : status;
 }

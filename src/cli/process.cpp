@@ -29,6 +29,7 @@
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
+#include "reviewrate/printable.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -46,6 +47,10 @@ bool g_has_timer = false;
 constexpr long kGraceMilliseconds = 550;  // for finished records to be written
 constexpr long kWriteMilliseconds = 10;   // between looks at whether a write still goes on
 constexpr int kMostWriteWaits = 20;
+
+std::array<std::string, 2> g_words;  // one is replaced while a signal handler may look at the other
+std::atomic<const std::string*> g_last_words{nullptr};
+static_assert(std::atomic<const std::string*>::is_always_lock_free);
 
 void set_timer(long milliseconds) {
   if (!g_has_timer) {
@@ -81,6 +86,9 @@ extern "C" void on_timer(int) {
   }
   abandon_temporary_file();
   abandon_status();
+  if (const std::string* words = g_last_words.load()) {
+    static_cast<void>(!::write(STDERR_FILENO, words->data(), words->size()));
+  }
   ::_exit(kInterrupted + g_signal.load());
 }
 
@@ -205,6 +213,12 @@ Interruption::Interruption() {
 const std::atomic<bool>& Interruption::flag() const { return g_interrupted; }
 
 int Interruption::signal() const { return g_signal.load(); }
+
+void set_last_words(const std::string& message) {
+  std::string& words = g_words[g_last_words.load() == g_words.data() ? 1 : 0];
+  words = message.empty() ? "" : "reviewrate: " + printable(message) + '\n';
+  g_last_words = &words;
+}
 
 Waiter::Event InputWaiter::wait(int fd, bool may_block) {
   std::array<pollfd, 3> fds = {

@@ -135,7 +135,8 @@ void ProgressBar::update(std::size_t records, std::uint64_t position) {
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - begin_).count();
   std::string text = std::to_string(records) + " reviews  " + fixed(per_second(records, seconds), 1) + "/s";
-  const std::size_t width = std::min<std::size_t>(terminal_width(STDERR_FILENO), 100);
+  constexpr std::size_t kEcho = 2;  // as ^C is echoed behind it
+  const std::size_t width = std::max(std::min<std::size_t>(terminal_width(STDERR_FILENO), 100), 2 * kEcho) - kEcho;
   if (share > 0) {
     text += "  " + fixed(100 * share, 0) + " %";
     if (share > first_share_) text += "  " + clock_time(seconds * (1 - share) / (share - first_share_)) + " left";

@@ -70,6 +70,9 @@ std::string utc_now() {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
+/// The model of --against.
+ModelChoice other_model(const EvalOptions& a) { return {a.against, "", a.model.precision}; }
+
 int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.predictions.empty() && a.input.files.empty() && a.input.files_from.empty()) {
     // They bring their labels themselves: --annotate --prefix has kept a field label, --pass has called it input_label.
@@ -97,6 +100,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   plan.reads("the --predictions", a.predictions);
   plan.reads("what --fit-threshold reads", a.fit_threshold);
   plan.reads_model(labels);
+  if (!a.against.empty()) plan.reads_model(find_manifest(other_model(a)));
   plan.check();
   check_fit_file(a, files);
   std::optional<Baseline> baseline;
@@ -133,10 +137,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   std::optional<EvalReport> other;
   if (!a.against.empty()) {
     if (!first) throw Error(ErrorKind::usage, "--against: stdin cannot be read a second time: name a FILE");
-    ModelChoice choice = a.model;
-    choice.model = a.against;
-    choice.vocab.clear();
-    other = rate(a, choice, files, rules, *first->scheme, interruption);
+    other = rate(a, other_model(a), files, rules, *first->scheme, interruption);
     if (!other) return interrupted();
     baseline = {.is_model = true,
                 .measures = other->parts.front().evaluation.measures(),

@@ -6,17 +6,20 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "process.h"
+#include "reviewrate/byte_stream.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
-#include "reviewrate/text.h"
+#include "reviewrate/storage.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -27,7 +30,7 @@ constexpr const char* kInput = "an input";
 
 /// Each stands in the beginning of one of the kinds of files that this program writes for other programs, and in
 /// nobody's reviews.
-constexpr std::array<std::string_view, 11> kMarks = {R"("truncated": false, "windows": )",         // records as jsonl
+constexpr std::array<std::string_view, 12> kMarks = {R"("truncated": false, "windows": )",         // records as jsonl
                                                      R"("truncated": true, "windows": )",          // the same
                                                      R"("error": {"kind": ")",                     // the same
                                                      "score,p_positive,rating,tokens,truncated,",  // as csv
@@ -37,19 +40,36 @@ constexpr std::array<std::string_view, 11> kMarks = {R"("truncated": false, "win
                                                      R"("name": "reviewrate",)",                   // eval --json
                                                      R"(name="generator" content="reviewrate")",   // eval --report
                                                      R"(<testsuite name="reviewrate )",            // eval --junit
+                                                     R"(<!-- reviewrate eval -->)",                // eval --markdown
                                                      R"("load_seconds": )"};                       // bench --json
 
-/// Whether the file is an earlier run's, or holds nothing: a run that finds it in the folder that it reads may replace
-/// it. Lines for people bear no mark, and so are taken for somebody's.
-bool may_be_replaced(const std::string& path) {
+/// The beginning of a file, which may be compressed; nothing if it cannot be read.
+std::string beginning_of(const std::string& path) {
   constexpr std::size_t kBeginning = 4096;
-  std::string bytes(kBeginning, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(file.gcount()));
-  return (file.eof() && is_blank(bytes)) || std::any_of(kMarks.begin(), kMarks.end(), [&](std::string_view mark) {
-           return bytes.find(mark) != std::string::npos;
-         });
+  InputWaiter waiter(/*watch_stdout=*/false);
+  std::atomic<std::uint64_t> total{0};
+  auto file = std::make_unique<FdStream>(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY), true, waiter, total);
+  const ExpansionLimit limit(file->bytes_read());
+  auto stream = std::make_unique<PeekStream>(std::move(file));
+  try {
+    stream->peek(kBeginning, /*may_block=*/true);
+    const StorageForm form = storage_form_of(stream->seen());
+    if (form == StorageForm::gzip || form == StorageForm::zstd) {
+      stream = std::make_unique<PeekStream>(open_compressed(std::move(stream), form, limit));
+      stream->peek(kBeginning, /*may_block=*/true);
+    }
+    return std::string(stream->seen());
+  } catch (const InputFailure&) {
+    return {};
+  }
+}
+
+/// Whether the file is an earlier run's: a run that finds it in the folder that it reads may replace it. Lines for
+/// people bear no mark, and so are taken for somebody's.
+bool is_ours(const std::string& path) {
+  const std::string beginning = beginning_of(path);
+  return std::any_of(kMarks.begin(), kMarks.end(),
+                     [&](std::string_view mark) { return beginning.find(mark) != std::string::npos; });
 }
 
 }  // namespace
@@ -148,7 +168,7 @@ void OutputPlan::check_folders(const Place& output) const {
       if (other_name && !output.fd) {
         throw Error(ErrorKind::usage, output.words() + ": is also an input, as " + found);
       }
-      if (!may_be_replaced(found)) {
+      if (!is_ours(found)) {
         throw Error(ErrorKind::usage, output.words() + ": is also an input: it lies in " + folder +
                                           ", and nothing in it says that an earlier run has written it");
       }

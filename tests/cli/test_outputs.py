@@ -60,7 +60,17 @@ BARE = {
     "a bare model": Reading(("-m", "bare.pt", "--vocab", "vocab.txt"), "bare.pt"),
     "--vocab": Reading(("-m", "bare.pt", "--vocab", "vocab.txt"), "vocab.txt"),
 }
-BASELINE = {"--baseline": Reading(("--baseline", "baseline.json"), "baseline.json")}
+LISTS = {
+    "--files-from": Reading(("--files-from", "list"), "list"),
+    "a file that --files-from names": Reading(("--files-from", "list"), "reviews.jsonl"),
+    "a list from stdin": Reading(("--files-from", "-"), "list", "list"),
+}
+EVAL = {
+    "--baseline": Reading(("--baseline", "baseline.json"), "baseline.json"),
+    "--predictions": Reading(("--predictions", "old.jsonl"), "old.jsonl"),
+    "--fit-threshold": Reading(("--fit-threshold", "fit.jsonl"), "fit.jsonl"),
+    "--against": Reading(("--against", "package"), "package/model.pt"),
+}
 PREDICTIONS = {
     "the old predictions": Reading(("old.jsonl", "new.jsonl"), "old.jsonl"),
     "the new predictions": Reading(("old.jsonl", "new.jsonl"), "new.jsonl"),
@@ -75,18 +85,23 @@ def with_reviews(readings: dict[str, Reading]) -> dict[str, Reading]:
 
 # What each command reads.
 READS: dict[str, dict[str, Reading]] = {
-    "classify": INPUTS | STDIN | with_reviews(PACKAGE | BARE),
-    "eval": INPUTS | STDIN | with_reviews(PACKAGE | BARE | BASELINE),
-    "tokenize": INPUTS | STDIN | with_reviews(PACKAGE | BARE),
-    "bench": INPUTS | with_reviews(PACKAGE | BARE),
+    "classify": INPUTS | STDIN | LISTS | with_reviews(PACKAGE | BARE),
+    "eval": INPUTS | STDIN | LISTS | with_reviews(PACKAGE | BARE | EVAL),
+    "tokenize": INPUTS | STDIN | LISTS | with_reviews(PACKAGE | BARE),
+    "bench": INPUTS | LISTS | with_reviews(PACKAGE | BARE),
     "verify": PACKAGE,
     "info": PACKAGE,
     "diff": PREDICTIONS,
 }
 # The options that name a file to write.
-OPTIONS = {"classify": ["--output", "--summary"], "eval": ["--json", "--report", "--junit"], "bench": ["--json"]}
+OPTIONS = {
+    "classify": ["--output", "--summary"],
+    "eval": ["--json", "--report", "--junit", "--markdown"],
+    "diff": ["--json"],
+    "bench": ["--json"],
+}
 # The words that make a command write to stdout, which is open to append to a file.
-STDOUT = {"classify": [], "eval": ["--json", "-"], "tokenize": [], "bench": [], "verify": [], "info": [], "diff": []}
+STDOUT = {"classify": [], "eval": [], "tokenize": [], "bench": [], "verify": [], "info": [], "diff": []}
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +125,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with (top / name).open("wb") as file:
             subprocess.run([BINARY, "-m", TINY, *words], cwd=top, stdout=file, check=True, stderr=subprocess.DEVNULL)
     shutil.copy(top / "old.jsonl", top / "new.jsonl")
+    shutil.copy(top / "reviews.jsonl", top / "fit.jsonl")
+    (top / "list").write_text("reviews.jsonl\n")
     return top
 
 
@@ -170,7 +187,7 @@ def test_the_table_knows_every_option_that_writes(run: Run) -> None:
         assert options == OPTIONS.get(command, [])
     listed = run("--help").stdout.decode().partition("\nCommands")[2].splitlines()[1:]
     assert [line.split()[0] for line in listed if line.startswith("  ")] == [
-        "classify", "eval", "diff", "tokenize", "verify", "bench", "info",
+        "classify", "eval", "diff", "tokenize", "verify", "serve", "bench", "info",
     ]  # fmt: skip
 
 
@@ -277,6 +294,8 @@ WRITERS = {
     "--json": ["eval", "-q", "reviews.jsonl", "--json"],
     "--report": ["eval", "-q", "reviews.jsonl", "--report"],
     "--junit": ["eval", "-q", "reviews.jsonl", "--junit"],
+    "--markdown": ["eval", "-q", "reviews.jsonl", "--markdown"],
+    "diff --json": ["diff", "old.jsonl", "new.jsonl", "--json"],
     "bench --json": ["bench", "--rounds", "1", "reviews.jsonl", "--json"],
 }
 REPORTS = {name: words for name, words in WRITERS.items() if name != "--output"}  # written at the end, as a whole
@@ -351,7 +370,8 @@ def public_folder() -> Iterator[Path]:
 @pytest.mark.parametrize("words", WRITERS.values(), ids=WRITERS)
 def test_one_writable_file_in_a_folder_that_is_not(words: list[str], template: Path, public_folder: Path) -> None:
     nobody: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    (public_folder / "reviews.jsonl").write_bytes((template / "reviews.jsonl").read_bytes())
+    for name in ("reviews.jsonl", "old.jsonl", "new.jsonl"):
+        (public_folder / name).write_bytes((template / name).read_bytes())
     out = public_folder / "out"
     out.write_text("an earlier one, longer than what comes\n" * 1000)
     out.chmod(0o666)
@@ -452,6 +472,9 @@ def test_a_walk_passes_over_what_is_written(run: Run, world: Path) -> None:
         ["folder", "-o", "folder/out.jsonl", "--summary", "folder/deep/summary.json", "--resume"],
         ["folder", "-o", "folder/out.csv", "-f", "csv"],
         ["folder", "-o", "folder/out.tsv", "-f", "tsv"],
+        ["folder", "-o", "folder/out.jsonl.gz"],
+        ["folder", "-o", "folder/out.csv.zst"],
+        ["eval", "folder", "--markdown", "folder/e.md"],
         ["eval", "folder", "--json", "folder/e.json", "--report", "folder/e.html", "--junit", "folder/e.xml"],
         ["bench", "--rounds", "1", "folder", "--json", "folder/deep/bench.json"],
     ]
@@ -469,6 +492,7 @@ def test_a_walk_passes_over_what_is_written(run: Run, world: Path) -> None:
         for name in written:
             if name.startswith("out.") and not name.endswith(".resume"):
                 assert state(folder)[name] == written[name]
+            if name in ("out.jsonl", "out.csv"):
                 assert len(written[name][1].splitlines()) in (8, 9)  # a line each, and a table's header
     # Other paths, and an empty file, which nobody misses.
     (folder / "empty.jsonl").touch()

@@ -302,10 +302,11 @@ REPORTS = {name: words for name, words in WRITERS.items() if name != "--output"}
 
 
 def in_shell(words: list[str], rest: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    command = " ".join(f"'{word}'" for word in [BINARY, "-m", str(TINY), *words])
+    command = " ".join(f"'{word}'" for word in [BINARY, *words])
     return subprocess.run(
         ["bash", "-c", command + " " + rest],
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False,
+        cwd=folder, env=os.environ | {"REVIEWRATE_MODEL": str(TINY)}, stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
@@ -384,8 +385,9 @@ def test_one_writable_file_in_a_folder_that_is_not(words: list[str], template: P
 
         def start_as_nobody(*more: str) -> subprocess.CompletedProcess[bytes]:
             return subprocess.run(
-                [program, "-m", package, *words, *more],
-                cwd=public_folder, capture_output=True, timeout=PATIENCE, check=False, **nobody,
+                [program, *words, *more],
+                cwd=public_folder, env=os.environ | {"REVIEWRATE_MODEL": str(package)}, capture_output=True,
+                timeout=PATIENCE, check=False, **nobody,
             )  # fmt: skip
 
         result = start_as_nobody("out")
@@ -432,8 +434,9 @@ def test_a_full_disk_ends_records_with_one_line(run: Run, world: Path) -> None:
         assert b"/dev/full: cannot be written: No space left on device" in result.stderr
 
 
-@pytest.mark.parametrize("words", REPORTS.values(), ids=REPORTS)
-def test_what_fails_leaves_the_earlier_report(words: list[str], run: Run, world: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in REPORTS if not name.startswith("diff ")])
+def test_what_fails_leaves_the_earlier_report(name: str, run: Run, world: Path) -> None:
+    words = REPORTS[name]
     (world / "report").write_text("an earlier one\n")
     os.truncate(world / "package" / "model.pt", 1000)
     before = state(world)

@@ -14,6 +14,7 @@
 #include "exit_status.h"
 #include "help.h"
 #include "journal.h"
+#include "last_words.h"
 #include "options.h"
 #include "output_plan.h"
 #include "peeked_source.h"

@@ -26,10 +26,10 @@
 
 #include "console.h"
 #include "exit_status.h"
+#include "last_words.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
-#include "reviewrate/printable.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -47,10 +47,6 @@ bool g_has_timer = false;
 constexpr long kGraceMilliseconds = 550;  // for finished records to be written
 constexpr long kWriteMilliseconds = 10;   // between looks at whether a write still goes on
 constexpr int kMostWriteWaits = 20;
-
-std::array<std::string, 2> g_words;  // one is replaced while a signal handler may look at the other
-std::atomic<const std::string*> g_last_words{nullptr};
-static_assert(std::atomic<const std::string*>::is_always_lock_free);
 
 void set_timer(long milliseconds) {
   if (!g_has_timer) {
@@ -86,9 +82,7 @@ extern "C" void on_timer(int) {
   }
   abandon_temporary_file();
   abandon_status();
-  if (const std::string* words = g_last_words.load()) {
-    static_cast<void>(!::write(STDERR_FILENO, words->data(), words->size()));
-  }
+  say_last_words();
   ::_exit(kInterrupted + g_signal.load());
 }
 
@@ -213,12 +207,6 @@ Interruption::Interruption() {
 const std::atomic<bool>& Interruption::flag() const { return g_interrupted; }
 
 int Interruption::signal() const { return g_signal.load(); }
-
-void set_last_words(const std::string& message) {
-  std::string& words = g_words[g_last_words.load() == g_words.data() ? 1 : 0];
-  words = message.empty() ? "" : "reviewrate: " + printable(message) + '\n';
-  g_last_words = &words;
-}
 
 Waiter::Event InputWaiter::wait(int fd, bool may_block) {
   std::array<pollfd, 3> fds = {

@@ -34,10 +34,6 @@ class Interruption {
   int signal() const;
 };
 
-/// From now on the program says `message` on stderr if a signal ends it in the middle of its work; empty: nothing. From
-/// one thread only.
-void set_last_words(const std::string& message);
-
 /// Waits for input; also notices signals, and that nobody reads stdout any more: then the program dies of SIGPIPE as
 /// other filters do, instead of living on until it next writes.
 class InputWaiter : public Waiter {

@@ -101,7 +101,15 @@ OPTIONS = {
     "bench": ["--json"],
 }
 # The words that make a command write to stdout, which is open to append to a file.
-STDOUT = {"classify": [], "eval": [], "tokenize": [], "bench": [], "verify": [], "info": [], "diff": []}
+STDOUT: dict[str, list[str]] = {
+    "classify": [],
+    "eval": [],
+    "tokenize": [],
+    "bench": [],
+    "verify": [],
+    "info": [],
+    "diff": [],
+}
 
 
 @pytest.fixture(scope="session")

@@ -163,4 +163,5 @@ def test_it_ends_while_it_begins(words: list[str], tmp_path: Path) -> None:
         status = process.wait(timeout=PATIENCE)
         assert time.monotonic() - begin < tolerated
         assert status in (0, 128 + number, -number)
-        assert process.stderr and process.stderr.read() == b""
+        said = process.stderr.read() if process.stderr else b""
+        assert said == b"" or (status == 128 + number and said.startswith(b"reviewrate: 0 records"))  # the closing line

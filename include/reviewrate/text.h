@@ -24,6 +24,12 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 /// How many code points a valid text has.
 std::size_t width_of(std::string_view text);
 
+/// `text` as it may stand in HTML and XML, in attributes too: what XML cannot hold is replaced by U+FFFD.
+std::string escape_markup(std::string_view text);
+
+/// What the JSON library says is wrong, without its own "[json.exception.parse_error.101] " in front.
+std::string json_complaint(std::string_view what);
+
 /// `text` with A-Z as a-z.
 std::string ascii_lower(std::string text);
 

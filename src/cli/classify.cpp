@@ -173,6 +173,7 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   output.labels = manifest.labels;
   output.positive = manifest.positive;
   output.pass = a.input.options.pass;
+  output.on_terminal = terminal;
   output.text_width = terminal ? terminal_width(STDOUT_FILENO) : 0;
   output.wrap = a.wrap;
   if (a.wrap && output.format != OutputFormat::text) {

@@ -74,7 +74,7 @@ Baseline read_baseline(const std::string& path) {
   } catch (const nlohmann::json::exception& e) {
     const std::string what = is_prediction(text.substr(0, text.find('\n')))
                                  ? "it holds predictions (eval --json writes reports)"
-                                 : std::string(e.what());
+                                 : json_complaint(e.what());
     throw Error(ErrorKind::input, where + ": is no report of reviewrate eval: " + what);
   }
 }

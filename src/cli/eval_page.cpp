@@ -38,7 +38,7 @@ class Chart {
     words(kLeft, 18, title, "class=\"title\"");
     words((kLeft + kRight) / 2, kBottom + 36, x_name, "text-anchor=\"middle\"");
     body_ += "<g transform=\"translate(14," + fixed((kTop + kBottom) / 2, 0) + ") rotate(-90)\">" +
-             tag("text", escaped(y_name), "text-anchor=\"middle\"") + "</g>";
+             tag("text", escape_markup(y_name), "text-anchor=\"middle\"") + "</g>";
   }
 
   /// Grid lines with their numbers, every 0.2 or so.
@@ -67,7 +67,7 @@ class Chart {
   void dot(Point p, double radius, const std::string& hint) {
     const Point place = at(p.first, p.second);
     body_ +=
-        tag("circle", tag("title", escaped(hint)),
+        tag("circle", tag("title", escape_markup(hint)),
             "class=\"dot\"" + attribute("cx", place.first) + attribute("cy", place.second) + attribute("r", radius));
   }
 
@@ -75,7 +75,7 @@ class Chart {
   void cell(Point corner, double share, const std::vector<std::string>& lines, const std::string& hint) {
     const Point from = at(corner.first, corner.second);
     const Point to = at(corner.first + 1, corner.second - 1);
-    body_ += tag("rect", tag("title", escaped(hint)),
+    body_ += tag("rect", tag("title", escape_markup(hint)),
                  "class=\"cell\"" + attribute("x", from.first) + attribute("y", from.second) +
                      attribute("width", to.first - from.first) + attribute("height", to.second - from.second) +
                      attribute("fill-opacity", 0.04 + 0.9 * share));
@@ -95,7 +95,7 @@ class Chart {
   }
 
   std::string svg() const {
-    return "<svg viewBox=\"0 0 340 320\" role=\"img\">" + tag("title", escaped(name_)) + body_ +
+    return "<svg viewBox=\"0 0 340 320\" role=\"img\">" + tag("title", escape_markup(name_)) + body_ +
            "<rect class=\"frame\"" + attribute("x", kLeft) + attribute("y", kTop) + attribute("width", kRight - kLeft) +
            attribute("height", kBottom - kTop) + "/></svg>\n";
   }
@@ -109,7 +109,7 @@ class Chart {
   }
 
   void words(double x, double y, const std::string& text, const std::string& attributes) {
-    body_ += tag("text", escaped(text), attributes + attribute("x", x) + attribute("y", y));
+    body_ += tag("text", escape_markup(text), attributes + attribute("x", x) + attribute("y", y));
   }
 
   Point low_;
@@ -226,7 +226,7 @@ std::string ratings(const Evaluation& e) {
 std::string measure_table(const EvalReport& r) {
   std::string head = tag("th", "measure"), count = tag("td", "reviews");
   for (std::size_t i = 0; i < r.parts.size(); ++i) {
-    head += tag("th", escaped(r.parts[i].title)) + tag("th", "95 % interval");
+    head += tag("th", escape_markup(r.parts[i].title)) + tag("th", "95 % interval");
     count += tag("td", std::to_string(r.parts[i].evaluation.size())) + tag("td", "");
   }
   std::string rows = tag("tr", head) + tag("tr", count);
@@ -246,14 +246,15 @@ std::string gate_table(const EvalReport& r) {
   std::string rows;
   for (const Gate& gate : r.gates) {
     rows += tag("tr",
-                tag("td", escaped(gate.name)) +
+                tag("td", escape_markup(gate.name)) +
                     (gate.holds ? tag("td", "holds", "class=\"good\"") : tag("td", "does not hold", "class=\"bad\"")) +
-                    tag("td", escaped(gate.found), "class=\"text\""));
+                    tag("td", escape_markup(gate.found), "class=\"text\""));
   }
   std::string out = rows.empty() ? "" : tag("h2", "Gates") + tag("table", rows) + "\n";
   if (!r.comparison) return out;
-  rows = tag("tr", tag("th", "measure") + tag("th", escaped(r.comparison->before)) +
-                       tag("th", escaped(r.comparison->after)) + tag("th", "difference") + tag("th", "95 % interval"));
+  rows = tag("tr", tag("th", "measure") + tag("th", escape_markup(r.comparison->before)) +
+                       tag("th", escape_markup(r.comparison->after)) + tag("th", "difference") +
+                       tag("th", "95 % interval"));
   for (const Change& c : r.comparison->changes) {
     const bool both = c.before && c.after;
     rows += tag("tr",
@@ -261,20 +262,21 @@ std::string gate_table(const EvalReport& r) {
                     tag("td", decimals(c.after)) + tag("td", both ? decimals(*c.after - *c.before) : "-") +
                     tag("td", c.difference ? decimals(c.difference->low) + " to " + decimals(c.difference->high) : ""));
   }
-  return out + tag("h2", "Compared") + tag("table", rows) + tag("p", escaped(r.comparison->verdict)) + "\n";
+  return out + tag("h2", "Compared") + tag("table", rows) + tag("p", escape_markup(r.comparison->verdict)) + "\n";
 }
 
 std::string mistake_table(const EvalReport& r) {
   if (r.mistakes.empty()) return "";
   std::string rows = tag("tr", tag("th", "review") + tag("th", "label") + tag("th", "stars") +
-                                   tag("th", "p(" + escaped(r.labels[1]) + ")") + tag("th", "tokens") +
+                                   tag("th", "p(" + escape_markup(r.labels[1]) + ")") + tag("th", "tokens") +
                                    tag("th", "beginning of the text", "class=\"text\""));
   for (const Mistake& m : r.mistakes) {
-    rows += tag("tr", tag("td", tag("code", escaped(m.id))) + tag("td", escaped(r.labels[m.positive ? 1 : 0])) +
-                          tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
-                          tag("td", decimals(m.p)) + tag("td", std::to_string(m.tokens)) +
-                          tag("td", escaped(m.text), "class=\"text\" dir=\"auto\"")) +
-            "\n";
+    rows +=
+        tag("tr", tag("td", tag("code", escape_markup(m.id))) + tag("td", escape_markup(r.labels[m.positive ? 1 : 0])) +
+                      tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
+                      tag("td", decimals(m.p)) + tag("td", std::to_string(m.tokens)) +
+                      tag("td", escape_markup(m.text), "class=\"text\" dir=\"auto\"")) +
+        "\n";
   }
   return tag("h2", "The most confident mistakes") + tag("table", rows) + "\n";
 }
@@ -284,8 +286,8 @@ std::string mistake_table(const EvalReport& r) {
 std::string report_html(const EvalReport& r) {
   const Evaluation& all = r.parts.front().evaluation;
   std::string failures;
-  for (const Failure& f : r.failures) failures += tag("li", escaped(f.message));
-  const std::string title = "Evaluation of " + escaped(r.model);
+  for (const Failure& f : r.failures) failures += tag("li", escape_markup(f.message));
+  const std::string title = "Evaluation of " + escape_markup(r.model);
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"generator\" "
          "content=\"reviewrate\"><title>" +
          title +
@@ -294,13 +296,13 @@ std::string report_html(const EvalReport& r) {
          std::string(kStyle) + "</style></head><body>\n" + tag("h1", title) +
          tag("p", std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) + " of them failed; " +
                       std::to_string(r.unlabelled) + " without a label were left out. Precision " +
-                      escaped(r.precision) + ", long reviews " + escaped(r.long_text) + ", rating " +
-                      escaped(r.rating) + ".") +
-         (r.taken.empty() ? "" : tag("p", "Labels: " + escaped(r.taken) + ".")) +
-         (r.stars.seen().empty() ? "" : tag("p", "S" + escaped(r.stars.seen().substr(1)) + ".")) +
-         (r.stars.doubt().empty() ? "" : tag("p", escaped(r.stars.doubt()) + ".", "class=\"bad\"")) +
-         tag("p", tag("code", escaped(command_line(r))) + "<br>" + escaped(r.date), "class=\"small\"") +
-         tag("p", "Model " + tag("code", escaped(r.model_sha256)) + "<br>Input " + tag("code", r.input_sha256),
+                      escape_markup(r.precision) + ", long reviews " + escape_markup(r.long_text) + ", rating " +
+                      escape_markup(r.rating) + ".") +
+         (r.taken.empty() ? "" : tag("p", "Labels: " + escape_markup(r.taken) + ".")) +
+         (r.stars.seen().empty() ? "" : tag("p", "S" + escape_markup(r.stars.seen().substr(1)) + ".")) +
+         (r.stars.doubt().empty() ? "" : tag("p", escape_markup(r.stars.doubt()) + ".", "class=\"bad\"")) +
+         tag("p", tag("code", escape_markup(command_line(r))) + "<br>" + escape_markup(r.date), "class=\"small\"") +
+         tag("p", "Model " + tag("code", escape_markup(r.model_sha256)) + "<br>Input " + tag("code", r.input_sha256),
              "class=\"small\"") +
          (failures.empty() ? "" : tag("ul", failures, "class=\"bad\"")) + gate_table(r) + tag("h2", "Measures") +
          measure_table(r) + tag("h2", "Charts") +

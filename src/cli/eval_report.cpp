@@ -96,24 +96,6 @@ std::string padded(std::string text, std::size_t width, bool left = false) {
 
 std::string decimals(std::optional<double> value) { return value ? fixed(*value, 4) : "-"; }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool control = static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n';
-    const std::string_view three = std::string_view(text).substr(i, 3);
-    if (control || three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF") {
-      out += "\xEF\xBF\xBD";  // U+FFFD
-      if (!control) i += 2;
-    } else if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
-      out += "&#" + std::to_string(c) + ";";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
 std::string command_line(const EvalReport& r) {
   std::string out;
   for (const std::string& word : r.command) {
@@ -229,9 +211,9 @@ std::string report_junit(const EvalReport& r) {
   std::string cases;
   std::size_t failures = 0;
   const auto add = [&](const std::string& name, bool holds, const std::string& found) {
-    cases += "  <testcase classname=\"reviewrate.eval\" name=\"" + escaped(name) + "\"";
+    cases += "  <testcase classname=\"reviewrate.eval\" name=\"" + escape_markup(name) + "\"";
     failures += holds ? 0 : 1;
-    cases += holds ? "/>\n" : "><failure message=\"" + escaped(found) + "\"/></testcase>\n";
+    cases += holds ? "/>\n" : "><failure message=\"" + escape_markup(found) + "\"/></testcase>\n";
   };
   std::string reasons;
   for (const Failure& f : r.failures) reasons += "; " + f.message;

@@ -110,7 +110,4 @@ std::string command_line(const EvalReport& report);
 /// One page that needs nothing from elsewhere (eval_page.cpp).
 std::string report_html(const EvalReport& report);
 
-/// `text` with what means something in HTML and XML escaped, and what XML cannot hold replaced.
-std::string escaped(const std::string& text);
-
 }  // namespace reviewrate::cli

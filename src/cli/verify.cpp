@@ -49,7 +49,7 @@ class ReferenceCheck : public Sink {
       expected = passed("p").get<std::vector<double>>();
       tokens = passed("tokens").get<std::size_t>();
     } catch (const nlohmann::json::exception& e) {
-      throw Error(ErrorKind::model, where + ": " + e.what());
+      throw Error(ErrorKind::model, where + ": " + json_complaint(e.what()));
     }
     compare(where, expected, tokens, *outcome.prediction);
   }

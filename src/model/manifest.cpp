@@ -12,6 +12,7 @@
 #include "reviewrate/file.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/sha256.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate {
 namespace {
@@ -82,7 +83,7 @@ class ManifestReader {
       json root = json::parse(text, shallow);
       if (root.is_object()) return root;
     } catch (const std::exception& e) {
-      throw Error(ErrorKind::model, failure_message(path_, std::string("is not JSON: ") + e.what()));
+      throw Error(ErrorKind::model, failure_message(path_, "is not JSON: " + json_complaint(e.what())));
     }
     throw Error(ErrorKind::model, path_ + ": is not a JSON object");
   }

@@ -121,6 +121,8 @@ class DelimitedFormatter : public Formatter {
   }
 
   void append_cell(std::string_view cell, std::string& out) const {
+    std::string clean;
+    if (options_.on_terminal) cell = clean = printable_lines(cell);
     const std::array<char, 5> special = {delimiter_, '"', '\r', '\n', '\0'};
     if (cell.find_first_of(std::string_view(special.data(), 4)) == std::string_view::npos) {
       out += cell;

@@ -52,7 +52,4 @@ std::optional<std::string> form_value(std::string_view form, std::string_view na
 /// The names of a form's or a query's values, in order.
 std::vector<std::string> form_names(std::string_view form);
 
-/// `text` as it may stand in HTML, in attributes too.
-std::string html(std::string_view text);
-
 }  // namespace reviewrate::server

@@ -9,6 +9,7 @@
 #include "assets.h"
 #include "message.h"
 #include "reviewrate/printable.h"
+#include "reviewrate/sha256.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::server {
@@ -34,11 +35,11 @@ std::string source_hash(const std::string& name) {
   const std::string_view page = kPage;
   const std::size_t begin = page.find("<" + name + ">") + name.size() + 2;
   const std::string_view content = page.substr(begin, page.find("</" + name + ">") - begin);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  EVP_Digest(content.data(), content.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::array<unsigned char, 2 * EVP_MAX_MD_SIZE> base64{};
-  const int length = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(size));
+  Sha256 sum;
+  sum.add(content);
+  const auto digest = sum.digest();
+  std::array<unsigned char, 2 * digest.size()> base64{};
+  const int length = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(digest.size()));
   return "'sha256-" + std::string(base64.begin(), base64.begin() + length) + "'";
 }
 
@@ -71,7 +72,7 @@ std::string page_with_result(const Outcome& outcome, const std::vector<std::stri
   const bool good = !p.positive || *p.positive == p.score;
   std::string result = std::string("<div class=\"answer ") + (good ? "good" : "bad") + "\">";
   result += "<p class=\"verdict\">" + std::string(p.positive ? good ? "+ " : "− " : "") +
-            html(printable(labels[p.label])) + "</p>";
+            escape_markup(printable(labels[p.label])) + "</p>";
   if (p.rating) result += "<p class=\"stars\" aria-hidden=\"true\">" + stars(*p.rating) + "</p>";
   result += "<p class=\"words\">";
   if (p.rating) {
@@ -83,7 +84,7 @@ std::string page_with_result(const Outcome& outcome, const std::vector<std::stri
   if (!note.empty()) result += "<p class=\"note\">" + note + "</p>";
   result += "</div>";
   // HTML drops a newline that comes first in a textarea.
-  return filled("\n" + html(outcome.review.text), result);
+  return filled("\n" + escape_markup(outcome.review.text), result);
 }
 
 std::vector<std::pair<std::string, std::string>> page_headers() {

@@ -50,6 +50,29 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   }
 }
 
+std::string escape_markup(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool control = static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n';
+    const std::string_view three = text.substr(i, 3);
+    if (control || three == "\xEF\xBF\xBE" || three == "\xEF\xBF\xBF") {
+      out += "\xEF\xBF\xBD";  // U+FFFD
+      if (!control) i += 2;
+    } else if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
+      out += "&#" + std::to_string(c) + ";";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string json_complaint(std::string_view what) {
+  const std::size_t end = what.starts_with("[json.exception.") ? what.find("] ") : what.npos;
+  return std::string(end == what.npos ? what : what.substr(end + 2));
+}
+
 std::string ascii_lower(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

@@ -51,6 +51,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 CASES = [
     ["reviews.jsonl"],
     ["reviews.jsonl", "-f", "text", "-m", "package"],
+    ["reviews.jsonl", "-f", "jsonl", "-m", "package", "--pass", "*"],
+    ["reviews.jsonl", "-f", "csv", "-m", "package", "--pass", "label,text"],
+    ["reviews.jsonl", "-f", "tsv", "-m", "package", "--annotate", "--prefix", NASTY],
     [f"{NASTY}.jsonl", f"folder {NASTY}", f"{NASTY}.csv", f"{NASTY}.gz", f"{NASTY}.tar", f"not there {NASTY}"],
     ["-t", NASTY, "-m", "package"],
     ["reviews.jsonl", "-o", f"not there/{NASTY}"],

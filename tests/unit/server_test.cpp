@@ -270,9 +270,9 @@ TEST_CASE("a review on the page is text, whatever it holds", "[server]") {
   Outcome result = outcome("text:1", {0, 3});
   result.review.text = "</textarea><script>alert(\"1\")</script>&amp;{{result}}";
   const std::string page = page_with_result(result, {"<b>", "\"P&N\""}, LongText::head);
-  CHECK_THAT(page,
-             Catch::Contains("&lt;/textarea&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;{{result}}"));
-  CHECK_THAT(page, Catch::Contains("&quot;P&amp;N&quot;"));
+  CHECK_THAT(page, Catch::Contains(
+                       "&#60;/textarea&#62;&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#38;amp;{{result}}"));
+  CHECK_THAT(page, Catch::Contains("&#34;P&#38;N&#34;"));
   CHECK_THAT(page, Catch::Contains("Rating: 10 of 10, excellent. Probability: 95.3 %."));
   CHECK_THAT(page, !Catch::Contains("<b>"));
   CHECK_THAT(page, !Catch::Contains("alert(\"1\")"));

@@ -251,7 +251,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             difference = largest_difference(probabilities, transformers_probabilities(source.model, windows))
             print(f"largest difference between rounded and unrounded weights {difference:.1e}")
     with new_folder(args.output) as folder:
-        write_package(folder, args, source, module, reference_records(lines, tokens, args.long_text, probabilities))
+        write_package(
+            folder, args, source, module, reference_records(lines, tokens, args.long_text, probabilities, source.labels)
+        )
         verify(args.reviewrate, folder, args.output)
     print(f"wrote {args.output}")
     if source.positive is None:

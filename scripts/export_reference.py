@@ -74,11 +74,22 @@ def encode(texts: list[str], tokenizer: Tokenizer, policy: str) -> tuple[list[in
 
 
 def reference_records(
-    lines: list[dict[str, str]], tokens: list[int], policy: str, probabilities: list[list[float]]
+    lines: list[dict[str, str]],
+    tokens: list[int],
+    policy: str,
+    probabilities: list[list[float]],
+    labels: list[str],
 ) -> list[dict[str, Any]]:
     """The lines of reference.jsonl."""
     return [
-        {"id": line["id"], "text": line["text"], "tokens": count, "long_text": policy, "p": p}
+        {
+            "id": line["id"],
+            "text": line["text"],
+            "tokens": count,
+            "long_text": policy,
+            "label": labels[p.index(max(p))],
+            "p": p,
+        }
         for line, count, p in zip(lines, tokens, probabilities, strict=True)
     ]
 

@@ -40,6 +40,15 @@ class HelpFormatter : public CLI::Formatter {
     }
     return out + '\n';
   }
+
+  /// Of a positional that takes a fixed number of values: what each is, which its type names.
+  std::string make_option_usage(const CLI::Option* option) const override {
+    const bool several = option->get_items_expected_max() > 1 && option->get_items_expected_max() < kManyValues;
+    return several ? option->get_type_name() : CLI::Formatter::make_option_usage(option);
+  }
+
+ private:
+  static constexpr int kManyValues = 1000;
 };
 
 }  // namespace

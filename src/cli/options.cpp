@@ -216,6 +216,7 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
   app.add_flag("-0,--null", choice.null_names, "--files-from: names end with NUL, as find -print0 writes them")
       ->needs(list);
   app.add_option("--encoding", options.encoding, "Encoding of inputs that are not UTF-8, as iconv -l names it")
+      ->check(refuse_empty)
       ->type_name("NAME");
   app.add_option("--max-review-bytes", options.max_review_bytes,
                  "A review of more bytes, 1 to 1073741824, is a bad record")

@@ -28,10 +28,11 @@ struct VerifyOptions {
   std::size_t workers = 0;
 };
 
-/// Compares each prediction with the probabilities and the token count that came along with its text.
+/// Compares each prediction with the label, the probabilities and the token count that came along with its text.
 class ReferenceCheck : public Sink {
  public:
-  ReferenceCheck(std::string path, double tolerance) : path_(std::move(path)), tolerance_(tolerance) {}
+  ReferenceCheck(const Manifest& manifest, double tolerance)
+      : path_(manifest.reference->path), labels_(manifest.labels), tolerance_(tolerance) {}
 
   void write(const Outcome& outcome) override {
     const std::string where = path_ + ": " + outcome.review.id.text;
@@ -52,6 +53,7 @@ class ReferenceCheck : public Sink {
       throw Error(ErrorKind::model, where + ": " + json_complaint(e.what()));
     }
     compare(where, expected, tokens, *outcome.prediction);
+    compare_label(where, outcome.review, expected);
   }
 
   void flush() override {}
@@ -85,7 +87,21 @@ class ReferenceCheck : public Sink {
     print_notice("verify: " + where + ": " + differences.substr(2));
   }
 
+  /// Probabilities go by index, so label names that changed places would not be noticed by them. References of packages
+  /// that were exported before they had labels hold none.
+  void compare_label(const std::string& where, const Review& review, const std::vector<double>& expected) const {
+    const auto given = std::find_if(review.passed.begin(), review.passed.end(),
+                                    [](const Field& field) { return field.name == "label"; });
+    if (given == review.passed.end()) return;
+    const auto most = std::max_element(expected.begin(), expected.end()) - expected.begin();
+    const std::string& named = labels_[static_cast<std::size_t>(most)];
+    if (given->value.text == named) return;
+    throw Error(ErrorKind::model, where + ": the label of its largest probability was " + given->value.text +
+                                      " when the model was exported, and is " + named + " by the manifest");
+  }
+
   std::string path_;
+  std::vector<std::string> labels_;
   double tolerance_;
   std::size_t texts_ = 0;
   std::size_t mismatches_ = 0;
@@ -107,11 +123,11 @@ int verify(VerifyOptions a, const Interruption& interruption) {
 
   InputOptions input;
   input.format = InputFormat::jsonl;
-  input.pass = {"p", "tokens"};
+  input.pass = {"p", "tokens", "label"};
   InputWaiter waiter(false);
   const auto source = open_source({}, {manifest.reference->path}, input, waiter);
   const PipelineOptions options = pipeline_options(a.workers, {}, manifest, interruption);
-  ReferenceCheck check(manifest.reference->path, tolerance);
+  ReferenceCheck check(manifest, tolerance);
   run_pipeline(*source, *package.tokenizer, *package.model, check, options);
   if (interruption.signal() != 0) return kInterrupted + interruption.signal();
   if (check.texts() == 0) throw Error(ErrorKind::model, manifest.reference->path + ": holds no texts");

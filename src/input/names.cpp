@@ -11,13 +11,13 @@
 namespace reviewrate {
 namespace {
 
-// Of Spark, Hadoop, Databricks and Delta Lake, of macOS, and of Windows.
+// Of Spark, Hadoop, Databricks and Delta Lake, of macOS, of Windows, and the backups of editors.
 bool is_marker(const std::string& name) {
   static constexpr std::array<std::string_view, 9> kMarkers = {"_success",   "_metadata",  "_common_metadata",
                                                                "_temporary", "_delta_log", "_spark_metadata",
                                                                "__macosx",   "thumbs.db",  "desktop.ini"};
   const std::string lower = ascii_lower(name);
-  return lower.starts_with("_committed_") || lower.starts_with("_started_") ||
+  return lower.ends_with('~') || lower.starts_with("_committed_") || lower.starts_with("_started_") ||
          std::find(kMarkers.begin(), kMarkers.end(), lower) != kMarkers.end();
 }
 

@@ -99,6 +99,14 @@ def test_verify_passes_and_notices_other_probabilities(run: Run, package: Path) 
     assert len(result.stderr.splitlines()) == 2
 
 
+def test_verify_notices_label_names_that_changed_places(run: Run, package: Path) -> None:
+    edit_manifest(package, lambda manifest: manifest["labels"].reverse())
+    result = run("verify", model=package)
+    assert result.returncode == 3
+    line = error_line(result)
+    assert "the label of its largest probability was " in line and " when the model was exported, and is " in line
+
+
 def test_the_default_model_verifies(run: Run) -> None:
     result = run("verify", model=None)
     assert (result.returncode, result.stderr) == (0, b"")

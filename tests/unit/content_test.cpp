@@ -389,9 +389,9 @@ TEST_CASE("Names that promise an archive over something else; pages in the place
 
 TEST_CASE("What other programs leave beside their data is passed over and counted") {
   const Scratch scratch;
-  const std::vector<std::string> markers = {"_SUCCESS",         "._SUCCESS.crc",  ".part-0.crc", ".DS_Store",
-                                            "__MACOSX/._a.csv", "_metadata",      "Thumbs.db",   "desktop.ini",
-                                            ".git/x",           "_committed_123", "._part.csv",  "_temporary/0/x"};
+  const std::vector<std::string> markers = {
+      "_SUCCESS",    "._SUCCESS.crc", ".part-0.crc",    ".DS_Store",  "__MACOSX/._a.csv", "_metadata",  "Thumbs.db",
+      "desktop.ini", ".git/x",        "_committed_123", "._part.csv", "_temporary/0/x",   "part-0.csv~"};
   std::vector<Item> items = {{"part-0.csv", "text\na\n"}};
   for (const std::string& marker : markers) {
     scratch.write("d/" + marker, "no data");
@@ -401,7 +401,7 @@ TEST_CASE("What other programs leave beside their data is passed over and counte
   scratch.write("d/_reviews.csv", "text\nb\n");
   InputFindings findings;
   CHECK(texts(all({scratch("d")}, {}, {}, nullptr, &findings)) == Shown{"b", "a"});
-  CHECK(findings.skipped == std::map<std::string, std::size_t>{{"hidden", 5}, {"marker", 7}});
+  CHECK(findings.skipped == std::map<std::string, std::size_t>{{"hidden", 5}, {"marker", 8}});
   CHECK(texts(all({scratch.write("a.zip", make_archive(true, items))}, {}, {}, nullptr, &findings)) == Shown{"a"});
   CHECK(findings.skipped["hidden"] + findings.skipped["marker"] == markers.size());
   CHECK(texts(all({scratch("d/_SUCCESS")})) == Shown{"no data"});

@@ -42,8 +42,19 @@ class ByteStream {
   virtual Status read(std::span<char> buffer, std::size_t& size, bool may_block) = 0;
 };
 
+/// Bytes at any place of a file.
+class ByteFile {
+ public:
+  virtual ~ByteFile() = default;
+
+  virtual std::uint64_t size() const = 0;
+
+  /// Fills `buffer` with the bytes from `position` on, which must all be there. Throws InputFailure.
+  virtual void read_at(std::uint64_t position, std::span<char> buffer) = 0;
+};
+
 /// Reads a descriptor. The waiter is asked before each read. A file that becomes shorter meanwhile is a failure.
-class FdStream final : public ByteStream {
+class FdStream final : public ByteStream, public ByteFile {
  public:
   /// Closes `fd` in the end if it is `owned`. Adds what it reads to `total`, too.
   FdStream(int fd, bool owned, Waiter& waiter, std::atomic<std::uint64_t>& total);
@@ -52,6 +63,10 @@ class FdStream final : public ByteStream {
   FdStream& operator=(const FdStream&) = delete;
 
   Status read(std::span<char> buffer, std::size_t& size, bool may_block) override;
+
+  /// Of a regular file; 0 for anything else.
+  std::uint64_t size() const override { return size_at_first_; }
+  void read_at(std::uint64_t position, std::span<char> buffer) override;
 
   /// Bytes read so far; the reference is good as long as the stream.
   const std::uint64_t& bytes_read() const { return bytes_read_; }
@@ -63,6 +78,29 @@ class FdStream final : public ByteStream {
   std::atomic<std::uint64_t>& total_;
   std::uint64_t bytes_read_ = 0;
   std::uint64_t size_at_first_;  // of a regular file
+};
+
+/// A file without a name in the folder for temporary files (TMPDIR, else /tmp), gone with this object.
+class NamelessFile final : public ByteFile {
+ public:
+  /// Throws InputFailure.
+  NamelessFile();
+  ~NamelessFile() override;
+  NamelessFile(const NamelessFile&) = delete;
+  NamelessFile& operator=(const NamelessFile&) = delete;
+
+  /// Throws InputFailure.
+  void append(std::string_view bytes);
+
+  std::uint64_t size() const override { return size_; }
+  void read_at(std::uint64_t position, std::span<char> buffer) override;
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::string folder_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
 };
 
 /// A stream whose beginning can be looked at before it is read.

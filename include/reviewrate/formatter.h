@@ -11,10 +11,16 @@
 
 namespace reviewrate {
 
-enum class OutputFormat { text, jsonl, csv, tsv };
+enum class OutputFormat { text, jsonl, csv, tsv, parquet, arrow };
 
 /// Whether records are rows below a header.
 inline bool is_table(OutputFormat format) { return format == OutputFormat::csv || format == OutputFormat::tsv; }
+
+/// Whether records are rows of columns that have to be known before the first one is written.
+inline bool has_columns(OutputFormat format) { return format != OutputFormat::text && format != OutputFormat::jsonl; }
+
+/// Whether they are no text.
+inline bool is_binary(OutputFormat format) { return format == OutputFormat::parquet || format == OutputFormat::arrow; }
 
 /// What the records look like.
 struct OutputOptions {
@@ -22,17 +28,17 @@ struct OutputOptions {
   std::vector<std::string> labels;           ///< names, by label index
   std::optional<std::size_t> positive = {};  ///< text: the label that is shown as a good one, if one is
   bool color = false;                        ///< text: labels and ratings have colors
-  std::vector<std::string> pass;             ///< csv and tsv: the passed columns, in order
+  std::vector<std::string> pass;             ///< where there are columns: the passed ones, in order
   bool annotate = false;                     ///< passed fields as they were read, and behind them the program's own
-  std::vector<std::string> columns;          ///< to annotate csv and tsv: the fields that are read, in order
-  std::vector<std::string> own;  ///< to annotate: the own fields of column_names() to add, in order; empty: all
-  std::string prefix;            ///< to annotate: stands before the names of own fields but the id
-  std::size_t text_width = 80;   ///< text: how many columns a line may take; 0: as many as it needs
-  bool on_terminal = false;      ///< csv, tsv: cells are without what a terminal obeys; nobody reads them back there
-  bool wrap = false;             ///< text: the whole review below each line
+  std::vector<std::string> columns;  ///< to annotate where there are columns: the fields that are read, in order
+  std::vector<std::string> own;      ///< to annotate: the own fields of column_names() to add, in order; empty: all
+  std::string prefix;                ///< to annotate: stands before the names of own fields but the id
+  std::size_t text_width = 80;       ///< text: how many columns a line may take; 0: as many as it needs
+  bool on_terminal = false;  ///< csv, tsv: cells are without what a terminal obeys; nobody reads them back there
+  bool wrap = false;         ///< text: the whole review below each line
 };
 
-/// Writes outcomes as text; immutable, so that it can be shared.
+/// Writes outcomes as bytes; immutable, so that it can be shared, but for Parquet and Arrow.
 class Formatter {
  public:
   virtual ~Formatter() = default;
@@ -40,8 +46,14 @@ class Formatter {
   /// What stands before the first record: the column names of csv and tsv, else nothing.
   virtual std::string header() const { return {}; }
 
-  /// Appends one record with its line end.
+  /// Appends one record with its line end; Parquet and Arrow take it for later.
   virtual void append(const Outcome& outcome, std::string& out) const = 0;
+
+  /// Appends what a reader should have by now.
+  virtual void flush(std::string& out) const { static_cast<void>(out); }
+
+  /// Appends what stands behind the last record.
+  virtual void finish(std::string& out) const { static_cast<void>(out); }
 };
 
 /// The names that OutputOptions::own may have.

@@ -15,8 +15,14 @@
 namespace reviewrate {
 
 /// How records are told apart. `automatic` goes by the names of tables and JSON, else by content. `jsonl` is JSON of
-/// any layout: a line each, over several lines, or in an array.
-enum class InputFormat { automatic, lines, jsonl, csv, tsv, whole };
+/// any layout: a line each, over several lines, or in an array. `arrow` and `arrow_file` are Arrow's IPC format as a
+/// stream and as a file; who asks for the one means either.
+enum class InputFormat { automatic, lines, jsonl, csv, tsv, parquet, arrow, arrow_file, whole };
+
+/// Whether a file of this format has an index at its end, without which nothing of it can be read.
+inline bool has_index(InputFormat format) {
+  return format == InputFormat::parquet || format == InputFormat::arrow_file;
+}
 
 /// What to read, and how; the command line's options of the same names.
 struct InputOptions {

@@ -1,6 +1,7 @@
 // Files that are written: what a path leads to, and replacing a file's content as a whole.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,28 @@ std::string follow_links(const std::string& path);
 /// is written in place once its room on the disk is certain. What is no regular file, or a descriptor, is just written
 /// to. Throws Error(output).
 void write_whole(const std::string& path, const std::string& bytes);
+
+class TemporaryFile;
+
+/// A file that is good only as a whole: it takes the place of the one at `path` when it is, and else leaves nothing.
+class WholeFile {
+ public:
+  /// Throws Error(output).
+  explicit WholeFile(const std::string& path);
+  ~WholeFile();
+  WholeFile(const WholeFile&) = delete;
+  WholeFile& operator=(const WholeFile&) = delete;
+
+  /// What has to be written to.
+  const std::string& temporary() const;
+
+  /// Gives it its name. Throws Error(output).
+  void take_place();
+
+ private:
+  std::string path_;
+  std::unique_ptr<TemporaryFile> file_;
+};
 
 /// Called in a signal handler that is about to end the program: removes the temporary file that write_whole() is at.
 void abandon_temporary_file();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,12 @@ struct Failure {
   bool operator==(const Failure&) const = default;
 };
 
+/// Where a record of a Parquet or Arrow file stands, so that columns can be written with the types they have there.
+struct ArrowPlace {
+  std::shared_ptr<const void> batch;  ///< rows as Arrow holds them (src/arrow/arrow_module.h); null: of another file
+  std::size_t row = 0;
+};
+
 /// One record as it was read.
 struct Review {
   Value id;
@@ -42,7 +49,8 @@ struct Review {
   std::optional<Failure> failure;  ///< set: there is no text to classify
   std::string path;                ///< of a review that is a whole file, from the FILE that was named on
   std::uint64_t position = 0;      ///< where it ended, in bytes of all inputs as they are stored; about, if compressed
-  bool has_fields = false;         ///< it was a record with named fields, and no line or whole file
+  ArrowPlace place;
+  bool has_fields = false;  ///< it was a record with named fields, and no line or whole file
 };
 
 /// What the model says of one review.

@@ -12,6 +12,8 @@
 
 namespace reviewrate {
 
+class ByteFile;
+
 /// What a file is called.
 struct Origin {
   std::string id;    ///< in its reviews' ids, "id" or "id:line"; valid UTF-8
@@ -61,9 +63,11 @@ class RecordReader {
   virtual const Tally& tally() const = 0;
 };
 
-/// The reader for `format`, which must not be automatic. `options` must outlive it. Throws Error(usage) for a condition
-/// that is none.
-std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options);
+/// The reader for `format`, which must not be automatic. `options` must outlive it. What has an index is read from
+/// `file` if there is one, which must outlive the reader: no bytes are pushed then but an empty last block. Throws
+/// Error(usage) for a condition that is none, and InputFailure for what cannot be opened.
+std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options,
+                                           ByteFile* file = nullptr);
 
 /// What bytes look like if they are read as JSON.
 struct JsonEvidence {

@@ -88,6 +88,9 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--fail-fast", a.fail_fast}};
 }
 
+/// Whether what an interrupted run has written of it cannot be gone on with.
+bool is_at_once(OutputFormat format) { return format == OutputFormat::text || is_binary(format); }
+
 /// Whether `path` is or becomes a file that holds nothing but this run's records.
 bool is_file(const std::string& path) {
   struct stat status = {};
@@ -111,8 +114,9 @@ std::vector<std::string> without_repetitions(const std::vector<std::string>& nam
 void check_resumable(const ClassifyOptions& a, const std::vector<std::string>& files) {
   if (!a.resume) return;
   if (!is_file(a.output)) throw Error(ErrorKind::usage, "--resume: needs --output FILE");
-  if (a.format == OutputFormat::text)
-    throw Error(ErrorKind::usage, "--resume: cannot go on with text, only jsonl, csv, tsv");
+  const std::optional<OutputFormat> format = a.format ? a.format : output_name(a.output).format;
+  if (format && is_at_once(*format))
+    throw Error(ErrorKind::usage, "--resume: cannot go on with " + format_name(*format) + ", only jsonl, csv, tsv");
   if (output_name(a.output).compression != Compression::none) {
     throw Error(ErrorKind::usage, "--resume: cannot go on with a compressed file: name another --output");
   }
@@ -179,8 +183,13 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   if (a.wrap && output.format != OutputFormat::text) {
     throw Error(ErrorKind::usage, "--wrap: only text for people has it (-f text)");
   }
-  if (is_table(output.format) && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
-    throw Error(ErrorKind::usage, "--pass '*': csv and tsv need the columns by name (--annotate keeps all of them)");
+  if (has_columns(output.format) && std::find(output.pass.begin(), output.pass.end(), "*") != output.pass.end()) {
+    throw Error(ErrorKind::usage, "--pass '*': " + format_name(output.format) +
+                                      " needs the columns by name (--annotate keeps all of them)");
+  }
+  if (terminal && is_binary(output.format)) {
+    throw Error(ErrorKind::usage,
+                "--format " + format_name(output.format) + ": is not for a terminal: name an --output");
   }
   if (a.annotate && output.format == OutputFormat::text) {
     throw Error(ErrorKind::usage, "--annotate: keeps records in jsonl, csv or tsv (-f), and not in text for people");
@@ -201,7 +210,7 @@ std::vector<std::string> columns_to_annotate(PeekedSource& source, const OutputO
     throw Error(ErrorKind::usage, "--annotate: the input has a field " + json_string(added) +
                                       " already: give ours other names with --prefix, such as --prefix model_");
   }
-  return is_table(output.format) ? columns : std::vector<std::string>();
+  return has_columns(output.format) ? columns : std::vector<std::string>();
 }
 
 int classify(ClassifyOptions a, const Interruption& interruption) {
@@ -229,14 +238,14 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   input.notify = print_notice;
   if (a.annotate) {
     input.annotate = true;
-    input.one_table = is_table(output.format);
+    input.one_table = has_columns(output.format);
     input.reserved = added_names(output);
   }
   const auto source = std::make_unique<PeekedSource>(open_source(a.input.texts, files, input, waiter));
   if (a.annotate) output.columns = columns_to_annotate(*source, output);
   const auto formatter = make_formatter(output);
   std::optional<Journal> journal;
-  if (has_note(a) && output.format != OutputFormat::text) {
+  if (has_note(a) && !is_at_once(output.format)) {
     journal.emplace(a.output,
                     Journal::Run{describe_run(a, package, output.format),
                                  files,
@@ -248,7 +257,11 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
                                   .failure = failure_name(output)}},
                     a.resume);
   }
-  OutputStream stream(a.output, /*keep=*/journal.has_value(), output_name(a.output).compression);
+  const bool is_parquet = output.format == OutputFormat::parquet;
+  std::optional<WholeFile> whole;
+  if (is_parquet && is_file(a.output)) whole.emplace(a.output);
+  OutputStream stream(whole ? whole->temporary() : a.output, /*keep=*/journal.has_value(),
+                      output_name(a.output).compression);
   WrittenRecords written;
   if (journal) {
     if (const std::optional<int> status = begin_file(a, stream, *journal, written)) {
@@ -266,13 +279,17 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar,
                       a.quiet || terminal ? 0 : kToldFailures);  // a terminal shows all of them
   const bool can_go_on = journal && journal->noted() && std::find(files.begin(), files.end(), "-") == files.end();
-  const std::string advice =
-      can_go_on ? "interrupted: the same command with --resume goes on with " + a.output : std::string();
+  const std::string advice = can_go_on    ? "interrupted: the same command with --resume goes on with " + a.output
+                             : is_parquet ? "interrupted: " + (a.output.empty() ? "stdout" : a.output) +
+                                                ": nothing is kept, as Parquet cannot be read until its end is written"
+                                          : std::string();
   set_last_words(advice);
   const auto begin = std::chrono::steady_clock::now();
   run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
   set_last_words("");  // what is to be said is said in order
   writer.flush();      // of an empty input, the header
+  const bool half = is_parquet && interruption.signal() != 0;
+  if (!half) writer.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const bool interrupted = interruption.signal() != 0;
   const bool stopped_early = interrupted || (a.fail_fast && summary.failures > written.failures);
@@ -283,6 +300,8 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
     journal->finish(status);
   }
   stream.close();
+  if (whole && !half) whole->take_place();
+  whole.reset();
 
   bar.clear();
   // One clean record speaks for itself; none does not.
@@ -325,10 +344,9 @@ Run add_classify(CLI::App& app) {
   add_format_option(app, a->format);
   add_color_option(app, a->color);
   app.add_flag("--wrap", a->wrap, "Text for people: the whole review below each line");
-  app.add_option(
-         "-o,--output", a->output,
-         "Write records to FILE instead of stdout; the format is that of its extension, .jsonl, .csv or .tsv, and what "
-         "ends in .gz or .zst is compressed")
+  app.add_option("-o,--output", a->output,
+                 "Write records to FILE instead of stdout; the format is that of its extension, .jsonl, .csv, .tsv, "
+                 ".parquet or .arrows, and what ends in .gz or .zst is compressed")
       ->check(refuse_empty)
       ->type_name("FILE");
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");

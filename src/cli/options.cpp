@@ -25,11 +25,11 @@ namespace {
 
 const std::map<std::string, InputFormat> kInputFormats = {
     {"auto", InputFormat::automatic}, {"lines", InputFormat::lines}, {"jsonl", InputFormat::jsonl},
-    {"csv", InputFormat::csv},        {"tsv", InputFormat::tsv},     {"whole", InputFormat::whole}};
-const std::map<std::string, OutputFormat> kOutputFormats = {{"text", OutputFormat::text},
-                                                            {"jsonl", OutputFormat::jsonl},
-                                                            {"csv", OutputFormat::csv},
-                                                            {"tsv", OutputFormat::tsv}};
+    {"csv", InputFormat::csv},        {"tsv", InputFormat::tsv},     {"parquet", InputFormat::parquet},
+    {"arrow", InputFormat::arrow},    {"whole", InputFormat::whole}};
+const std::map<std::string, OutputFormat> kOutputFormats = {
+    {"text", OutputFormat::text}, {"jsonl", OutputFormat::jsonl},     {"csv", OutputFormat::csv},
+    {"tsv", OutputFormat::tsv},   {"parquet", OutputFormat::parquet}, {"arrow", OutputFormat::arrow}};
 const std::map<std::string, Color> kColors = {
     {"always", Color::always}, {"auto", Color::automatic}, {"never", Color::never}};
 const std::map<std::string, bool> kRatings = {{"fitted", true}, {"linear", false}};
@@ -290,7 +290,13 @@ OutputName output_name(const std::string& path) {
   }
   if (said.compression != Compression::none) name = name.stem();
   const std::string extension = name.extension().string();
-  for (const OutputFormat format : {OutputFormat::jsonl, OutputFormat::csv, OutputFormat::tsv}) {
+  if (extension == ".arrows") said.format = OutputFormat::arrow;
+  for (const char* other : {".arrow", ".feather", ".ipc"}) {
+    if (extension != other) continue;
+    throw Error(ErrorKind::usage,
+                "--output " + path + ": Arrow is written as a stream, .arrows, and as a file in .parquet");
+  }
+  for (const OutputFormat format : {OutputFormat::jsonl, OutputFormat::csv, OutputFormat::tsv, OutputFormat::parquet}) {
     if (extension == "." + format_name(format)) said.format = format;
   }
   return said;

@@ -34,9 +34,16 @@ class RecordWriter : public Sink {
   }
 
   void flush() override {
+    formatter_.flush(buffer_);
     if (!buffer_.empty()) stream_.write(buffer_);
     buffer_.clear();
     bar_.update(summary_.records, position_);
+  }
+
+  /// After the last record.
+  void finish() {
+    formatter_.finish(buffer_);
+    flush();
   }
 
  private:

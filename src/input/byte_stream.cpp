@@ -1,10 +1,12 @@
 // Streams over descriptors, and the look ahead into any stream.
 #include "reviewrate/byte_stream.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -22,6 +24,25 @@ constexpr std::size_t kPeekBlock = 4096;  // most files of a folder of reviews a
 std::uint64_t size_of(int fd) {
   struct stat info {};
   return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+[[noreturn]] void fail_shorter() {
+  throw InputFailure("read", "became shorter while it was read: what is missing cannot be told");
+}
+
+[[noreturn]] void fail_to_read() {
+  throw InputFailure("read", "cannot be read: " + std::generic_category().message(errno));
+}
+
+void read_whole(int fd, std::uint64_t position, std::span<char> buffer) {
+  while (!buffer.empty()) {
+    const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(position));
+    if (got == 0) fail_shorter();
+    if (got < 0 && errno != EINTR) fail_to_read();
+    const auto size = static_cast<std::size_t>(got < 0 ? 0 : got);
+    buffer = buffer.subspan(size);
+    position += size;
+  }
 }
 
 }  // namespace
@@ -47,17 +68,51 @@ Status FdStream::read(std::span<char> buffer, std::size_t& size, bool may_block)
       return Status::data;
     }
     if (got == 0) {
-      if (size_of(fd_) < size_at_first_) {
-        throw InputFailure("read", "became shorter while it was read: what is missing cannot be told");
-      }
+      if (size_of(fd_) < size_at_first_) fail_shorter();
       return Status::end;
     }
     // EAGAIN: someone else reads from the same pipe and was faster, so wait again.
-    if (errno != EINTR && errno != EAGAIN) {
-      throw InputFailure("read", "cannot be read: " + std::generic_category().message(errno));
-    }
+    if (errno != EINTR && errno != EAGAIN) fail_to_read();
   }
 }
+
+void FdStream::read_at(std::uint64_t position, std::span<char> buffer) {
+  read_whole(fd_, position, buffer);
+  bytes_read_ += buffer.size();
+  total_ += buffer.size();
+}
+
+NamelessFile::NamelessFile() {
+  const char* folder = std::getenv("TMPDIR");
+  folder_ = folder == nullptr || *folder == '\0' ? "/tmp" : folder;
+  fd_ = ::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd_ >= 0) return;
+  std::string name = folder_ + "/reviewrate-XXXXXX";  // some file systems only have files with names
+  fd_ = ::mkostemp(name.data(), O_CLOEXEC);
+  if (fd_ < 0) fail("no file can be made in ");
+  ::unlink(name.c_str());
+}
+
+NamelessFile::~NamelessFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void NamelessFile::fail(const std::string& what) const {
+  throw InputFailure(
+      "read", "cannot be kept for reading: " + what + folder_ + " (TMPDIR): " + std::generic_category().message(errno));
+}
+
+void NamelessFile::append(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("there is no room in ");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    size_ += static_cast<std::uint64_t>(written);
+  }
+}
+
+void NamelessFile::read_at(std::uint64_t position, std::span<char> buffer) { read_whole(fd_, position, buffer); }
 
 Status PeekStream::peek(std::size_t wanted, bool may_block) {
   while (seen().size() < wanted) {

@@ -23,9 +23,13 @@ struct Magic {
 
 constexpr std::string_view kDocument = "; save its text as .txt or .csv first";
 constexpr std::string_view kExpand = "; expand it first";
+constexpr std::string_view kParquet = "PAR1"sv;
+constexpr std::string_view kArrowFile = "ARROW1\x00\x00"sv;
+constexpr std::string_view kArrowStream = "\xFF\xFF\xFF\xFF"sv;  // since Arrow 0.15
+
 constexpr std::string_view kConvert = "; convert it to .jsonl or .csv first";
 
-constexpr std::array<Magic, 44> kMagics = {{
+constexpr std::array<Magic, 45> kMagics = {{
     {"%PDF-"sv, "a PDF document"},
     {"{\\rtf"sv, "an RTF document"},
     {"%!PS"sv, "a PostScript document"},
@@ -41,10 +45,11 @@ constexpr std::array<Magic, 44> kMagics = {{
     {"Rar!\x1A\x07"sv, "a rar archive"},
     {"MSCF\x00\x00\x00\x00"sv, "a cab archive"},
     {"!<arch>\n"sv, "an ar archive"},
-    {"PAR1"sv, "a Parquet file"},
-    {"ARROW1\x00"sv, "an Arrow file"},
-    {"FEA1\x00"sv, "a Feather file"},
-    {"\xFF\xFF\xFF\xFF"sv, "an Arrow stream"},
+    {kParquet, "a Parquet file"},
+    {"PARE"sv, "an encrypted Parquet file"},
+    {kArrowFile, "an Arrow file"},
+    {kArrowStream, "an Arrow stream"},
+    {"FEA1"sv, "a Feather file of the first version"},
     {"Obj\x01"sv, "an Avro file"},
     {"SEQ\x06"sv, "a Hadoop sequence file"},
     {"SQLite format 3\x00"sv, "an SQLite database"},
@@ -163,6 +168,12 @@ std::string binary_kind(std::string_view beginning) {
   // safetensors: the length of a JSON object, and that object.
   if (beginning.size() > 10 && beginning.substr(4, 6) == "\0\0\0\0{\""sv) return "a safetensors model";
   return {};
+}
+
+InputFormat binary_format(std::string_view beginning) {
+  if (beginning.starts_with(kParquet)) return InputFormat::parquet;
+  if (beginning.starts_with(kArrowFile)) return InputFormat::arrow_file;
+  return beginning.starts_with(kArrowStream) ? InputFormat::arrow : InputFormat::automatic;
 }
 
 std::string unreadable_kind(std::string_view beginning, bool strict) {

@@ -19,8 +19,12 @@ inline constexpr std::size_t kMagicLength = 512;
 /// known.
 std::string binary_kind(std::string_view beginning);
 
-/// The same for bytes that stand in no text, whatever they are: NULs, or control characters among bytes that are not
-/// UTF-8. With `strict`, one NUL anywhere is enough, else it must stand in the first kMagicLength bytes.
+/// Parquet or Arrow, if that is what begins so; else automatic.
+InputFormat binary_format(std::string_view beginning);
+
+/// The same as binary_kind() for bytes that stand in no text, whatever they are: NULs, or control characters among
+/// bytes that are not UTF-8. With `strict`, one NUL anywhere is enough, else it must stand in the first kMagicLength
+/// bytes.
 std::string unreadable_kind(std::string_view beginning, bool strict);
 
 /// As much of a zip archive tells what it is: its first header with a name of usual length.

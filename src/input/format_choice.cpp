@@ -13,8 +13,11 @@ namespace {
 
 // Whether records have fields, and a text may be anything between them.
 bool has_fields(InputFormat format) {
-  return format == InputFormat::jsonl || format == InputFormat::csv || format == InputFormat::tsv;
+  return format != InputFormat::automatic && format != InputFormat::lines && format != InputFormat::whole;
 }
+
+// Formats that are no text, and so are told by their first bytes alone.
+bool is_binary(InputFormat format) { return format == InputFormat::arrow || has_index(format); }
 
 }  // namespace
 
@@ -25,13 +28,28 @@ InputFormat FormatChoice::promised(const NameParts& name) const {
   }
   if (name.extension == ".csv") return InputFormat::csv;
   if (name.extension == ".tsv") return InputFormat::tsv;
+  if (name.extension == ".parquet" || name.extension == ".pq") return InputFormat::parquet;
+  for (const char* arrow : {".arrow", ".arrows", ".feather", ".ipc"}) {
+    if (name.extension == arrow) return InputFormat::arrow;
+  }
   return InputFormat::automatic;
 }
 
 std::optional<InputFormat> FormatChoice::choose(const PlainContent& content) {
   InputFormat format = promised(content.name);
   refuse_page(content);
+  const InputFormat binary = binary_format(content.seen);
+  const InputFormat asked = binary == InputFormat::arrow_file ? InputFormat::arrow : binary;
+  if (is_binary(binary) && (options_.format == InputFormat::automatic || options_.format == asked)) {
+    refuse_uncompressed(content, /*archive_only=*/true);
+    return binary;
+  }
   std::string kind = binary_kind(content.seen);
+  if (is_binary(format) && kind.empty()) {
+    throw InputFailure("format", std::string(options_.format == format ? "is read as" : "has the name of") +
+                                     (format == InputFormat::parquet ? " a Parquet file" : " an Arrow file") +
+                                     ", but does not begin as one");
+  }
   if (kind.empty()) kind = unreadable_kind(content.seen, !has_fields(format));
   if (!kind.empty()) throw InputFailure("format", "is no text but " + kind);
   const bool table_by_name =
@@ -43,10 +61,13 @@ std::optional<InputFormat> FormatChoice::choose(const PlainContent& content) {
     format = guess(content);
     if (format == InputFormat::automatic) return std::nullopt;
   }
-  if (content.name.compressed && !content.decompressed && (content.name.archive || !has_fields(format))) {
-    throw InputFailure("damaged", "has the name of a compressed file or archive, but is none");
-  }
+  refuse_uncompressed(content, has_fields(format));
   return format;
+}
+
+void FormatChoice::refuse_uncompressed(const PlainContent& content, bool archive_only) {
+  if (content.decompressed || !(archive_only ? content.name.archive : content.name.compressed)) return;
+  throw InputFailure("damaged", "has the name of a compressed file or archive, but is none");
 }
 
 void FormatChoice::refuse_page(const PlainContent& content) const {

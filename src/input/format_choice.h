@@ -36,6 +36,7 @@ class FormatChoice {
   void refuse_page(const PlainContent& content) const;
 
  private:
+  static void refuse_uncompressed(const PlainContent& content, bool archive_only);
   InputFormat guess(const PlainContent& content);
   InputFormat lines_or_what_was_asked(const PlainContent& content) const;
   void tell_contradiction(const PlainContent& content, InputFormat format);

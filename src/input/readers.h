@@ -31,7 +31,7 @@ class Reader : public RecordReader {
   virtual void set_id(Review& review, std::size_t line) const { review.id = {origin_.id + ":" + std::to_string(line)}; }
 
   void fail(Review& review, std::size_t line, const std::string& kind, const std::string& reason) const {
-    review.text.clear();
+    review.text = std::string();  // many failed reviews may wait for their turn, and hold nothing
     review.failure = Failure{kind, failure_message(shown_name(origin_.path) + ":" + std::to_string(line), reason)};
   }
 
@@ -224,6 +224,8 @@ class FieldsReader : public Reader {
       case 't':
       case 'f':
         return "a boolean";
+      case '"':
+        return "binary data";
       default:
         return "a number";
     }
@@ -237,6 +239,10 @@ class FieldsReader : public Reader {
 std::unique_ptr<RecordReader> open_lines(Origin origin, const InputOptions& options);
 std::unique_ptr<RecordReader> open_whole(Origin origin, const InputOptions& options);
 std::unique_ptr<RecordReader> open_json(Origin origin, const InputOptions& options);
+std::unique_ptr<RecordReader> open_stream(Origin origin, const InputOptions& options);
+// Parquet and Arrow files. Without a `file`, what is pushed is kept in one without a name.
+std::unique_ptr<RecordReader> open_indexed(InputFormat format, Origin origin, const InputOptions& options,
+                                           ByteFile* file);
 // `usual_delimiter` is the format's own; InputOptions::delimiter or the first line may say another.
 std::unique_ptr<RecordReader> open_table(Origin origin, const InputOptions& options, char usual_delimiter);
 

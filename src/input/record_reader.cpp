@@ -94,7 +94,8 @@ std::string too_large(const InputOptions& options) {
   return "larger than " + std::to_string(options.max_review_bytes) + " bytes (--max-review-bytes)";
 }
 
-std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options) {
+std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options,
+                                           ByteFile* file) {
   switch (format) {
     case InputFormat::jsonl:
       return open_json(std::move(origin), options);
@@ -102,6 +103,11 @@ std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, co
       return open_table(std::move(origin), options, ',');
     case InputFormat::tsv:
       return open_table(std::move(origin), options, '\t');
+    case InputFormat::parquet:
+    case InputFormat::arrow_file:
+      return open_indexed(format, std::move(origin), options, file);
+    case InputFormat::arrow:
+      return open_stream(std::move(origin), options);
     case InputFormat::whole:
       return open_whole(std::move(origin), options);
     case InputFormat::lines:

@@ -213,6 +213,7 @@ class InputSource final : public Source {
 
   void set_content(std::unique_ptr<ByteStream> stream) {
     content_ = std::make_unique<PeekStream>(std::move(stream));
+    file_ = nullptr;
     decompressed_ = decoded_ = false;
     needed_ = 1;
   }
@@ -321,10 +322,10 @@ class InputSource final : public Source {
     const std::optional<InputFormat> format = choice_.choose(plain_content(name, more));
     if (!format) return want_more();
     whole_ = format == InputFormat::whole;
-    records_ = open_records(*format, origin_, options_);
+    records_ = open_records(*format, origin_, options_, file_);
     columns_taken_ = false;
     pending_ = {};
-    ended_ = false;
+    ended_ = has_index(*format) && file_ != nullptr;  // the reader goes to the file itself
     return Step::again;
   }
 
@@ -462,6 +463,7 @@ class InputSource final : public Source {
   const std::uint64_t* stored_ = nullptr;   // bytes read of that file
   std::unique_ptr<ArchiveReader> archive_;  // if that is what the file is
   std::unique_ptr<PeekStream> content_;     // of the file or member; refers to archive_
+  ByteFile* file_ = nullptr;                // the same, where it is a file that can be read at any place
   std::size_t needed_ = 1;                  // as much of it must be seen before it is judged (again)
   bool chosen_ = false;                     // it is a pipe, which no --include excludes
   bool inside_ = false;                     // it was found in a folder or archive

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -15,33 +13,6 @@
 
 namespace reviewrate {
 namespace {
-
-/// What passed fields are called: as they are if that name is free; else with as many "input_" before it as it takes.
-/// Names that are free as they are go first.
-std::vector<std::string> passed_names(const std::vector<std::string_view>& names) {
-  if (names.empty()) return {};
-  const std::vector<std::string_view> own = taken_names();
-  std::set<std::string, std::less<>> taken(own.begin(), own.end());
-  std::vector<std::string> out(names.size());
-  std::vector<std::size_t> unnamed;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    out[i] = names[i];
-    if (!taken.insert(out[i]).second) unnamed.push_back(i);
-  }
-  for (const std::size_t i : unnamed) {
-    while (!taken.insert(out[i]).second) out[i].insert(0, "input_");
-  }
-  return out;
-}
-
-bool has_id(const std::vector<std::string>& names) {
-  return std::find(names.begin(), names.end(), "id") != names.end();
-}
-
-/// What an own column is called in an annotated record.
-std::string added_name(const OwnColumn& column, const OutputOptions& options) {
-  return (column.name == "id" ? "" : options.prefix) + std::string(column.name);
-}
 
 class JsonlFormatter : public Formatter {
  public:
@@ -159,6 +130,9 @@ std::unique_ptr<Formatter> make_formatter(const OutputOptions& options) {
       return std::make_unique<DelimitedFormatter>(options, ',');
     case OutputFormat::tsv:
       return std::make_unique<DelimitedFormatter>(options, '\t');
+    case OutputFormat::parquet:
+    case OutputFormat::arrow:
+      return make_arrow_formatter(options);
     case OutputFormat::jsonl:
       break;
   }

@@ -91,6 +91,8 @@ void sync_folder_of(const std::string& path) {
   if (fd.get() >= 0) static_cast<void>(::fsync(fd.get()));
 }
 
+}  // namespace
+
 /// A file beside `path` with a name of its own; removed in the end unless it has been renamed.
 class TemporaryFile {
  public:
@@ -118,6 +120,8 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
+  const std::string& path() const { return path_; }
+
   /// -1 where none could be made.
   int fd() const { return fd_; }
 
@@ -132,12 +136,11 @@ class TemporaryFile {
   bool renamed_ = false;
 };
 
-/// False if no temporary file can take the place of `path`, of which `before` tells if it is there. Throws
-/// Error(output) if one could, but not be written.
-bool replace(const std::string& path, const struct stat* before, const std::string& bytes) {
-  TemporaryFile file(path, before == nullptr ? 0666 : 0600);
-  if (file.fd() < 0) return false;
-  if (const int error = write_all(file.fd(), bytes); error != 0) fail(path, "cannot be written", error);
+namespace {
+
+/// Gives the file the name `path`, and what the file that had it, `before` if there was one, belonged to. False if that
+/// cannot be.
+bool rename(TemporaryFile& file, const std::string& path, const struct stat* before) {
   if (before != nullptr) {
     struct stat info = {};
     if (::fstat(file.fd(), &info) != 0) return false;
@@ -148,6 +151,15 @@ bool replace(const std::string& path, const struct stat* before, const std::stri
   if (!file.rename_to(path)) return false;
   sync_folder_of(path);
   return true;
+}
+
+/// False if no temporary file can take the place of `path`, of which `before` tells if it is there. Throws
+/// Error(output) if one could, but not be written.
+bool replace(const std::string& path, const struct stat* before, const std::string& bytes) {
+  TemporaryFile file(path, before == nullptr ? 0666 : 0600);
+  if (file.fd() < 0) return false;
+  if (const int error = write_all(file.fd(), bytes); error != 0) fail(path, "cannot be written", error);
+  return rename(file, path, before);
 }
 
 void write_in_place(const std::string& path, const struct stat* before, const std::string& bytes) {
@@ -212,6 +224,23 @@ void write_whole(const std::string& path, const std::string& bytes) {
   const struct stat* before = exists ? &info : nullptr;
   const bool several_names = exists && info.st_nlink > 1;
   if (several_names || !replace(target, before, bytes)) write_in_place(target, before, bytes);
+}
+
+WholeFile::WholeFile(const std::string& path)
+    : path_(path), file_(std::make_unique<TemporaryFile>(follow_links(path), 0666)) {
+  if (file_->fd() < 0) fail(path, "cannot be written: no file can be made beside it", errno);
+}
+
+WholeFile::~WholeFile() = default;
+
+const std::string& WholeFile::temporary() const { return file_->path(); }
+
+void WholeFile::take_place() {
+  const std::string target = follow_links(path_);
+  struct stat info = {};
+  const bool exists = ::stat(target.c_str(), &info) == 0;
+  if (::fsync(file_->fd()) != 0 && errno != EINVAL && errno != ENOTSUP) fail(path_, "cannot be written", errno);
+  if (!rename(*file_, target, exists ? &info : nullptr)) fail(path_, "cannot be replaced", errno);
 }
 
 void abandon_temporary_file() {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <set>
 
 #include "reviewrate/text.h"
 
@@ -67,15 +69,15 @@ Cell error_message(const Outcome& outcome, const Labels&) {
 
 constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
                                               {"label", label},
-                                              {"score", of_prediction<score>},
-                                              {"p_positive", of_prediction<positive>},
-                                              {"rating", of_prediction<rating>},
-                                              {"tokens", of_prediction<tokens>},
-                                              {"truncated", of_prediction<truncated>},
-                                              {"windows", of_prediction<windows>}}};
-constexpr OwnColumn kRepaired = {"repaired", repaired, "0"};
-constexpr OwnColumn kEmpty = {"empty", empty, "false"};
-constexpr OwnColumn kError = {"error", error};
+                                              {"score", of_prediction<score>, ArrowType::real},
+                                              {"p_positive", of_prediction<positive>, ArrowType::real},
+                                              {"rating", of_prediction<rating>, ArrowType::rating},
+                                              {"tokens", of_prediction<tokens>, ArrowType::count},
+                                              {"truncated", of_prediction<truncated>, ArrowType::boolean},
+                                              {"windows", of_prediction<windows>, ArrowType::count}}};
+constexpr OwnColumn kRepaired = {"repaired", repaired, ArrowType::count, "0"};
+constexpr OwnColumn kEmpty = {"empty", empty, ArrowType::boolean, "false"};
+constexpr OwnColumn kError = {"error", error, ArrowType::failure};
 constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
 
 }  // namespace
@@ -128,6 +130,30 @@ std::vector<std::string> added_names(const OutputOptions& options) {
     if (column.name != "id") names.push_back(options.prefix + std::string(column.name));
   }
   return names;
+}
+
+std::vector<std::string> passed_names(const std::vector<std::string_view>& names) {
+  if (names.empty()) return {};
+  const std::vector<std::string_view> own = taken_names();
+  std::set<std::string, std::less<>> taken(own.begin(), own.end());
+  std::vector<std::string> out(names.size());
+  std::vector<std::size_t> unnamed;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    out[i] = names[i];
+    if (!taken.insert(out[i]).second) unnamed.push_back(i);
+  }
+  for (const std::size_t i : unnamed) {
+    while (!taken.insert(out[i]).second) out[i].insert(0, "input_");
+  }
+  return out;
+}
+
+bool has_id(const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), "id") != names.end();
+}
+
+std::string added_name(const OwnColumn& column, const OutputOptions& options) {
+  return (column.name == "id" ? "" : options.prefix) + std::string(column.name);
 }
 
 std::string failure_name(const OutputOptions& options) {

@@ -192,7 +192,7 @@ BINARIES = {
     "PDF": b"%PDF-1.5\nsome text\n",
     "Office": zipped({"[Content_Types].xml": b"<Types/>", "xl/sharedStrings.xml": b"<sst>Great</sst>"}),
     "lz4": b"\x04\x22\x4d\x18d@\xa7\x12\x00\x00\x00 A warm film.\n",
-    "Parquet": b"PAR1\x15\x00\x15\x1a A warm film PAR1",
+    "Avro": b"Obj\x01 A warm film",
     "SQLite": b"SQLite format 3\x00\x10\x00",
     "PNG": b"\x89PNG\r\n\x1a\n\x00\x00",
     "pickle": b"\x80\x04\x95\x10\x00A warm film",

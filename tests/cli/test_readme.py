@@ -9,6 +9,8 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import BINARY, PATIENCE, TOP
@@ -40,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "held_out.jsonl").write_text(lines.replace("film", "book"))
     (tmp_path / "reviews.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     (tmp_path / "reviews.csv").write_text('id,review,user\n1,"A lovely film, really.",ann\n2,Dull.,bob\n')
+    pq.write_table(pa.table({"text": ["A lovely film."], "stars": [9]}), tmp_path / "reviews.parquet")
     for part in ("pos", "neg"):
         (tmp_path / "aclImdb" / "test" / part).mkdir(parents=True)
         (tmp_path / "aclImdb" / "test" / part / "0_9.txt").write_text("A lovely film." if part == "pos" else "Dull.")

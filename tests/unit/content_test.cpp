@@ -294,8 +294,8 @@ TEST_CASE("What is no text is one bad record that says what it is") {
   const std::map<std::string, std::string> kinds = {
       {"PDF", "%PDF-1.7\n1 0 obj\n"s},
       {"lz4", "\x04\x22\x4D\x18\x64\x40\xA7 a text"s},
-      {"Parquet", "PAR1\x15\x04\x15 some text\n"s},
-      {"Arrow", "ARROW1\0\0\xFF\xFF"s},
+      {"Avro", "Obj\x01 some text\n"s},
+      {"Feather", "FEA1\0\0\0\0"s},
       {"SQLite", "SQLite format 3\0\x10"s},
       {"PNG", "\x89PNG\r\n\x1A\n\0"s},
       {"JPEG", "\xFF\xD8\xFF\xE0 JFIF\n"s},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <vector>
 
 #include "line_splitter.h"
@@ -23,13 +24,11 @@ struct Magic {
 
 constexpr std::string_view kDocument = "; save its text as .txt or .csv first";
 constexpr std::string_view kExpand = "; expand it first";
-constexpr std::string_view kParquet = "PAR1"sv;
+constexpr std::string_view kConvert = "; convert it to .jsonl or .csv first";
 constexpr std::string_view kArrowFile = "ARROW1\x00\x00"sv;
 constexpr std::string_view kArrowStream = "\xFF\xFF\xFF\xFF"sv;  // since Arrow 0.15
 
-constexpr std::string_view kConvert = "; convert it to .jsonl or .csv first";
-
-constexpr std::array<Magic, 45> kMagics = {{
+constexpr std::array<Magic, 43> kMagics = {{
     {"%PDF-"sv, "a PDF document"},
     {"{\\rtf"sv, "an RTF document"},
     {"%!PS"sv, "a PostScript document"},
@@ -45,11 +44,9 @@ constexpr std::array<Magic, 45> kMagics = {{
     {"Rar!\x1A\x07"sv, "a rar archive"},
     {"MSCF\x00\x00\x00\x00"sv, "a cab archive"},
     {"!<arch>\n"sv, "an ar archive"},
-    {kParquet, "a Parquet file"},
-    {"PARE"sv, "an encrypted Parquet file"},
     {kArrowFile, "an Arrow file"},
     {kArrowStream, "an Arrow stream"},
-    {"FEA1"sv, "a Feather file of the first version"},
+    {"FEA1\x00"sv, "a Feather file of the first version"},
     {"Obj\x01"sv, "an Avro file"},
     {"SEQ\x06"sv, "a Hadoop sequence file"},
     {"SQLite format 3\x00"sv, "an SQLite database"},
@@ -86,8 +83,8 @@ std::string_view advice(std::string_view kind) {
   const auto has = [&](std::string_view word) { return kind.find(word) != kind.npos; };
   if (has("document")) return kDocument;
   if (has("compressed") || has("archive")) return kExpand;
-  const bool data = has("Parquet") || has("Arrow") || has("Feather") || has("Avro") || has("ORC") || has("Hadoop") ||
-                    has("SQLite") || has("HDF5") || has("NumPy") || has("pickle");
+  const bool data = has("Feather") || has("Avro") || has("ORC") || has("Hadoop") || has("SQLite") || has("HDF5") ||
+                    has("NumPy") || has("pickle");
   return data ? kConvert : ""sv;
 }
 
@@ -129,6 +126,12 @@ bool is_header(const std::vector<std::string>& cells, const InputOptions& option
   return !find_text_fields(cells, options).empty() || count_usual_text_fields(cells) == 1;
 }
 
+// A structure follows in Thrift's compact form, of which the first byte is a control character; text may begin so, too.
+bool is_parquet(std::string_view beginning) {
+  return beginning.starts_with("PAR1") && (beginning.size() == 4 || (static_cast<unsigned char>(beginning[4]) < 0x20 &&
+                                                                     std::isspace(beginning[4]) == 0));
+}
+
 // csv or tsv, or automatic if the line is no header.
 InputFormat table_format(std::string_view line, const InputOptions& options) {
   if (line.size() == 5 && starts_with_any_case(line, "sep=")) return InputFormat::csv;  // as Excel writes it
@@ -165,13 +168,18 @@ std::string binary_kind(std::string_view beginning) {
   if (has_at(0, "RIFF") && (has_at(8, "WEBP") || has_at(8, "WAVE") || has_at(8, "AVI ")))
     return "a picture or recording";
   if (has_at(0, "\0"sv) && has_at(4, "ftyp")) return "a picture or recording";
+  if (is_parquet(beginning)) return "a Parquet file";
+  // Behind these letters of an encrypted one stands the length of its first part, which four bytes are for.
+  if (has_at(0, "PARE") && has_at(7, "\0"sv)) {
+    return std::string("an encrypted Parquet file").append(kConvert);
+  }
   // safetensors: the length of a JSON object, and that object.
   if (beginning.size() > 10 && beginning.substr(4, 6) == "\0\0\0\0{\""sv) return "a safetensors model";
   return {};
 }
 
 InputFormat binary_format(std::string_view beginning) {
-  if (beginning.starts_with(kParquet)) return InputFormat::parquet;
+  if (is_parquet(beginning)) return InputFormat::parquet;
   if (beginning.starts_with(kArrowFile)) return InputFormat::arrow_file;
   return beginning.starts_with(kArrowStream) ? InputFormat::arrow : InputFormat::automatic;
 }

@@ -295,6 +295,7 @@ TEST_CASE("What is no text is one bad record that says what it is") {
       {"PDF", "%PDF-1.7\n1 0 obj\n"s},
       {"lz4", "\x04\x22\x4D\x18\x64\x40\xA7 a text"s},
       {"Avro", "Obj\x01 some text\n"s},
+      {"encrypted Parquet", "PARE\x2C\0\0\0"s},
       {"Feather", "FEA1\0\0\0\0"s},
       {"SQLite", "SQLite format 3\0\x10"s},
       {"PNG", "\x89PNG\r\n\x1A\n\0"s},
@@ -345,8 +346,9 @@ TEST_CASE("What is no text is one bad record that says what it is") {
     CHECK(piped(make_archive(true, {{name, "<xml/>"}, {"b.txt", "text"}}), {}, &messages) == Shown{"-|!format"});
     CHECK(messages[0].find(kind) != std::string::npos);
   }
-  for (const char* text : {"PARENTS BEWARE\n", "I loved WEBP\n", "RIFF raff\n", "ORC\n", "MZ\n", "GGUF is a format\n",
-                           "P\n", "BM\n", "Rar!\n", "\x1B[1mbold\x1B[0m\n", "II*\n", "caf\xE9\n", "ID3\n"}) {
+  for (const char* text :
+       {"PARENTS BEWARE\n", "PAR1\n", "PAR1 was late\n", "FEA1\n", "I loved WEBP\n", "RIFF raff\n", "ORC\n", "MZ\n",
+        "GGUF is a format\n", "P\n", "BM\n", "Rar!\n", "\x1B[1mbold\x1B[0m\n", "II*\n", "caf\xE9\n", "ID3\n"}) {
     INFO(text);
     CHECK(piped(text).size() == 1);
     CHECK(texts(piped(text))[0].find('!') != 0);

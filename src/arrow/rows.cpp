@@ -4,6 +4,7 @@
 #include <arrow/array.h>
 #include <arrow/memory_pool.h>
 #include <arrow/type.h>
+#include <arrow/util/utf8.h>
 
 #include <algorithm>
 #include <set>
@@ -59,7 +60,9 @@ arrow::ipc::IpcReadOptions ipc_options() {
 
 void BatchRows::set_schema(std::shared_ptr<arrow::Schema> schema) {
   std::set<std::string> seen;
+  arrow::util::InitializeUTF8();
   for (const auto& field : schema->fields()) {
+    if (!arrow::util::ValidateUTF8(field->name())) throw InputFailure("damaged", "a column's name is not UTF-8");
     if (!seen.insert(field->name()).second) {
       throw InputFailure("field", "the column \"" + field->name() + "\" comes twice");
     }

@@ -50,14 +50,14 @@ class StreamRows final : public BatchRows {
     }
     if (status_.ok() && !bytes.empty()) status_ = arrow::Status::Invalid("other data follows the stream");
     if (!columns() && decoded_->schema) set_schema(decoded_->schema);
-    if (!columns() || decoded_->batches.empty()) check(status_);
+    if (!columns()) check(status_);  // else next() does, behind what came before
   }
 
   void finish() override {
     constexpr std::int64_t kLength = 4;  // is what a stream may end before
     const bool whole = decoded_->ended || (columns() && decoder_.next_required_size() == kLength);
     if (status_.ok() && !whole) status_ = arrow::Status::Invalid("it ends too early");
-    if (decoded_->batches.empty()) check(status_);
+    if (!columns()) check(status_);
   }
 
  private:

@@ -405,6 +405,8 @@ def test_damage_is_told_and_what_stands_before_is_kept(run: Run, tmp_path: Path)
     assert len(records(cut)) > 300
     assert error_of(run(stdin=file(table, 100)[:-100])).startswith("-: damaged, and not read any further: ")
     assert "other data follows" in error_of(run(stdin=stream(table) + b"and more"))
+    odd = pa.table({"text": TEXTS, "stars": [1] * len(TEXTS)})
+    assert error_of(run(stdin=stream(odd).replace(b"stars", b"st\xe4rs"))) == "-: a column's name is not UTF-8"
     twice = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
     assert error_of(run(stdin=parquet(twice))) == '-: the column "text" comes twice'
 

@@ -224,11 +224,13 @@ def test_compressed_arrow(run: Run, codec: str | None) -> None:
 def test_files_of_duckdb(run: Run, tmp_path: Path, codec: str) -> None:
     for version in ("V1", "V2"):
         path = tmp_path / f"{version}.parquet"
-        duckdb.sql(
+        relation = duckdb.sql(
             "SELECT 'film ' || i AS text, i AS n, i / 4 AS part, DATE '2024-01-01' + i::INT AS day, "
             "[i, i + 1] AS pair, "
             "{'a': i, 'b': 'x'} AS inner_, (i % 3)::DECIMAL(9, 2) AS price, i % 5 = 0 AS flag FROM range(1000) t(i)"
-        ).write_parquet(str(path), compression=codec)
+        )
+        assert relation
+        relation.write_parquet(str(path), compression=codec)
         if version == "V2":
             duckdb.sql(f"COPY (FROM '{tmp_path}/V1.parquet') TO '{path}' (PARQUET_VERSION V2, ROW_GROUP_SIZE 2048)")
         table = pq.read_table(path)

@@ -61,7 +61,7 @@ def test_records_as_typed_columns(run: Run, tmp_path: Path) -> None:
     assert types(table) == OWN
     assert table.to_pylist() == expected(jsonl)
     assert sorted(tmp_path.iterdir()) == [path]
-    assert duckdb.sql(f"SELECT id, rating FROM '{path}'").fetchall() == [
+    assert duckdb.execute(f"SELECT id, rating FROM '{path}'").fetchall() == [
         (row["id"], row["rating"]) for row in expected(jsonl)
     ]
     assert polars.read_parquet(path).to_dicts() == expected(jsonl)

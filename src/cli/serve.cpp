@@ -76,8 +76,12 @@ Run add_serve(CLI::App& app) {
   const auto a = std::make_shared<ServeOptions>();
   server::ServerOptions& options = a->server;
   server::Limits& limits = options.limits;
-  app.add_option("--host", options.host, "Address to listen on; 0.0.0.0 or :: for all")->capture_default_str();
-  app.add_option("--port", options.port, "Port to listen on; 0: any that is free")->capture_default_str();
+  app.add_option("--host", options.host, "Address to listen on; 0.0.0.0 or :: for all")
+      ->capture_default_str()
+      ->type_name("ADDRESS");
+  app.add_option("--port", options.port, "Port to listen on, to 65535; 0: any that is free")
+      ->capture_default_str()
+      ->type_name("N");
   app.add_option("--unix", options.unix_path, "Listen on a socket in the file system instead")->type_name("PATH");
   add_model_options(app, a->model);
   add_workers_option(app, a->workers);
@@ -103,10 +107,11 @@ Run add_serve(CLI::App& app) {
   add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM or SIGINT");
   add_environment(app);
   add_footer(app,
-             "Every option can be given in the environment, too: --port 80 as REVIEWRATE_PORT=80.\n"
-             "There is no TLS: a proxy in front of it has that, and whoever can reach the port can ask.\n"
+             "Every option can be given in the environment, too, --port 80 as\n"
+             "REVIEWRATE_PORT=80. There is no TLS: a proxy in front of it has that, and\n"
+             "whoever can reach the port can ask.\n"
              "Example: reviewrate serve --port 8080\n"
-             "Example: curl -d '{\"inputs\": \"A lovely film.\"}' -H 'Content-Type: application/json' localhost:8080");
+             "Example: curl -d 'text=A lovely film.' localhost:8080/classify");
   return [a](const Interruption& interruption) { return serve(*a, interruption); };
 }
 

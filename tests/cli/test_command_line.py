@@ -10,7 +10,7 @@ import pytest
 
 from conftest import BINARY, PATIENCE, TINY, TOP, Result, Run, error_line, records
 
-COMMANDS = ("classify", "eval", "diff", "tokenize", "verify", "bench", "info")
+COMMANDS = ("classify", "eval", "diff", "tokenize", "verify", "bench", "info", "serve")
 
 
 def test_help_shows_the_options_of_the_default_command_and_all_commands(run: Run) -> None:

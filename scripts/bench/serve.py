@@ -69,11 +69,13 @@ end
 class Server:
     """How a server is started, and what its requests look like."""
 
-    def __init__(self, name: str, words: list[str], path: str = "/classify", field: str = "text", **env: str) -> None:
+    path = "/classify"
+
+    def __init__(self, name: str, words: list[str], field: str = "text", folder: str = ".", **env: str) -> None:
         self.name = name
         self.words = words
-        self.path = path
         self.field = field  # of the body; "input" takes a list
+        self.folder = folder
         self.env = env
 
     def body(self, text: str) -> str:
@@ -88,10 +90,13 @@ def servers(args: argparse.Namespace, folder: Path) -> list[Server]:
     found = [Server(f"reviewrate {kind}", [*ours, "--precision", kind]) for kind in ("fp32", "int8")]
     found.append(Server("FastAPI, pipeline", [*uvicorn, "--log-level", "warning"], BENCH_MODEL=model, **common))
     if args.infinity:
-        for engine in ("torch", "optimum"):
-            words = ["v2", "--model-id", model, "--served-model-name", "model", "--engine", engine, "--device", "cpu"]
-            words += ["--port", str(PORT), "--no-bettertransformer", "--log-level", "error"]
-            found.append(Server(f"infinity, {engine}", [args.infinity, *words], "/classify", "input", **common))
+        engine = [args.infinity, "v2", "--served-model-name", "model", "--device", "cpu", "--port", str(PORT)]
+        engine += ["--no-bettertransformer", "--log-level", "error", "--model-id"]
+        found.append(Server("infinity, torch", [*engine, model, "--engine", "torch"], field="input", **common))
+        # Its warm-up and its reviews are not cut at the model's 512 tokens, so that ONNX Runtime refuses longer ones;
+        # and it finds a local ONNX file only in its working folder.
+        words = [*engine, ".", "--engine", "optimum", "--no-model-warmup"]
+        found.append(Server("infinity, optimum", words, field="input", folder=str(folder / "hf_onnx"), **common))
     return [server for server in found if not args.servers or server.name.startswith(tuple(args.servers.split(",")))]
 
 
@@ -105,7 +110,12 @@ def running(server: Server) -> Iterator[subprocess.Popen[bytes]]:
     """The server while it runs; SubprocessError if it does not get ready."""
     with open("server.log", "wb") as log:
         process = subprocess.Popen(
-            server.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **server.env}
+            server.words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=server.folder,
+            env={**os.environ, **server.env},
         )
     try:
         end = time.monotonic() + 180
@@ -289,6 +299,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     file = folder / "job.json"
     file.write_text(json.dumps({**job, "count": args.count, "sentences": args.sentences}))
     timed([sys.executable, BENCH / "jobs.py", file], cwd=folder)
+    if args.infinity and not (folder / "hf_onnx").is_dir():
+        optimum = Path(args.infinity).with_name("optimum-cli")
+        timed([optimum, "export", "onnx", "--model", "hf", "--task", "text-classification", "hf_onnx"], cwd=folder)
     os.chdir(args.work)
     Path("bodies.lua").write_text(SCRIPT)
     texts = {

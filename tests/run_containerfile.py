@@ -4,9 +4,10 @@ asks the server that it ends with.
 
     sudo tests/run_containerfile.py [--work FOLDER] [--lend PATH ...]
 
-Needs root and mmdebstrap. The build's root is lent this machine's settings of apt, pip and the resolver, and what --lend
-names besides, such as a folder of wheels; what is built is the checkout's HEAD. The server runs as the Containerfile's user, in a root that is read-only, without capabilities or new privileges, and in a
-network that has nothing but its own loopback. It must answer a review, read Parquet, and leave no file behind.
+Needs root and mmdebstrap. The build's root is lent this machine's settings of apt, pip and the resolver, and what
+--lend names besides, such as a folder of wheels; what is built is the checkout's HEAD. The server runs as the
+Containerfile's user, in a root that is read-only, without capabilities or new privileges, and in a network that has
+nothing but its own loopback. It must answer a review, read Parquet, and write nowhere.
 Exit codes: 0 all of that held; 1 something did not; 2 usage or a tool that is missing.
 """
 
@@ -63,12 +64,12 @@ class Stage:
                 elif not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.touch()
-                subprocess.run(["mount", "--rbind", path, target], check=True)
+                subprocess.run(["mount", "--bind", path, target], check=True)
             script = f"cd {shlex.quote(self.folder)} && {line}"
             run("chroot", self.root, "/bin/sh", "-c", script, env={**self.env, **names})
         finally:
             for path in reversed(mounts):
-                words = ["umount", "-R", "-l", self.root / path.lstrip("/")]
+                words = ["umount", "-l", str(self.root / path.lstrip("/"))]
                 subprocess.run(words, check=False, stderr=subprocess.DEVNULL)
 
     def copy(self, words: list[str], stages: dict[str, "Stage"]) -> None:

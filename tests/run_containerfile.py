@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "scripts" / "service" / "Containerfile"
 SETTINGS = ["/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/resolv.conf", "/etc/pip.conf"]
+OWN_MOUNTS = "REVIEWRATE_OWN_MOUNTS"
 TOOLS = ["mmdebstrap", "unshare", "setpriv", "mount", "chroot", "git"]
 
 
@@ -65,6 +66,8 @@ class Stage:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.touch()
                 subprocess.run(["mount", "--bind", path, target], check=True)
+                if path not in ("/proc", "/dev"):
+                    subprocess.run(["mount", "-o", "remount,ro,bind", target], check=True)
             script = f"cd {shlex.quote(self.folder)} && {line}"
             run("chroot", self.root, "/bin/sh", "-c", script, env={**self.env, **names})
         finally:
@@ -167,6 +170,10 @@ def main() -> int:
     if missing or os.geteuid() != 0:
         print(f"run_containerfile: needs root and {', '.join(missing) or 'nothing else'}", file=sys.stderr)
         return 2
+    if OWN_MOUNTS not in os.environ:
+        # What is mounted here is seen by nobody else, and gone with the last process: a root can always be removed.
+        os.environ[OWN_MOUNTS] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
     with tempfile.TemporaryDirectory() as name:
         work = (args.work or Path(name)).resolve()
         work.mkdir(parents=True, exist_ok=True)

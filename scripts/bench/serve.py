@@ -26,7 +26,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
@@ -115,6 +115,7 @@ def running(server: Server) -> Iterator[subprocess.Popen[bytes]]:
             stdout=log,
             stderr=log,
             cwd=server.folder,
+            start_new_session=True,
             env={**os.environ, **server.env},
         )
     try:
@@ -131,11 +132,11 @@ def running(server: Server) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):  # what it left behind, or it itself
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def memory(process: subprocess.Popen[bytes]) -> float:

@@ -219,12 +219,16 @@ class Client:
 
         with self._connection() as connection:
             headers = {"Content-Type": "application/x-ndjson"}
-            connection.request("POST", "/classify", pieces(), headers, encode_chunked=True)
+            # Refused at once, and with 2 s to say so, it may find the connection closed while it still sends.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request("POST", "/classify", pieces(), headers, encode_chunked=True)
             response = connection.getresponse()
             answers = []
             while line := response.readline():
                 answers.append(json.loads(line))
                 time.sleep(reader_pause)
+            if response.headers.get("Connection") == "close":
+                connection.close()
         if response.status == 429:
             return "refused"
         if response.status != 200 or len(answers) != count + 1:

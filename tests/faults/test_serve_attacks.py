@@ -1,6 +1,7 @@
 """`reviewrate serve` under those who are slow, wrong, many or malicious: others are served, and nothing grows."""
 
 import json
+import os
 import re
 import resource
 import socket
@@ -276,6 +277,41 @@ def test_descriptors_used_up() -> None:
         for connection in connections:
             connection.close()
         is_well(server)
+
+
+def test_the_last_descriptor_is_no_reason_to_spin_or_stop() -> None:
+    """Others hold descriptors of the process, so that the system refuses to accept before the server itself would."""
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))
+
+    null = os.open(os.devnull, os.O_RDONLY)
+    inherited = [os.dup(null) for _ in range(75)]
+    with serving("--log", "none", preexec_fn=few, pass_fds=inherited) as server:
+        connections = [server.socket() for _ in range(100)]  # the last ones wait with the system
+
+        def cpu_ticks() -> int:
+            fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+
+        end = time.monotonic() + PATIENCE
+        while len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) < 150:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        before = cpu_ticks()
+        time.sleep(2)
+        assert (cpu_ticks() - before) / os.sysconf("SC_CLK_TCK") < 0.5
+        connections[0].sendall(HEALTH)
+        assert statuses(connections[0].recv(65536)) == [200]
+        for connection in connections[:60]:
+            connection.close()
+        connections[-1].sendall(HEALTH)  # its turn has come
+        assert statuses(connections[-1].recv(65536)) == [200]
+        for connection in connections:
+            connection.close()
+        is_well(server)
+    for descriptor in [null, *inherited]:
+        os.close(descriptor)
 
 
 # --- Who is slow ---

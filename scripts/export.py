@@ -37,6 +37,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+import export_labels
 import export_model
 from command_line import Parser, blaming, command, read_text, require
 from export_reference import (
@@ -62,6 +63,7 @@ class Source:
     tokenizer: Tokenizer
     labels: list[str]
     positive: str | None
+    values: list[float] | None  # the rating that each label stands for
     card: str  # empty: none
     license: str
 
@@ -84,13 +86,6 @@ def thresholds(path: str) -> list[float]:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def positive_label(labels: list[str], asked: str | None) -> str | None:
-    if asked is not None:
-        require(asked in labels, f"no label {asked}: there are {', '.join(labels)}")
-        return asked
-    return next((label for label in labels if label.upper() in ("POSITIVE", "POS")), None)
 
 
 def card_license(card: str) -> str | None:
@@ -116,7 +111,16 @@ def read_source(args: argparse.Namespace) -> Source:
     card_file = args.readme or folder / "README.md"
     card = read_text(card_file) if card_file.is_file() else ""
     license_name = args.license or card_license(card) or "unknown"
-    return Source(model, tokenizer, labels, positive_label(labels, args.positive), card, license_name)
+    require(not args.rating or len(labels) == 2, "--rating: its thresholds are for models of two labels")
+    return Source(
+        model,
+        tokenizer,
+        labels,
+        export_labels.positive_label(labels, args.positive),
+        export_labels.label_values(labels, args.label_values),
+        card,
+        license_name,
+    )
 
 
 def make_manifest(folder: Path, args: argparse.Namespace, source: Source) -> dict[str, Any]:
@@ -141,7 +145,10 @@ def make_manifest(folder: Path, args: argparse.Namespace, source: Source) -> dic
         "positive": source.positive,
         "max_tokens": source.tokenizer.max_tokens,
         "long_text": args.long_text,
-        "rating": {"fitted": args.rating} if args.rating else {},
+        "rating": {
+            **({"fitted": args.rating} if args.rating else {}),
+            **({"values": source.values} if source.values else {}),
+        },
         "precisions": ["fp32", "bf16", "int8"] if native else ["fp32"],
         "metrics": {},
         "reference": {"file": "reference.jsonl", "sha256": sha256(folder / "reference.jsonl")},
@@ -198,6 +205,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--license", help="of the weights (default: what the source's README names)")
     parser.add_argument("--positive", metavar="LABEL", help="the positive label (default: the one called POSITIVE)")
+    parser.add_argument(
+        "--label-values",
+        metavar="N,N,...",
+        type=export_labels.parse_values,
+        help="more than two labels: the value of each, in the order of the logits; the lowest is rating 1, the highest "
+        "10 (default: by names such as negative, neutral, positive or 1 star to 5 stars)",
+    )
     parser.add_argument("--readme", metavar="FILE", type=Path, help="model card (default: the source's, else a stub)")
     parser.add_argument(
         "--reference",
@@ -256,11 +270,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         verify(args.reviewrate, folder, args.output)
     print(f"wrote {args.output}")
-    if source.positive is None:
-        labels = ", ".join(source.labels)
-        note(
-            f"no label is called POSITIVE, so records get no p_positive and no rating: --positive names one of {labels}"
-        )
+    for line in export_labels.missing(source.labels, source.positive, source.values):
+        note(line)
     if source.license == "unknown":
         note("the license is not known; give it with --license")
     if not export_model.is_native(model) and not export_model.fits_fp16(model):

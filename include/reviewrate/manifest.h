@@ -43,13 +43,20 @@ struct Manifest {
   std::optional<std::size_t> positive;  ///< index into labels
   std::size_t max_tokens = 512;
   LongText long_text = LongText::head;
-  std::optional<RatingThresholds> rating_thresholds;
+  std::optional<RatingThresholds> rating_thresholds;  ///< of a model of two labels
+  std::vector<double> label_values;  ///< more than two labels: the rating that each stands for; empty: not known
   std::vector<std::string> precisions = {"fp32"};  ///< that were checked when it was exported
   std::optional<PackageFile> reference;
 };
 
 /// Reads DIR/manifest.json and checks every value in it. Throws Error(model).
 Manifest read_manifest(const std::string& dir);
+
+/// Whether the label is decided by a threshold: there are two, and one is the positive one.
+bool has_threshold(const Manifest& manifest);
+
+/// Why the model gives no rating, for people, and what gives it one; empty where it gives one.
+std::string no_rating(const Manifest& manifest);
 
 /// The most bytes that a model's or a vocabulary's file may have.
 constexpr std::size_t kMaxModelBytes = std::size_t{4} << 30;

@@ -24,11 +24,17 @@ using RatingThresholds = std::array<double, 9>;
 /// The rating that `thresholds` give to `p`.
 int fitted_rating(double p, const RatingThresholds& thresholds);
 
-/// Turns a review's probabilities into its label, score and rating.
+/// The expected value of the label: the sum of `values` (one a label, each 1 to 10) weighted by `probabilities`, as the
+/// nearest whole number; ties go to even, as Python's round does.
+int expected_rating(std::span<const double> probabilities, std::span<const double> values);
+
+/// Turns a review's probabilities into its label, score and rating. The rating of two labels goes by the probability of
+/// the positive one, that of more by the values of all of them; where those are not known there is none.
 struct Scorer {
-  std::optional<std::size_t> positive;         ///< index of the positive label; without it there is no rating
+  std::optional<std::size_t> positive;         ///< index of the positive label
   double threshold = 0.5;                      ///< two labels: the positive one from this probability on
-  std::optional<RatingThresholds> thresholds;  ///< the fitted rating; without it the linear one
+  std::optional<RatingThresholds> thresholds;  ///< two labels: the fitted rating; without it the linear one
+  std::vector<double> values = {};             ///< more labels: the rating that each stands for; empty: no rating
 
   /// The prediction for `probabilities`, one a label; its tokens and windows are left to the caller.
   Prediction operator()(std::span<const double> probabilities) const;

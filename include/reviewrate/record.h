@@ -58,7 +58,7 @@ struct Prediction {
   std::size_t label = 0;                   ///< index into the model's labels
   double score = 0;                        ///< probability of `label`
   std::optional<double> positive;          ///< probability of the positive label, where the model names one
-  std::optional<int> rating;               ///< 1-10, where the model names a positive label
+  std::optional<int> rating;               ///< 1-10, where the model gives one: no_rating() of its manifest
   std::size_t tokens = 0;                  ///< of the whole review with its two special tokens, before any cut
   bool truncated = false;                  ///< some tokens were not seen by the model
   std::size_t windows = 1;                 ///< how many pieces the model saw

@@ -83,8 +83,8 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--precision", precision_name(package.precision)},
           {"--long-text", long_text_name(a.scoring.long_text.value_or(m.long_text))},
           {"--stride", a.scoring.stride},
-          {"--threshold", a.scoring.threshold},
-          {"--rating", a.scoring.fitted_rating},
+          {"--threshold", a.scoring.threshold_or_half()},
+          {"--rating", a.scoring.fitted_rating.value_or(false)},
           {"--fail-fast", a.fail_fast}};
 }
 
@@ -228,6 +228,10 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   const Package package = open_package_for(a.model, a.workers, a.quiet);
   const Manifest& manifest = package.manifest;
   PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
+  if (const std::string none = no_rating(manifest);
+      !none.empty() && std::find(a.columns.begin(), a.columns.end(), "rating") != a.columns.end()) {
+    throw Error(ErrorKind::usage, "--columns rating: " + none);
+  }
   options.fail_fast = a.fail_fast;
   options.reuse_answers = true;
 

@@ -102,10 +102,10 @@ EvalReport describe_run(const EvalOptions& a, const Package& package, const Pipe
   report.model_sha256 = model_sha256(manifest);
   report.precision = precision_name(package.precision);
   report.long_text = long_text_name(options.window.policy);
-  report.rating = a.scoring.fitted_rating ? "fitted" : "linear";
+  report.rating = a.scoring.fitted_rating.value_or(false) ? "fitted" : "linear";
   report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
   report.max_tokens = manifest.max_tokens;
-  report.threshold = a.scoring.threshold;
+  report.threshold = a.scoring.threshold_or_half();
   return report;
 }
 
@@ -117,7 +117,7 @@ EvalReport describe_predictions(const EvalOptions& a, const Manifest& manifest) 
   report.rating = "linear";
   report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
   report.max_tokens = manifest.max_tokens;
-  report.threshold = a.scoring.threshold;
+  report.threshold = a.scoring.threshold_or_half();
   return report;
 }
 
@@ -151,7 +151,7 @@ void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource
         fail("has no p_positive in " + a.predictions);
       } else {
         const double p = found.front().p;
-        const bool called = p >= a.scoring.threshold;
+        const bool called = p >= a.scoring.threshold_or_half();
         outcome.prediction = Prediction{.label = called ? positive : 1 - positive,
                                         .score = called ? p : 1 - p,
                                         .positive = p,
@@ -177,7 +177,7 @@ void measure(const EvalOptions& a, const LabelRules& rules, NumberScheme scheme,
   report.input_sha256 = labelled.checksum(scheme);
   collector.report(meanings, report);
   const auto add_part = [&](const char* key, const std::string& title, EvalCollector::Length length) {
-    Evaluation evaluation(collector.observations(meanings, report.stars, length), a.scoring.threshold);
+    Evaluation evaluation(collector.observations(meanings, report.stars, length), a.scoring.threshold_or_half());
     auto intervals = evaluation.intervals(resamples, kSeed);
     report.parts.push_back({key, title, std::move(evaluation), intervals});
   };

@@ -15,6 +15,8 @@
 namespace reviewrate::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 int info(const ModelChoice& choice) {
   std::size_t workers = 0;
   const Package package = open_package_for(choice, workers);
@@ -23,7 +25,7 @@ int info(const ModelChoice& choice) {
   plan.writes("the description", "-");
   plan.reads_model(manifest);
   plan.check();
-  nlohmann::ordered_json out;
+  Json out;
   out["name"] = manifest.name;
   out["license"] = manifest.license;
   out["model"] = {{"file", manifest.model.path},
@@ -33,10 +35,13 @@ int info(const ModelChoice& choice) {
   out["tokenizer"] = {{"kind", manifest.tokenizer}, {"vocab", manifest.vocab.path}};
   if (manifest.tokenizer == "wordpiece") out["tokenizer"]["lowercase"] = manifest.lowercase;
   out["labels"] = manifest.labels;
-  out["positive"] = manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr;
+  out["positive"] = manifest.positive ? Json(manifest.labels[*manifest.positive]) : nullptr;
   out["max_tokens"] = manifest.max_tokens;
   out["long_text"] = long_text_name(manifest.long_text);
-  out["rating"] = manifest.rating_thresholds ? "linear, fitted" : "linear";
+  const std::string none = no_rating(manifest);
+  out["rating"] = !none.empty() ? nullptr : Json(manifest.rating_thresholds ? "linear, fitted" : "linear");
+  if (!none.empty()) out["no_rating"] = none;
+  if (!manifest.label_values.empty()) out["label_values"] = manifest.label_values;
   out["precisions"] = manifest.precisions;
   out["precision"] = precision_name(package.precision);
   out["program"] = {{"version", REVIEWRATE_VERSION},
@@ -44,7 +49,7 @@ int info(const ModelChoice& choice) {
                     {"instructions", instruction_set()},
                     {"workers", workers}};
   OutputStream stream("");
-  stream.write(printable_json(out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) + '\n');
+  stream.write(printable_json(out.dump(2, ' ', false, Json::error_handler_t::replace)) + '\n');
   stream.close();
   return kOk;
 }

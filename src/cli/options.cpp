@@ -111,6 +111,16 @@ void add_model_options(CLI::App& app, ModelChoice& choice) {
       ->check(refuse_empty)
       ->type_name("NAME|DIR|FILE.pt");
   app.add_option("--vocab", choice.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
+  app.add_flag("--cased", choice.cased, "A bare file's vocabulary knows capitals and accents: they are kept");
+  app.add_option("--labels", choice.labels,
+                 "A bare file's labels in the order of its logits (default: NEGATIVE,POSITIVE; of more LABEL_0, ...)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAME,...");
+  app.add_option("--model-max-tokens", choice.max_tokens,
+                 "The most tokens that a bare file takes, 3 to 65536 (default: 512)")
+      ->check(CLI::Range(std::size_t{3}, std::size_t{1} << 16).description(""))
+      ->type_name("N");
 }
 
 void add_precision_option(CLI::App& app, ModelChoice& choice) {
@@ -237,14 +247,14 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
       ->type_name("N");
   app.add_option("--threshold", choice.threshold,
                  "Two labels: the positive one from this probability on, 0 to 1. Ratings go by the probability alone, "
-                 "so that with another threshold than 0.5 a label may differ from what its rating seems to say")
-      ->capture_default_str()
+                 "so that with another threshold than 0.5 a label may differ from what its rating seems to say "
+                 "(default: 0.5)")
       ->check(refuse_no_share)
       ->type_name("P");
   add_choice(
       app, "--rating", choice.fitted_rating, kRatings,
-      "How p_positive becomes a rating: linear (default), ten times it, rounded; fitted, by the thresholds of the "
-      "model package");
+      "How probabilities become a rating: linear (default), ten times p_positive, rounded, and of more than two "
+      "labels the expected value of those of the model package; fitted, p_positive by the thresholds of the package");
 }
 
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
@@ -333,8 +343,16 @@ PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scori
     throw Error(ErrorKind::usage, "--stride " + std::to_string(scoring.stride) + ": must be less than the " +
                                       std::to_string(manifest.max_tokens - 2) + " tokens of a window");
   }
-  options.scorer = {manifest.positive, scoring.threshold, std::nullopt};
-  if (scoring.fitted_rating) {
+  if (scoring.threshold && !has_threshold(manifest)) {
+    throw Error(ErrorKind::usage, "--threshold: model " + manifest.name + " has " +
+                                      (manifest.labels.size() > 2 ? "more than two labels: the likeliest is the label"
+                                                                  : "no label that is the positive one"));
+  }
+  if (const std::string none = no_rating(manifest); scoring.fitted_rating && !none.empty()) {
+    throw Error(ErrorKind::usage, "--rating: " + none);
+  }
+  options.scorer = {manifest.positive, scoring.threshold_or_half(), std::nullopt, manifest.label_values};
+  if (scoring.fitted_rating.value_or(false)) {
     if (!manifest.rating_thresholds) {
       throw Error(ErrorKind::usage, "--rating fitted: model " + manifest.name + " brings no thresholds for it");
     }

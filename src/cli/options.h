@@ -36,8 +36,10 @@ struct InputChoice {
 struct ScoringChoice {
   std::optional<LongText> long_text;  ///< empty: as the model package says
   std::size_t stride = 128;
-  double threshold = 0.5;
-  bool fitted_rating = false;
+  std::optional<double> threshold;    ///< empty: not asked for
+  std::optional<bool> fitted_rating;  ///< or the linear one; empty: not asked for
+
+  double threshold_or_half() const { return threshold.value_or(0.5); }
 };
 
 void add_model_options(CLI::App& app, ModelChoice& choice);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 #include <string_view>
 #include <system_error>
 
@@ -35,6 +36,12 @@ int fitted_rating(double p, const RatingThresholds& thresholds) {
   return 1 + static_cast<int>(std::count_if(thresholds.begin(), thresholds.end(), [p](double t) { return p >= t; }));
 }
 
+int expected_rating(std::span<const double> probabilities, std::span<const double> values) {
+  const double value = std::inner_product(probabilities.begin(), probabilities.end(), values.begin(), 0.0);
+  // nearbyint rounds ties to even: nothing here changes the rounding mode. Rounding may lead a little beyond 1 and 10.
+  return std::clamp(static_cast<int>(std::nearbyint(value)), 1, 10);
+}
+
 Prediction Scorer::operator()(std::span<const double> probabilities) const {
   Prediction result;
   const auto largest = std::max_element(probabilities.begin(), probabilities.end());
@@ -42,9 +49,12 @@ Prediction Scorer::operator()(std::span<const double> probabilities) const {
   if (positive) {
     const double p = probabilities[*positive];
     result.positive = p;
-    result.rating = thresholds ? fitted_rating(p, *thresholds) : linear_rating(p);
-    if (probabilities.size() == 2) result.label = p >= threshold ? *positive : 1 - *positive;
+    if (probabilities.size() == 2) {
+      result.rating = thresholds ? fitted_rating(p, *thresholds) : linear_rating(p);
+      result.label = p >= threshold ? *positive : 1 - *positive;
+    }
   }
+  if (!values.empty()) result.rating = expected_rating(probabilities, values);
   result.score = probabilities[result.label];
   result.probabilities.assign(probabilities.begin(), probabilities.end());
   return result;

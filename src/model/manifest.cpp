@@ -24,6 +24,8 @@ constexpr std::size_t kMaxManifestBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxTokens = 1 << 16;
 constexpr std::size_t kMaxListed = 1024;  // of a tokenizer: every byte of text is compared with each special token
 
+constexpr int kLowest = 1, kHighest = 10;  // ratings
+
 std::string sha256(std::string_view bytes) {
   Sha256 sum;
   sum.add(bytes);
@@ -188,9 +190,22 @@ class ManifestReader {
     m.positive = static_cast<std::size_t>(found - m.labels.begin());
   }
 
+  void read_label_values(const json& rating, Manifest& m) const {
+    const auto values = rating.find("values");
+    if (values == rating.end()) return;
+    if (m.labels.size() == 2) fail("rating.values", "are for more than two labels");
+    const bool numbers = values->is_array() && values->size() == m.labels.size() &&
+                         std::all_of(values->begin(), values->end(),
+                                     [](const json& v) { return v.is_number() && v >= kLowest && v <= kHighest; });
+    if (!numbers) fail("rating.values", "must be a number from 1 to 10 for each label");
+    m.label_values = values->get<std::vector<double>>();
+  }
+
   void read_rating(const json& rating, Manifest& m) const {
+    read_label_values(rating, m);
     const auto fitted = rating.find("fitted");
     if (fitted == rating.end()) return;
+    if (!has_threshold(m)) fail("rating.fitted", "is for two labels, one of them positive");
     RatingThresholds thresholds{};
     const bool numbers = fitted->is_array() && fitted->size() == thresholds.size() &&
                          std::all_of(fitted->begin(), fitted->end(), [](const json& t) { return t.is_number(); });
@@ -210,6 +225,19 @@ class ManifestReader {
 }  // namespace
 
 Manifest read_manifest(const std::string& dir) { return ManifestReader(dir).read(); }
+
+bool has_threshold(const Manifest& manifest) { return manifest.labels.size() == 2 && manifest.positive; }
+
+std::string no_rating(const Manifest& manifest) {
+  if (has_threshold(manifest) || !manifest.label_values.empty()) return "";
+  std::string labels;
+  for (const std::string& label : manifest.labels) labels += (labels.empty() ? "" : ", ") + label;
+  return "model " + manifest.name + " gives no rating: " +
+         (manifest.labels.size() == 2
+              ? "none of its labels " + labels + " is the positive one (scripts/export.py --positive)"
+              : "nothing says which rating each of its labels " + labels +
+                    " stands for (scripts/export.py --label-values)");
+}
 
 std::string sha256_file(const std::string& path) { return sha256(read_file(path, kMaxModelBytes, ErrorKind::model)); }
 

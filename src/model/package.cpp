@@ -14,6 +14,7 @@
 
 #include "reviewrate/error.h"
 #include "reviewrate/sentencepiece.h"
+#include "reviewrate/text.h"
 #include "reviewrate/torch_model.h"
 #include "reviewrate/vocab.h"
 #include "reviewrate/wordpiece.h"
@@ -112,6 +113,33 @@ void name_labels(std::size_t labels, Manifest& manifest) {
   for (std::size_t i = 0; i < labels; ++i) manifest.labels.push_back("LABEL_" + std::to_string(i));  // as transformers
 }
 
+/// The place of the label that is called POSITIVE, or POS, if one is; as scripts/export.py has it.
+std::optional<std::size_t> positive_label(const std::vector<std::string>& labels) {
+  const auto found = std::find_if(labels.begin(), labels.end(), [](const std::string& label) {
+    const std::string name = ascii_lower(label);
+    return name == "positive" || name == "pos";
+  });
+  return found == labels.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - labels.begin()));
+}
+
+/// The manifest of a TorchScript file without a package.
+Manifest bare_manifest(const std::string& path, const ModelChoice& choice) {
+  const std::set<std::string> different(choice.labels.begin(), choice.labels.end());
+  if (choice.labels.size() == 1 || different.size() != choice.labels.size() || different.contains("")) {
+    throw Error(ErrorKind::usage, "--labels: must be two or more different names");
+  }
+  Manifest manifest;
+  manifest.name = fs::path(path).stem().string();
+  manifest.model.path = path;
+  manifest.interface = ModelInterface::traced;
+  manifest.vocab.path = choice.vocab;
+  manifest.lowercase = !choice.cased;
+  manifest.labels = choice.labels;
+  manifest.positive = positive_label(choice.labels);
+  manifest.max_tokens = choice.max_tokens.value_or(manifest.max_tokens);
+  return manifest;
+}
+
 }  // namespace
 
 Manifest find_manifest(const ModelChoice& choice) {
@@ -124,8 +152,13 @@ Manifest find_manifest(const ModelChoice& choice) {
                                         "scripts/export.py " +
                                         path + " -o models/" + fs::path(path + "/").parent_path().filename().string());
     }
-    if (!choice.vocab.empty()) {
-      throw Error(ErrorKind::usage, "--vocab: " + path + " is a model package, which brings its own vocabulary");
+    const char* option = !choice.vocab.empty()    ? "--vocab"
+                         : choice.cased           ? "--cased"
+                         : !choice.labels.empty() ? "--labels"
+                         : choice.max_tokens      ? "--model-max-tokens"
+                                                  : nullptr;
+    if (option != nullptr) {
+      throw Error(ErrorKind::usage, std::string(option) + ": " + path + " is a model package, which says that itself");
     }
     return read_manifest(path);
   }
@@ -133,12 +166,7 @@ Manifest find_manifest(const ModelChoice& choice) {
     throw Error(ErrorKind::usage,
                 "--model " + path + ": a bare TorchScript file needs its vocabulary: --vocab vocab.txt");
   }
-  Manifest manifest;
-  manifest.name = fs::path(path).stem().string();
-  manifest.model.path = path;
-  manifest.interface = ModelInterface::traced;
-  manifest.vocab.path = choice.vocab;
-  return manifest;
+  return bare_manifest(path, choice);
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const Manifest& manifest) {
@@ -163,11 +191,12 @@ Package open_package(const ModelChoice& choice) {
     return read_package_file(manifest.model, kMaxModelBytes);
   });
   package.tokenizer = open_tokenizer(manifest);
-  package.model = load_torch_model(verified.get(), {.interface = manifest.interface,
-                                                    .precision = package.precision,
-                                                    .labels = manifest.labels.size(),
-                                                    .vocab_size = package.tokenizer->vocab_size(),
-                                                    .max_tokens = manifest.path.empty() ? 1 : manifest.max_tokens});
+  package.model = load_torch_model(
+      verified.get(), {.interface = manifest.interface,
+                       .precision = package.precision,
+                       .labels = manifest.labels.size(),
+                       .vocab_size = package.tokenizer->vocab_size(),
+                       .max_tokens = manifest.path.empty() ? choice.max_tokens.value_or(1) : manifest.max_tokens});
   package.runs_unverified_code = manifest.interface == ModelInterface::traced && manifest.model.sha256.empty();
   if (manifest.labels.empty()) name_labels(package.model->labels(), manifest);
   return package;

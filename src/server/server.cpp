@@ -183,8 +183,10 @@ class Server::Impl {
         {"model_dtype", precision},
         {"model_type", {{"classifier", {{"id2label", id2label}, {"label2id", label2id}}}}},
         {"positive_label", manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr},
-        {"rating", pipeline.scorer.thresholds ? "fitted" : "linear"},
-        {"threshold", pipeline.scorer.threshold},
+        {"rating", !no_rating(manifest).empty() ? nlohmann::ordered_json(nullptr)
+                   : pipeline.scorer.thresholds ? "fitted"
+                                                : "linear"},
+        {"threshold", has_threshold(manifest) ? nlohmann::ordered_json(pipeline.scorer.threshold) : nullptr},
         {"long_text", long_text_name(pipeline.window.policy)},
         {"max_input_length", manifest.max_tokens},
         {"max_batch_tokens", pipeline.batch_tokens},

@@ -188,6 +188,29 @@ def test_bare_torchscript_file_gives_what_its_package_gives(run: Run) -> None:
     assert [r["tokens"] for r in bare] == [r["tokens"] for r in package]
 
 
+def test_what_a_bare_torchscript_file_does_not_tell_can_be_said(run: Run, tmp_path: Path) -> None:
+    bare = ("--model", TOP / "tests/data/tiny_plain.pt", "--vocab", TINY / "vocab.txt", "-q")
+    (plain,) = records(run(*bare, "-t", "good film", "-f", "jsonl", model=None))
+    (named,) = records(run(*bare, "--labels", "pos,bad", "-t", "good film", "-f", "jsonl", model=None))
+    assert named["p_positive"] == pytest.approx(1 - plain["p_positive"])  # POS is the first of the two here
+    (other,) = records(run(*bare, "--labels", "a,b", "-t", "good film", "-f", "jsonl", model=None))
+    assert other["label"] in "ab" and "p_positive" not in other and "rating" not in other
+    (cased,) = records(run(*bare, "--cased", "-t", "Good", "-f", "jsonl", model=None))
+    assert cased["tokens"] == 3 and cased != records(run(*bare, "-t", "Good", "-f", "jsonl", model=None))[0]
+    (cut,) = records(run(*bare, "--model-max-tokens", "5", "-t", "a b c d e f", "-f", "jsonl", model=None))
+    assert cut["tokens"] == 8 and cut["truncated"]
+    for options, words in [
+        (["--labels", "a,b,c"], "its logits are [1, 2], not [1, 3]"),
+        (["--labels", "a,a"], "--labels: must be two or more different names"),
+        (["--model-max-tokens", "600"], "600"),
+    ]:
+        result = run(*bare, *options, "-t", "x", model=None)
+        assert result.returncode in (2, 3) and words in error_line(result), result.stderr
+    for option in (["--cased"], ["--labels", "a,b"], ["--model-max-tokens", "9"]):
+        result = run(*option, "-t", "x")
+        assert result.returncode == 2 and "is a model package, which says that itself" in error_line(result)
+
+
 def test_threshold_and_rating_follow_the_printed_number(run: Run) -> None:
     lines = "\n".join(texts(50, seed=4))
     for threshold in ("0.1", "0.5", "0.9"):

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification, PreTrainedModel
 
 import export
+import export_labels
 import make_tiny_model
 from conftest import TOP, Run, error_line, records
 from export_model import rounded, save_module
@@ -319,6 +320,92 @@ def test_positive_label_can_be_named(changed: Path, tmp_path: Path, capsys: pyte
             (line,) = said
             assert line.endswith("--positive names one of LABEL_0, LABEL_1")
     assert export.main([str(changed), "-o", str(tmp_path / "other"), "--positive", "GOOD"]) == 3
+
+
+def renamed(folder: Path, labels: list[str], seed: int = 5) -> Path:
+    """A source of a tiny model with these labels."""
+    folder.mkdir()
+    make_tiny_model.make_source(
+        folder,
+        seed=seed,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        num_labels=len(labels),
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("labels", "values"),
+    [
+        (["positive", "neutral", "negative"], [10, 5.5, 1]),
+        (["Very Negative", "Negative", "Neutral", "Positive", "Very Positive"], [1, 3.25, 5.5, 7.75, 10]),
+        (["1 star", "2 stars", "3 stars", "4 stars", "5 stars"], [1, 3.25, 5.5, 7.75, 10]),
+        ([str(i) for i in range(1, 11)], list(range(1, 11))),
+        (["LABEL_0", "LABEL_1", "LABEL_2"], None),
+        (["0", "1", "2"], None),
+        (["1", "2", "3", "4"], None),  # may be classes
+        (["1 star", "2 stars", "5 stars"], None),
+        (["positive", "neutral", "other"], None),
+        (["neutral", "positive", "very positive"], None),
+        (["NEGATIVE", "POSITIVE"], None),
+    ],
+)
+def test_names_that_are_an_order_give_ratings(labels: list[str], values: list[float] | None) -> None:
+    assert export_labels.label_values(labels, None) == values
+
+
+def test_the_rating_of_three_labels_is_their_expected_value(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = renamed(tmp_path / "three", ["positive", "neutral", "negative"])
+    package = tmp_path / "package"
+    assert export.main([str(source), "-o", str(package), "--license", "MIT"]) == 0
+    assert capsys.readouterr().err == ""
+    assert json.loads((package / "manifest.json").read_text())["rating"] == {"values": [10, 5.5, 1]}
+    texts = random_texts(40)
+    model = DistilBertForSequenceClassification.from_pretrained(source).eval()
+    expected = transformers_answer(source, model, texts) @ torch.tensor([10, 5.5, 1], dtype=torch.float64)
+    stdin = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    found = records(run("-f", "jsonl", "--input-format", "jsonl", "-", stdin=stdin, model=package))
+    ratings = torch.tensor([record["rating"] for record in found], dtype=torch.float64)
+    assert len(found) == 40 and (ratings - expected).abs().max() <= 0.5 + 1e-4
+    assert all(0 < record["p_positive"] < 1 for record in found)
+    described = json.loads(run("info", model=package).stdout)
+    assert described["rating"] == "linear" and described["label_values"] == [10, 5.5, 1]
+    result = run("-t", "x", "--threshold", "0.7", model=package)
+    assert result.returncode == 2 and "--threshold: model package has more than two labels" in error_line(result)
+    result = run("-t", "x", "--rating", "fitted", model=package)
+    assert result.returncode == 2 and "brings no thresholds" in error_line(result)
+
+
+def test_labels_without_an_order_give_no_rating_and_that_is_said(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = renamed(tmp_path / "three", ["drama", "comedy", "horror"])
+    package = tmp_path / "package"
+    assert export.main([str(source), "-o", str(package), "--license", "MIT"]) == 0
+    positive, rating = capsys.readouterr().err.splitlines()
+    assert positive.endswith("records get no p_positive: --positive names one of drama, comedy, horror")
+    assert "tell no order, so records get no rating: --label-values" in rating
+    (record,) = records(run("-t", "x", "-f", "jsonl", model=package))
+    assert "rating" not in record and "p_positive" not in record
+    described = json.loads(run("info", model=package).stdout)
+    assert described["rating"] is None and "--label-values" in described["no_rating"]
+    for options in (["--rating", "linear"], ["--annotate", "--columns", "rating"]):
+        result = run(*options, "-f", "jsonl", stdin='{"text": "x"}\n', model=package)
+        assert result.returncode == 2 and "model package gives no rating: " in error_line(result)
+    edit(package / "manifest.json", lambda manifest: manifest.update(positive="comedy"))
+    (record,) = records(run("-t", "x", "-f", "jsonl", model=package))
+    assert "rating" not in record and record["p_positive"] > 0  # what the other labels stand for is not known
+    again = [str(source), "-o", str(package), "--force", "--license", "MIT", "--label-values"]
+    assert export.main([*again, "3,2,1"]) == 0
+    assert json.loads((package / "manifest.json").read_text())["rating"] == {"values": [10, 5.5, 1]}
+    assert export.main([*again, "3,2"]) == 3
+    assert "--label-values: 2 for 3 labels" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        export.main([*again, "1,x,2"])
+    assert stopped.value.code == 2
 
 
 def test_existing_package_needs_force(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,3 +205,36 @@ TEST_CASE("package files are regular files, whatever leads to them") {
   folder.write("abc", "abcd");
   CHECK(refusal(path) == path + ": is larger than 3 bytes");
 }
+
+TEST_CASE("manifest: what each of more than two labels stands for") {
+  json three = valid();
+  three["labels"] = {"negative", "neutral", "positive"};
+  three["positive"] = "positive";
+  const auto read = [](const json& text) {
+    const TempFolder folder;
+    return read_manifest(folder.write("manifest.json", text.dump()));
+  };
+  CHECK(no_rating(read(three)) ==
+        "model x gives no rating: nothing says which rating each of its labels negative, neutral, positive stands for "
+        "(scripts/export.py --label-values)");
+  CHECK_FALSE(has_threshold(read(three)));
+  three["rating"] = {{"values", {1, 5.5, 10}}};
+  CHECK(read(three).label_values == std::vector<double>{1, 5.5, 10});
+  CHECK(no_rating(read(three)).empty());
+  for (const json& values : {json{1, 10}, json{0, 5, 10}, json{1, 5, 10.5}, json{1, "5", 10}, json(3)}) {
+    three["rating"]["values"] = values;
+    CHECK_THAT(complaint(three.dump()),
+               Catch::Matchers::Contains("rating.values: must be a number from 1 to 10 for each label"));
+  }
+  json two = valid();
+  CHECK(has_threshold(read(two)));
+  CHECK(no_rating(read(two)).empty());
+  two["rating"] = {{"values", {1, 10}}};
+  CHECK_THAT(complaint(two.dump()), Catch::Matchers::Contains("rating.values: are for more than two labels"));
+  two["rating"] = json::object();
+  two["positive"] = nullptr;
+  CHECK_THAT(no_rating(read(two)),
+             Catch::Matchers::Contains("none of its labels NEGATIVE, POSITIVE is the positive one"));
+  two["rating"] = {{"fitted", {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}}};
+  CHECK_THAT(complaint(two.dump()), Catch::Matchers::Contains("rating.fitted: is for two labels"));
+}

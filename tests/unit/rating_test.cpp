@@ -62,5 +62,24 @@ TEST_CASE("Scorer: two labels go by the threshold, more by the largest") {
   CHECK(Scorer{std::nullopt, 0.5, std::nullopt}(three).label == 1);
   CHECK_FALSE(Scorer{std::nullopt, 0.5, std::nullopt}(three).rating);
   CHECK(Scorer{2, 0.3, std::nullopt}(three).label == 1);
-  CHECK(Scorer{2, 0.3, std::nullopt}(three).rating == 3);  // 0.35 lies below its decimal name
+  CHECK(Scorer{2, 0.3, std::nullopt}(three).positive == 0.35);
+  CHECK_FALSE(Scorer{2, 0.3, std::nullopt}(three).rating);  // what the other two labels stand for is not known
+}
+
+TEST_CASE("Scorer: the rating of more than two labels is their expected value") {
+  const Scorer scorer{2, 0.5, std::nullopt, {1, 5.5, 10}};
+  const auto rating = [&](const std::vector<double>& p) { return scorer(p).rating; };
+  CHECK(rating({0, 1, 0}) == 6);          // 5.5, to even
+  CHECK(rating({0.1, 0.85, 0.05}) == 5);  // 5.275
+  CHECK(rating({1, 0, 0}) == 1);
+  CHECK(rating({0, 0, 1}) == 10);
+  CHECK(rating({0.5, 0, 0.5}) == 6);
+  CHECK(rating({0.02, 0.97, 0.01}) == 5);  // 5.455
+  CHECK(rating({0, 0.5, 0.5}) == 8);       // 7.75
+  CHECK(scorer(std::vector<double>{0.01, 0.98, 0.01}).positive == 0.01);
+  // Stars without a positive label; probabilities whose sum is a little more than 1.
+  const Scorer stars{std::nullopt, 0.5, std::nullopt, {1, 3.25, 5.5, 7.75, 10}};
+  CHECK(stars(std::vector<double>{0, 0, 0.5, 0.5, 0}).rating == 7);  // 6.625
+  CHECK(stars(std::vector<double>{0, 0, 0, 0, 1.0000000000000002}).rating == 10);
+  CHECK_FALSE(stars(std::vector<double>{0, 0, 0, 0, 1}).positive);
 }

@@ -12,6 +12,7 @@
 
 #include "command.h"
 #include "console.h"
+#include "eval_mistakes.h"
 #include "eval_run.h"
 #include "exit_status.h"
 #include "help.h"
@@ -74,7 +75,11 @@ std::string utc_now() {
 ModelChoice other_model(const EvalOptions& a) { return {a.against, "", a.model.precision}; }
 
 int eval(EvalOptions a, const Interruption& interruption) {
+  if (!a.mistakes.empty()) check_mistakes_file(a.mistakes);
   if (!a.predictions.empty() && a.input.files.empty() && a.input.files_from.empty()) {
+    if (!a.mistakes.empty()) {
+      throw Error(ErrorKind::usage, "--mistakes: the predictions have no texts: name the labelled reviews' FILE, too");
+    }
     // They bring their labels themselves: --annotate --prefix has kept a field label, --pass has called it input_label.
     a.input.files = {a.predictions};
     a.input.options.text_field = a.prefix + "label";  // no text is needed
@@ -93,7 +98,8 @@ int eval(EvalOptions a, const Interruption& interruption) {
   plan.writes("--report", a.report);
   plan.writes("--junit", a.junit);
   plan.writes("--markdown", a.markdown);
-  const bool table = named_descriptor(a.json) != STDOUT_FILENO;  // else the JSON is the result
+  plan.writes("--mistakes", a.mistakes);
+  const bool table = named_descriptor(a.json) != STDOUT_FILENO && named_descriptor(a.mistakes) != STDOUT_FILENO;
   if (table) plan.writes("the table", "-");
   plan.reads_inputs(files, a.input.files_from);
   plan.reads("the --baseline", a.baseline);
@@ -127,6 +133,9 @@ int eval(EvalOptions a, const Interruption& interruption) {
     input.notify = [](const std::string&) {};  // all was said
   }
 
+  if (!a.mistakes.empty() && !first) {
+    throw Error(ErrorKind::usage, "--mistakes: stdin cannot be read a second time: name a FILE");
+  }
   const auto interrupted = [&] {
     print_notice("eval: interrupted; nothing is reported");
     return kInterrupted + interruption.signal();
@@ -158,7 +167,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   Truths truths;
   LabelledSource labelled(*source, a.fields, rules, first ? first->scheme : std::nullopt, &truths);
   ProgressBar bar(*source, !a.quiet, input);
-  EvalCollector collector(*manifest.positive, manifest.max_tokens, truths, bar);
+  EvalCollector collector(*manifest.positive, manifest.max_tokens, truths, bar, !a.mistakes.empty());
   if (package) {
     run_pipeline(labelled, *package->tokenizer, *package->model, collector, options);
   } else {
@@ -191,12 +200,16 @@ int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.report.empty()) write_whole(a.report, report_html(report));
   if (!a.junit.empty()) write_whole(a.junit, report_junit(report));
   if (!a.markdown.empty()) write_whole(a.markdown, report_markdown(report));
+  const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
+  if (!a.mistakes.empty()) write_whole(a.mistakes, mistakes_jsonl(collector.mistakes(meanings), report.labels));
   if (table) {
     OutputStream stream("");
-    print_lines(stream, report_text(report));
+    const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+    print_lines(stream, report_text(report) +
+                            (terminal ? mistakes_text(report, terminal_width(STDOUT_FILENO)) : std::string()));
     stream.close();
   }
-  bool failed = print_failures(a, labelled, labelled.bad_stars(rules.meanings(labelled.labels(), *scheme)), report);
+  bool failed = print_failures(a, labelled, labelled.bad_stars(meanings), report);
   if (first && first->reviews != labelled.read()) {
     failed = true;
     print_notice("eval: the inputs changed meanwhile: there were " + std::to_string(first->reviews) +
@@ -281,6 +294,10 @@ Run add_eval(CLI::App& app) {
   app.add_option("--report", a->report, "Write a page with the curves to FILE")->type_name("FILE.html");
   app.add_option("--junit", a->junit, "Write the gates as JUnit XML to FILE")->type_name("FILE.xml");
   app.add_option("--markdown", a->markdown, "Write a summary for a job's page to FILE")->type_name("FILE.md");
+  app.add_option("--mistakes", a->mistakes,
+                 "Write the reviews where label and model disagree to FILE, the surest first: many on top are wrong "
+                 "labels; - is stdout, in place of the table")
+      ->type_name("FILE.jsonl");
   CLI::Option* baseline =
       app.add_option("--baseline", a->baseline, "Compare with the --json of an earlier run")->type_name("FILE");
   app.add_flag("--allow-missing-baseline", a->allow_missing_baseline,

@@ -39,19 +39,24 @@ void EvalCollector::write(const Outcome& outcome) {
 }
 
 void EvalCollector::keep(const Outcome& outcome, const Rated& rated) {
+  const bool is_positive = rated.truth.meaning == Meaning::positive;
+  if (rated.truth.meaning && is_positive == rated.called_positive) return;  // right
   std::vector<Candidate>& kept = surest_[{rated.truth.label, rated.called_positive}];
   Mistake mistake;
   mistake.p = rated.p;
-  const auto place = std::upper_bound(
-      kept.begin(), kept.end(), mistake.confidence(),
-      [](double confidence, const Candidate& other) { return confidence > other.mistake.confidence(); });
-  if (place == kept.end() && kept.size() >= kMistakes) return;
-  mistake.id = outcome.review.id.text;
-  mistake.text = excerpt(outcome.review.text);
+  // All of them are sorted at the end, and of the surest few each is put in its place.
+  const auto place = every_mistake_ ? kept.end()
+                                    : std::upper_bound(kept.begin(), kept.end(), mistake.confidence(),
+                                                       [](double confidence, const Candidate& other) {
+                                                         return confidence > other.mistake.confidence();
+                                                       });
+  if (!every_mistake_ && place == kept.end() && kept.size() >= kMistakes) return;
+  mistake.id = outcome.review.id;
+  mistake.text = every_mistake_ ? outcome.review.text : excerpt(outcome.review.text);
   mistake.stars = rated.truth.stars.number;
   mistake.tokens = outcome.prediction->tokens;
   kept.insert(place, {rated_.size(), std::move(mistake)});
-  if (kept.size() > kMistakes) kept.pop_back();
+  if (!every_mistake_ && kept.size() > kMistakes) kept.pop_back();
 }
 
 void EvalCollector::report(const std::vector<Meaning>& meanings, EvalReport& report) const {
@@ -63,7 +68,12 @@ void EvalCollector::report(const std::vector<Meaning>& meanings, EvalReport& rep
     report.failed += rated.failed ? 1 : 0;
     report.outcomes += rated.failed ? 'x' : rated.called_positive == (label == Meaning::positive) ? '1' : '0';
   }
+  report.mistakes = mistakes(meanings);
+  report.mistakes.resize(std::min(report.mistakes.size(), kMistakes));
+  for (Mistake& mistake : report.mistakes) mistake.text = excerpt(mistake.text);
+}
 
+std::vector<Mistake> EvalCollector::mistakes(const std::vector<Meaning>& meanings) const {
   std::vector<Candidate> mistakes;
   for (const auto& [which, candidates] : surest_) {
     const Meaning label = meanings[which.first];
@@ -77,8 +87,9 @@ void EvalCollector::report(const std::vector<Meaning>& meanings, EvalReport& rep
     const double x = a.mistake.confidence(), y = b.mistake.confidence();
     return x != y ? x > y : a.place < b.place;
   });
-  mistakes.resize(std::min(mistakes.size(), kMistakes));
-  for (Candidate& candidate : mistakes) report.mistakes.push_back(std::move(candidate.mistake));
+  std::vector<Mistake> out;
+  for (Candidate& candidate : mistakes) out.push_back(std::move(candidate.mistake));
+  return out;
 }
 
 std::vector<Observation> EvalCollector::observations(const std::vector<Meaning>& meanings, const StarFindings& stars,

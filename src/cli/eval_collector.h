@@ -21,9 +21,11 @@ namespace reviewrate::cli {
 /// only at its end.
 class EvalCollector : public Sink {
  public:
-  /// `positive` is the place of the positive label in the model, `max_tokens` what the model takes.
-  EvalCollector(std::size_t positive, std::size_t max_tokens, Truths& truths, ProgressBar& bar)
-      : positive_(positive), max_tokens_(max_tokens), truths_(truths), bar_(bar) {}
+  /// `positive` is the place of the positive label in the model, `max_tokens` what the model takes. With
+  /// `every_mistake` all of them are kept with their whole texts; the labels' meaning has to be known then.
+  EvalCollector(std::size_t positive, std::size_t max_tokens, Truths& truths, ProgressBar& bar,
+                bool every_mistake = false)
+      : positive_(positive), max_tokens_(max_tokens), truths_(truths), bar_(bar), every_mistake_(every_mistake) {}
 
   void write(const Outcome& outcome) override;
   void flush() override { bar_.update(rated_.size(), position_); }
@@ -34,6 +36,9 @@ class EvalCollector : public Sink {
   /// Puts counts, outcomes, failures and mistakes into `report`, now that it is known what the labels mean, by their
   /// number.
   void report(const std::vector<Meaning>& meanings, EvalReport& report) const;
+
+  /// The mistakes that were kept, the surest first.
+  std::vector<Mistake> mistakes(const std::vector<Meaning>& meanings) const;
 
   enum class Length { any, within_limit, beyond_limit };
 
@@ -63,6 +68,7 @@ class EvalCollector : public Sink {
   std::size_t max_tokens_;
   Truths& truths_;
   ProgressBar& bar_;
+  bool every_mistake_;
   std::uint64_t position_ = 0;  // of the last review
   std::vector<Rated> rated_;
   std::vector<Failure> failures_;

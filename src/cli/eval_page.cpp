@@ -271,12 +271,12 @@ std::string mistake_table(const EvalReport& r) {
                                    tag("th", "p(" + escape_markup(r.labels[1]) + ")") + tag("th", "tokens") +
                                    tag("th", "beginning of the text", "class=\"text\""));
   for (const Mistake& m : r.mistakes) {
-    rows +=
-        tag("tr", tag("td", tag("code", escape_markup(m.id))) + tag("td", escape_markup(r.labels[m.positive ? 1 : 0])) +
-                      tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
-                      tag("td", decimals(m.p)) + tag("td", std::to_string(m.tokens)) +
-                      tag("td", escape_markup(m.text), "class=\"text\" dir=\"auto\"")) +
-        "\n";
+    rows += tag("tr", tag("td", tag("code", escape_markup(m.id.text))) +
+                          tag("td", escape_markup(r.labels[m.positive ? 1 : 0])) +
+                          tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
+                          tag("td", decimals(m.p)) + tag("td", std::to_string(m.tokens)) +
+                          tag("td", escape_markup(m.text), "class=\"text\" dir=\"auto\"")) +
+            "\n";
   }
   return tag("h2", "The most confident mistakes") + tag("table", rows) + "\n";
 }

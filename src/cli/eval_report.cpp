@@ -179,7 +179,7 @@ std::string report_json(const EvalReport& r) {
   }
   out["mistakes"] = Json::array();
   for (const Mistake& m : r.mistakes) {
-    out["mistakes"].push_back({{"id", m.id},
+    out["mistakes"].push_back({{"id", m.id.text},
                                {"label", r.labels[m.positive ? 1 : 0]},
                                {"p_positive", m.p},
                                {"stars", json_of(m.stars)},

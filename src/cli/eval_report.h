@@ -23,8 +23,8 @@ struct Part {
 
 /// A review that was called wrongly.
 struct Mistake {
-  std::string id;
-  std::string text;  ///< its beginning
+  Value id;
+  std::string text;  ///< in a report its beginning
   double p = 0;
   bool positive = false;        ///< its label
   std::optional<double> stars;  ///< as they were given

@@ -155,7 +155,8 @@ void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource
         outcome.prediction = Prediction{.label = called ? positive : 1 - positive,
                                         .score = called ? p : 1 - p,
                                         .positive = p,
-                                        .rating = linear_rating(p)};
+                                        .rating = linear_rating(p),
+                                        .tokens = found.front().tokens.value_or(0)};
       }
       if (!found.empty()) found.pop_front();
     }

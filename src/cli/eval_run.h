@@ -33,6 +33,7 @@ struct EvalOptions {
   std::string report;
   std::string junit;
   std::string markdown;
+  std::string mistakes;
   std::string baseline;
   std::string against;
   std::string fit_threshold;

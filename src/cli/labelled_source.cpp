@@ -80,8 +80,8 @@ Source::Status LabelledSource::next(Review& review, bool may_block) {
       add_to_checksums(review, meanings);
       return status;
     }
-    const Truth truth{found.is_folder ? labels_.add_folder(*found.label) : labels_.add_field(*found.label),
-                      found.stars};
+    const Truth truth{found.is_folder ? labels_.add_folder(*found.label) : labels_.add_field(*found.label), found.stars,
+                      schemes_.size() == 1 ? meanings.front() : std::nullopt};
     count_stars(review, truth, found.stars_text);
     if (std::all_of(meanings.begin(), meanings.end(), [](auto m) { return m == Meaning::unlabelled; })) continue;
     add_to_checksums(review, meanings);

@@ -19,6 +19,7 @@ namespace reviewrate::cli {
 struct Truth {
   std::size_t label = 0;  ///< its number in the LabelColumn
   Stars stars;
+  std::optional<Meaning> meaning = {};  ///< where it is known already
 };
 
 /// The truths of the reviews that are in the pipeline, in their order: one thread adds, another takes.

@@ -28,7 +28,8 @@ InputOptions record_options(const std::string& prefix) {
   options.id_field = "\n";  // ids are taken as they are, be they empty
   options.pass_required = false;
   options.pass = {"id"};
-  for (const char* name : {"score", "p_positive", "error", "error_kind"}) options.pass.push_back(prefix + name);
+  for (const char* name : {"score", "p_positive", "tokens", "truncated", "unsure", "error", "error_kind"})
+    options.pass.push_back(prefix + name);
   options.max_review_bytes = kMostLine;
   return options;
 }
@@ -49,11 +50,14 @@ std::optional<double> probability(const Review& review, bool is_table, const std
   return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
 }
 
+bool is_true(const Value* value) { return value != nullptr && value->text == "true"; }
+
 /// Fills `record` from one record's fields; false if they are not those of a prediction or an error record.
 bool take_fields(const Review& review, bool is_table, const std::string& prefix, PredictionRecord& record) {
   const Value* id = find(review, "id");
   if (id == nullptr || (id->json && (id->text.front() == '{' || id->text.front() == '['))) return false;
-  record = {*id, "", 0, false, false};
+  record = {};
+  record.id = *id;
   const Value* kind = find(review, prefix + (is_table ? "error_kind" : "error"));
   if (kind != nullptr && !kind->text.empty()) {
     record.failed = true;
@@ -70,6 +74,12 @@ bool take_fields(const Review& review, bool is_table, const std::string& prefix,
   if (review.failure || !p) return false;
   record.label = review.text;
   record.p = *p;
+  const Value* tokens = find(review, prefix + "tokens");
+  const std::optional<double> number = tokens == nullptr ? std::nullopt : parse_number(tokens->text);
+  constexpr double kMostTokens = 1e15;  // a whole number up to it is exact
+  if (number && *number >= 0 && *number <= kMostTokens) record.tokens = static_cast<std::size_t>(*number);
+  record.truncated = is_true(find(review, prefix + "truncated"));
+  record.unsure = is_true(find(review, prefix + "unsure"));
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,10 @@ struct PredictionRecord {
   std::string label;  ///< of an error record its kind
   double p = 0;       ///< of the positive label, or where there is none the score; 0 of an error record
   bool failed = false;
-  bool has_positive = false;  ///< p is that of the positive label
+  bool has_positive = false;               ///< p is that of the positive label
+  std::optional<std::size_t> tokens = {};  ///< empty: the record does not say
+  bool truncated = false;
+  bool unsure = false;
 };
 
 /// Whether the line is a record of classify's jsonl.

@@ -96,7 +96,7 @@ READS: dict[str, dict[str, Reading]] = {
 # The options that name a file to write.
 OPTIONS = {
     "classify": ["--output", "--summary"],
-    "eval": ["--json", "--report", "--junit", "--markdown"],
+    "eval": ["--json", "--report", "--junit", "--markdown", "--mistakes"],
     "diff": ["--json"],
     "bench": ["--json"],
 }
@@ -303,6 +303,7 @@ WRITERS = {
     "--report": ["eval", "-q", "reviews.jsonl", "--report"],
     "--junit": ["eval", "-q", "reviews.jsonl", "--junit"],
     "--markdown": ["eval", "-q", "reviews.jsonl", "--markdown"],
+    "--mistakes": ["eval", "-q", "reviews.jsonl", "--mistakes"],
     "diff --json": ["diff", "old.jsonl", "new.jsonl", "--json"],
     "bench --json": ["bench", "--rounds", "1", "reviews.jsonl", "--json"],
 }

@@ -89,7 +89,9 @@ def test_what_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:
 def test_a_terminal_shows_the_first_five(run: Run, tmp_path: Path) -> None:
     write_reviews(tmp_path / "in.jsonl")
     with (tmp_path / "in.jsonl").open("a") as file:
-        file.write(json.dumps({"id": "evil\x1b[2J", "text": "bad \x1b[31m " + "film " * 300, "label": 1, "stars": 2}) + "\n")
+        file.write(
+            json.dumps({"id": "evil\x1b[2J", "text": "bad \x1b[31m " + "film " * 300, "label": 1, "stars": 2}) + "\n"
+        )
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [BINARY, "eval", "-q", "-m", TINY, tmp_path / "in.jsonl", "--stars-field", "stars"],

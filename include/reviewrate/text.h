@@ -30,6 +30,9 @@ std::string escape_markup(std::string_view text);
 /// What the JSON library says is wrong, without its own "[json.exception.parse_error.101] " in front.
 std::string json_complaint(std::string_view what);
 
+/// Empties `text` and gives its memory back, which clear() and assigning an empty string do not.
+inline void release(std::string& text) { std::string().swap(text); }
+
 /// `text` with A-Z as a-z.
 std::string ascii_lower(std::string text);
 

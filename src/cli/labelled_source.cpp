@@ -72,7 +72,7 @@ Source::Status LabelledSource::next(Review& review, bool may_block) {
         // Labels were judged before; this one has come since.
         review.failure = Failure{"label", failure_message(review.id.text, "the label " + shown_label(*found.label) +
                                                                               " was not there when labels were read")};
-        review.text.clear();
+        release(review.text);
       }
     }
     if (review.failure) {

@@ -100,6 +100,14 @@ class ArrowReader : public FieldsReader {
 
   bool make_review(Review& review) {
     fields_.clear_values();
+    std::size_t size = 0;
+    for (const std::optional<Value>& cell : cells_) size += cell ? cell->text.size() : 0;
+    if (size > 2 * options_.max_review_bytes + kOtherFields) {  // as of a row of csv; many wait for their turn
+      ++tally_.records;
+      set_id(review, ++row_);
+      fail(review, row_, "size", "the row is " + too_large(options_));
+      return true;
+    }
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       if (!cells_[i]) continue;
       if (!cells_[i]->json) review.repaired += repair(cells_[i]->text);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "reviewrate/input.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate {
 namespace {
@@ -144,7 +145,7 @@ Status PeekStream::read(std::span<char> buffer, std::size_t& size, bool may_bloc
   size = seen().copy(buffer.data(), buffer.size());
   given_ += size;
   if (given_ == seen_.size()) {
-    seen_ = std::string();
+    release(seen_);
     given_ = 0;
   }
   return Status::data;

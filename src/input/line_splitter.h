@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "reviewrate/text.h"
+
 namespace reviewrate {
 
 inline constexpr std::string_view kBom = "\xEF\xBB\xBF";  ///< the byte order mark in UTF-8
@@ -27,7 +29,7 @@ class LineSplitter {
     // Four bytes more, because a byte order mark and \r do not count.
     if (line_.size() + piece.size() > bound_ + 4) {
       too_long_ = true;
-      line_ = std::string();
+      release(line_);
     }
     if (!too_long_) line_ += piece;
     input.remove_prefix(found ? newline + 1 : input.size());

@@ -11,6 +11,7 @@
 
 #include "condition.h"
 #include "reviewrate/record_reader.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate {
 
@@ -31,7 +32,7 @@ class Reader : public RecordReader {
   virtual void set_id(Review& review, std::size_t line) const { review.id = {origin_.id + ":" + std::to_string(line)}; }
 
   void fail(Review& review, std::size_t line, const std::string& kind, const std::string& reason) const {
-    review.text = std::string();  // many failed reviews may wait for their turn, and hold nothing
+    release(review.text);  // many failed reviews may wait for their turn, and hold nothing
     review.failure = Failure{kind, failure_message(shown_name(origin_.path) + ":" + std::to_string(line), reason)};
   }
 

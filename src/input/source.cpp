@@ -28,6 +28,7 @@
 #include "reviewrate/input.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/storage.h"
+#include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 #include "sampled_source.h"
 
@@ -409,7 +410,7 @@ class InputSource final : public Source {
     if (review.passed.empty()) return;
     const std::string reason = columns_.take_record(review.passed);
     if (reason.empty()) return;
-    review.text.clear();
+    release(review.text);
     review.passed.clear();
     review.failure =
         Failure{"columns", failure_message(shown_name(origin_.path), "record " + review.id.text + ": " + reason)};

@@ -264,7 +264,9 @@ int diff(const DiffOptions& a, const Interruption& interruption) {
 
 Run add_diff(CLI::App& app) {
   const auto a = std::make_shared<DiffOptions>();
-  app.add_option("FILE", a->files, "The old and the new predictions: jsonl, csv or tsv, compressed or not; - is stdin")
+  app.add_option(
+         "FILE", a->files,
+         "The old and the new predictions: jsonl, csv or tsv, compressed or not, or Parquet or Arrow; - is stdin")
       ->type_name("OLD NEW")
       ->expected(2)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw)

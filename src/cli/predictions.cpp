@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -52,6 +53,14 @@ std::optional<double> probability(const Review& review, bool is_table, const std
 
 bool is_true(const Value* value) { return value != nullptr && value->text == "true"; }
 
+/// Whether a file begins as Parquet or Arrow do, whose records have types and are no lines.
+bool has_types(const std::string& path) {
+  std::array<char, 8> bytes{};
+  std::ifstream(path, std::ios::binary).read(bytes.data(), bytes.size());
+  const std::string_view beginning(bytes.data(), bytes.size());
+  return beginning.starts_with("PAR1") || beginning.starts_with("ARROW1") || beginning.starts_with("\xFF\xFF\xFF\xFF");
+}
+
 /// Fills `record` from one record's fields; false if they are not those of a prediction or an error record.
 bool take_fields(const Review& review, bool is_table, const std::string& prefix, PredictionRecord& record) {
   const Value* id = find(review, "id");
@@ -59,7 +68,7 @@ bool take_fields(const Review& review, bool is_table, const std::string& prefix,
   record = {};
   record.id = *id;
   const Value* kind = find(review, prefix + (is_table ? "error_kind" : "error"));
-  if (kind != nullptr && !kind->text.empty()) {
+  if (kind != nullptr && !kind->text.empty() && !(kind->json && kind->text == "null")) {
     record.failed = true;
     record.label = kind->text;
     if (!is_table) {
@@ -160,6 +169,11 @@ PredictionReader::PredictionReader(const std::string& path, Waiter& waiter, std:
     : path_(path), prefix_(std::move(prefix)), record_options_(record_options(prefix_)) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) throw Error(ErrorKind::input, path + ": is a folder");
+  typed_ = has_types(path);
+  if (typed_) {
+    source_ = open_source({}, {path}, record_options_, waiter);
+    return;
+  }
   InputOptions options;
   options.format = InputFormat::lines;
   options.max_review_bytes = kMostLine;
@@ -167,6 +181,7 @@ PredictionReader::PredictionReader(const std::string& path, Waiter& waiter, std:
 }
 
 std::string PredictionReader::recognize() {
+  if (typed_) return "";
   Line line;
   std::string beginning;
   while (beginning.size() < kMostBeginning && read_line(line)) {
@@ -188,6 +203,7 @@ std::string PredictionReader::recognize() {
 }
 
 bool PredictionReader::next(PredictionRecord& record) {
+  if (typed_) return next_typed(record);
   if (is_table()) return next_row(record);
   for (Line line; take_line(line);) {
     if (line.valid && parse_json(line.text, prefix_, record)) {
@@ -195,6 +211,18 @@ bool PredictionReader::next(PredictionRecord& record) {
       return true;
     }
     note_broken(line.place);
+  }
+  return false;
+}
+
+bool PredictionReader::next_typed(PredictionRecord& record) {
+  for (Review review; source_->next(review, /*may_block=*/true) == Source::Status::review; review = Review()) {
+    if (review.failure && !review.has_fields) throw Error(ErrorKind::input, review.failure->message);
+    if (take_fields(review, /*is_table=*/false, prefix_, record)) {
+      count(record);
+      return true;
+    }
+    note_broken(review.id.text);
   }
   return false;
 }

@@ -45,7 +45,7 @@ class PredictionReader {
   std::string recognize();
 
   /// After recognize(): whether the records are rows of a table, whose ids have no type.
-  bool is_table() const { return format_ != InputFormat::jsonl; }
+  bool is_table() const { return typed_ || format_ != InputFormat::jsonl; }
 
   /// The next record, or false at the end. What is none is noted and counted. Throws Error(input).
   bool next(PredictionRecord& record);
@@ -65,6 +65,7 @@ class PredictionReader {
   };
 
   bool next_row(PredictionRecord& record);
+  bool next_typed(PredictionRecord& record);
   bool take_line(Line& line);
   bool read_line(Line& line);
   void count(const PredictionRecord& record);
@@ -72,8 +73,9 @@ class PredictionReader {
 
   std::string path_;
   std::string prefix_;
-  std::unique_ptr<Source> source_;
-  std::deque<Line> seen_;  // lines that were read by recognize() and not yet by next()
+  std::unique_ptr<Source> source_;  // of lines, or of records with types
+  bool typed_ = false;              // it is Parquet or Arrow
+  std::deque<Line> seen_;           // lines that were read by recognize() and not yet by next()
   InputOptions record_options_;
   InputFormat format_ = InputFormat::jsonl;
   std::unique_ptr<RecordReader> rows_;  // of a table

@@ -197,3 +197,26 @@ def test_what_was_written_is_an_input_again(run: Run, tmp_path: Path) -> None:
     first = run("--annotate", "-f", "parquet", stdin='{"text": "a good film", "n": 1}\n').stdout
     again = json.loads(run("--pass", "rating,n", stdin=first).stdout)
     assert again["input_rating"] == again["rating"] and again["n"] == "1"
+
+
+def test_diff_and_eval_read_what_was_written(run: Run, tmp_path: Path) -> None:
+    for name in ("old.jsonl", "old.parquet"):
+        assert run("-o", tmp_path / name, stdin=INPUT).returncode == 1
+    (tmp_path / "old.arrows").write_bytes(run("-f", "arrow", stdin=INPUT).stdout)
+    text = run("diff", tmp_path / "old.jsonl", tmp_path / "old.jsonl", "--json", "-")
+    for name in ("old.parquet", "old.arrows"):
+        same = run("diff", tmp_path / "old.jsonl", tmp_path / name, "--json", "-")
+        assert (same.returncode, same.stdout) == (text.returncode, text.stdout), same.stderr.decode()
+    other = run("diff", tmp_path / "old.parquet", tmp_path / "fewer.parquet")
+    assert other.returncode == 3 and b"No such file" in other.stderr
+    labelled = b"".join(
+        json.dumps({"id": f"r{i}", "text": f"film {i}", "label": i % 2}).encode() + b"\n" for i in range(40)
+    )
+    (tmp_path / "labelled.jsonl").write_bytes(labelled)
+    reports = []
+    for name in ("rated.jsonl", "rated.parquet"):
+        assert run(tmp_path / "labelled.jsonl", "-o", tmp_path / name).returncode == 0
+        done = run("eval", tmp_path / "labelled.jsonl", "--predictions", tmp_path / name, "--json", "-")
+        assert done.returncode == 0, done.stderr.decode()
+        reports.append(json.loads(done.stdout)["parts"])
+    assert reports[0] == reports[1]

@@ -72,7 +72,7 @@ def test_failed_records_that_wait_hold_no_text(tmp_path: Path, form: str) -> Non
     path = tmp_path / f"x.{form}"
     path.write_bytes(many_texts(form))
     with open(tmp_path / "out", "wb") as out:
-        command = [sys.executable, "-c", MEASURE, BINARY, "-m", TINY, "-q", path]
+        command: list[str | Path] = [sys.executable, "-c", MEASURE, BINARY, "-m", TINY, "-q", path]
         done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     errors = [json.loads(line)["error"]["kind"] for line in (tmp_path / "out").read_text().splitlines()]

@@ -44,6 +44,8 @@ def words_of(shell: str, run: Run, home: Path, folder: Path, typed: str) -> list
     start = home / START[shell]
     start.parent.mkdir(parents=True, exist_ok=True)
     start.write_text(shell_start(shell, home, script))
+    # Without it fish goes through all manual pages when it first starts, and holds the terminal meanwhile.
+    (home / ".local" / "share" / "fish" / "generated_completions").mkdir(parents=True, exist_ok=True)
     (home / "bin").mkdir()
     (home / "bin" / "reviewrate").symlink_to(BINARY)
     pid, terminal = pty.fork()

@@ -98,4 +98,4 @@ using ReviewrateOpenArrow = const reviewrate::ArrowModule* (*)();
 }
 
 /// The name of the function in the module.
-#define REVIEWRATE_OPEN_ARROW reviewrate_open_arrow
+inline constexpr const char* kOpenArrow = "reviewrate_open_arrow";

@@ -20,7 +20,7 @@ class Module final : public ArrowModule {
 }  // namespace
 }  // namespace reviewrate
 
-extern "C" __attribute__((visibility("default"))) const reviewrate::ArrowModule* REVIEWRATE_OPEN_ARROW() {
+extern "C" __attribute__((visibility("default"))) const reviewrate::ArrowModule* reviewrate_open_arrow() {
   static const reviewrate::Module module;
   return &module;
 }

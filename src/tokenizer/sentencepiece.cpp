@@ -5,32 +5,15 @@
 #include <dlfcn.h>
 
 #include <array>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "reviewrate/error.h"
+#include "reviewrate/module_loader.h"
 #include "sentencepiece_module.h"
 
 namespace reviewrate {
 namespace {
-
-namespace fs = std::filesystem;
-
-#define REVIEWRATE_TEXT_OF_(name) #name
-#define REVIEWRATE_TEXT_OF(name) REVIEWRATE_TEXT_OF_(name)
-
-/// Beside the program in a build folder, or in ../lib/reviewrate where it is installed.
-fs::path module_path() {
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const char* way : {".", "../lib/reviewrate"}) {
-    fs::path candidate = (program / way / "reviewrate_sentencepiece.so").lexically_normal();
-    if (fs::exists(candidate, error)) return candidate;
-  }
-  throw Error(ErrorKind::environment, "SentencePiece: reviewrate_sentencepiece.so is not beside " + program.string());
-}
 
 ReviewrateReadSentencePiece open_module() {
 #ifdef REVIEWRATE_NO_DEEPBIND
@@ -42,11 +25,8 @@ ReviewrateReadSentencePiece open_module() {
 #else
   constexpr int kApart = RTLD_DEEPBIND;
 #endif
-  void* module = ::dlopen(module_path().c_str(), RTLD_NOW | RTLD_LOCAL | kApart);
-  void* function = module == nullptr ? nullptr : ::dlsym(module, REVIEWRATE_TEXT_OF(REVIEWRATE_READ_SENTENCEPIECE));
-  if (function == nullptr)
-    throw Error(ErrorKind::environment, std::string("SentencePiece: cannot be loaded: ") + ::dlerror());
-  return reinterpret_cast<ReviewrateReadSentencePiece>(function);
+  return reinterpret_cast<ReviewrateReadSentencePiece>(
+      module_function("SentencePiece", "reviewrate_sentencepiece.so", kReadSentencePiece, kApart));
 }
 
 UnigramVocab read_model(const FileBytes& model) {

@@ -69,7 +69,7 @@ int read(std::string_view bytes, ReviewrateAddPiece add, void* target) {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) int REVIEWRATE_READ_SENTENCEPIECE(const char* bytes, std::size_t size,
+extern "C" __attribute__((visibility("default"))) int reviewrate_read_sentencepiece(const char* bytes, std::size_t size,
                                                                                     ReviewrateAddPiece add,
                                                                                     void* target, char* message,
                                                                                     std::size_t message_size) {

@@ -16,4 +16,4 @@ using ReviewrateReadSentencePiece = int (*)(const char* bytes, std::size_t size,
 }
 
 /// The name of the function in the module.
-#define REVIEWRATE_READ_SENTENCEPIECE reviewrate_read_sentencepiece
+inline constexpr const char* kReadSentencePiece = "reviewrate_read_sentencepiece";

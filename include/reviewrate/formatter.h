@@ -52,8 +52,12 @@ class Formatter {
   /// Appends what a reader should have by now.
   virtual void flush(std::string& out) const { static_cast<void>(out); }
 
-  /// Appends what stands behind the last record.
-  virtual void finish(std::string& out) const { static_cast<void>(out); }
+  /// Appends what stands behind the last record. If none came, Parquet and Arrow take the types of the input's columns
+  /// from `types`.
+  virtual void finish(const ArrowBatch& types, std::string& out) const {
+    static_cast<void>(types);
+    static_cast<void>(out);
+  }
 };
 
 /// The names that OutputOptions::own may have.

@@ -61,6 +61,7 @@ struct InputFindings {
   std::vector<std::string> problems;           ///< a line each; the run counts as failed (a named field in no record)
   std::vector<std::string> remarks;            ///< a line each; the run does not (a --where that matched nothing)
   std::size_t nonfinite = 0;                   ///< NaN and infinities in carried fields, written as null
+  ArrowBatch types = {};                       ///< without rows: the columns of the first file that has types
 };
 
 /// Waits for a file descriptor on behalf of the reader; the program's own also watches signals and stdout.

@@ -94,6 +94,10 @@ class Evaluation {
   Confusion confusion() const;
   std::array<CalibrationBin, kCalibrationBins> calibration() const;
 
+  /// Half-way from Measure::best_threshold to the next lower p, which gives the same labels here; that threshold itself
+  /// where it is the lowest p. Empty as that is.
+  std::optional<double> middle_of_best_threshold() const;
+
   /// How often each rating (by its number, 1-10) was given, by stars.
   std::map<double, std::array<std::size_t, 11>> ratings_by_stars() const;
 
@@ -102,7 +106,8 @@ class Evaluation {
   std::vector<CurvePoint> curve(std::size_t most) const;
 
   /// Percentile bootstrap (Efron 1979): `resamples` draws of size() observations with replacement, 2.5th and 97.5th
-  /// percentile as numpy.percentile gives them. Empty for measures that are undefined in any draw. The numbers depend
+  /// percentile as numpy.percentile gives them. Empty for measures that are undefined in any draw, and for those that are
+  /// the same in all: what never varies here, such as no mistake in a few reviews, is not for that certain elsewhere. The numbers depend
   /// on observations and seed alone, not on the platform.
   std::array<std::optional<Interval>, kMeasureCount> intervals(std::size_t resamples, std::uint64_t seed) const;
 

@@ -34,9 +34,12 @@ struct Failure {
   bool operator==(const Failure&) const = default;
 };
 
+/// Rows as Arrow holds them (src/arrow/arrow_module.h), whose columns have names and types; null: there are none.
+using ArrowBatch = std::shared_ptr<const void>;
+
 /// Where a record of a Parquet or Arrow file stands, so that columns can be written with the types they have there.
 struct ArrowPlace {
-  std::shared_ptr<const void> batch;  ///< rows as Arrow holds them (src/arrow/arrow_module.h); null: of another file
+  ArrowBatch batch;  ///< null: it is of another file
   std::size_t row = 0;
 };
 

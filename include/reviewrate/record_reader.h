@@ -35,6 +35,7 @@ struct Tally {
   std::vector<std::size_t> not_judged = {};  ///< for each condition: the records whose value is no number, as it must
   bool kept = false;                         ///< a record fulfilled them all
   std::size_t nonfinite = 0;                 ///< NaN and infinities in carried fields, which become null
+  ArrowBatch types = {};                     ///< of Parquet and Arrow: the columns, without rows
 
   void add(const Tally& other);
 };

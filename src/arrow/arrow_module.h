@@ -29,6 +29,9 @@ class ArrowRows {
   /// What the columns are called; null: that is not known yet.
   virtual const std::vector<std::string>* columns() const = 0;
 
+  /// The columns without rows; once they are known.
+  virtual ArrowBatch types() const = 0;
+
   /// Asks for a column, or for the field b of a column of structs a by "a.b"; before the first row. False: there is no
   /// such.
   virtual bool select(const std::string& name) = 0;
@@ -66,8 +69,8 @@ class ArrowWriter {
   /// Appends the rows that a stream's reader should have by now.
   virtual void flush(std::string& out) = 0;
 
-  /// Appends the rest.
-  virtual void finish(std::string& out) = 0;
+  /// Appends the rest. `types` says of columns that no row has had what type they have in the input.
+  virtual void finish(const ArrowBatch& types, std::string& out) = 0;
 };
 
 /// What the module gives.

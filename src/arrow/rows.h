@@ -34,6 +34,7 @@ arrow::ipc::IpcReadOptions ipc_options();
 class BatchRows : public ArrowRows {
  public:
   const std::vector<std::string>* columns() const final { return schema_ ? &names_ : nullptr; }
+  ArrowBatch types() const final { return take(arrow::RecordBatch::MakeEmpty(schema_, bounded_pool())); }
   bool select(const std::string& name) final;
   bool next(std::vector<std::optional<Value>>& cells) final;
   ArrowPlace place() const final { return {batch_, static_cast<std::size_t>(row_ - 1)}; }

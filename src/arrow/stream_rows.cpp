@@ -49,7 +49,10 @@ class StreamRows final : public BatchRows {
       bytes.remove_prefix(piece.size());
     }
     if (status_.ok() && !bytes.empty()) status_ = arrow::Status::Invalid("other data follows the stream");
-    if (!columns() && decoded_->schema) set_schema(decoded_->schema);
+    // Where there are dictionaries, the listener is told of the schema only once the first of them have come.
+    if (const auto schema = decoded_->ended ? decoder_.schema() : decoded_->schema; !columns() && schema) {
+      set_schema(schema);
+    }
     if (!columns()) check(status_);  // else next() does, behind what came before
   }
 

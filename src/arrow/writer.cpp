@@ -13,6 +13,7 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/exception.h>
 
+#include <algorithm>
 #include <charconv>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -125,10 +126,9 @@ struct Row {
   std::vector<std::optional<Value>> cells;
 };
 
-/// The column of that name in the batch that the row stands in; null: there is none.
-std::shared_ptr<arrow::Array> input_column(const Row& row, const std::string& name) {
-  if (!row.place.batch) return nullptr;
-  return static_cast<const arrow::RecordBatch*>(row.place.batch.get())->GetColumnByName(name);
+/// The column of that name; null: there is none.
+std::shared_ptr<arrow::Array> column_of(const ArrowBatch& batch, const std::string& name) {
+  return batch ? static_cast<const arrow::RecordBatch*>(batch.get())->GetColumnByName(name) : nullptr;
 }
 
 class Writer final : public ArrowWriter {
@@ -146,8 +146,8 @@ class Writer final : public ArrowWriter {
     if (!parquet_ && !rows_.empty()) write_rows(out);
   }
 
-  void finish(std::string& out) override {
-    write_rows(out);
+  void finish(const ArrowBatch& types, std::string& out) override {
+    write_rows(out, types);
     if (parquet_) {
       check_written(parquet_writer_->Close());
     } else {
@@ -157,9 +157,9 @@ class Writer final : public ArrowWriter {
   }
 
  private:
-  void write_rows(std::string& out) {
+  void write_rows(std::string& out, const ArrowBatch& types = nullptr) {
     try {
-      if (!schema_) begin();
+      if (!schema_) begin(types);
       if (!rows_.empty()) write_table();
     } catch (const Error&) {
       throw;
@@ -171,17 +171,15 @@ class Writer final : public ArrowWriter {
     bytes_->move_to(out);
   }
 
-  /// Columns that are carried have the type that they have in the first record of a table that has types; else text.
-  void begin() {
+  /// Columns that are carried have the type that they have in the first record of a table that has types, or, without
+  /// such a record, in `types`; else they are text.
+  void begin(const ArrowBatch& types) {
+    const auto typed = std::find_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.place.batch; });
+    const ArrowBatch& input = typed != rows_.end() ? typed->place.batch : types;
     arrow::FieldVector fields;
     for (const ArrowColumn& column : columns_) {
-      std::shared_ptr<arrow::DataType> type = own_type(column.type);
-      for (const Row& row : rows_) {
-        if (column.input.empty() || !row.place.batch) continue;
-        if (const auto array = input_column(row, column.input)) type = array->type();
-        break;
-      }
-      fields.push_back(arrow::field(column.name, type));
+      const auto array = column.input.empty() ? nullptr : column_of(input, column.input);
+      fields.push_back(arrow::field(column.name, array ? array->type() : own_type(column.type)));
     }
     schema_ = arrow::schema(fields);
     if (parquet_) {
@@ -235,7 +233,7 @@ class Writer final : public ArrowWriter {
         if (!goes_on) break;
         ++length;
       }
-      const std::shared_ptr<arrow::Array> array = input_column(first, columns_[column].input);
+      const std::shared_ptr<arrow::Array> array = column_of(first.place.batch, columns_[column].input);
       const bool has_value = !first.place.batch && first.cells[column].has_value();
       if (has_value || (array && !array->type()->Equals(*type))) {
         throw Error(ErrorKind::output, "the column \"" + columns_[column].name + "\" is " + type->ToString() +

@@ -187,6 +187,10 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
     throw Error(ErrorKind::usage, "--pass '*': " + format_name(output.format) +
                                       " needs the columns by name (--annotate keeps all of them)");
   }
+  if (output.format == OutputFormat::parquet && output_name(a.output).compression != Compression::none) {
+    throw Error(ErrorKind::usage,
+                "--output " + a.output + ": Parquet is compressed in itself, and read by nobody if compressed as a whole");
+  }
   if (terminal && is_binary(output.format)) {
     throw Error(ErrorKind::usage,
                 "--format " + format_name(output.format) + ": is not for a terminal: name an --output");
@@ -292,12 +296,12 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
   set_last_words("");  // what is to be said is said in order
   writer.flush();      // of an empty input, the header
+  const InputFindings findings = source->findings();
   const bool half = is_parquet && interruption.signal() != 0;
-  if (!half) writer.finish();
+  if (!half) writer.finish(findings.types);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const bool interrupted = interruption.signal() != 0;
   const bool stopped_early = interrupted || (a.fail_fast && summary.failures > written.failures);
-  const InputFindings findings = source->findings();
   const int status = summary.failures > 0 || !findings.problems.empty() ? kRecordsFailed : kOk;
   if (journal && journal->noted() && !stopped_early) {
     stream.sync();  // before the note says that it is complete, or goes

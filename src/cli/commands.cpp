@@ -178,7 +178,7 @@ Invocation parse_command_line(std::vector<std::string> words) {
   } catch (const CLI::Success&) {
     return {help_of(parsers, chosen), {}};
   } catch (const CLI::ParseError& e) {
-    throw Error(ErrorKind::usage, std::string(e.what()) + " (see reviewrate --help)");
+    throw Error(ErrorKind::usage, std::string(e.what()) + " (see " + chosen.app->get_name() + " --help)");
   }
   return {"", chosen.run};
 }

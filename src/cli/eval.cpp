@@ -33,17 +33,22 @@
 namespace reviewrate::cli {
 namespace {
 
+/// Says what is wrong with reviews: the first ones, a line each, and how many there are; in one line if `quiet`.
+void print_first(const std::vector<std::string>& messages, std::size_t count, const std::string& what, bool quiet) {
+  if (count == 0) return;
+  if (quiet) return print_notice("eval: " + std::to_string(count) + ' ' + what + "; the first: " + messages.front());
+  for (const std::string& message : messages) print_notice("eval: " + message);
+  if (count > messages.size())
+    print_notice("eval: and " + std::to_string(count - messages.size()) + " more " + what);
+}
+
 /// Says what failed; true if anything did.
 bool print_failures(const EvalOptions& a, const LabelledSource& labelled, const std::vector<std::string>& bad_stars,
                     const EvalReport& report) {
-  for (const Failure& failure : report.failures) print_notice("eval: " + failure.message);
-  if (report.failed > report.failures.size()) {
-    print_notice("eval: and " + std::to_string(report.failed - report.failures.size()) + " more failed");
-  }
-  for (const std::string& message : bad_stars) print_notice("eval: " + message);
-  if (report.stars.bad() > bad_stars.size()) {
-    print_notice("eval: and " + std::to_string(report.stars.bad() - bad_stars.size()) + " more bad stars");
-  }
+  std::vector<std::string> failures;
+  for (const Failure& failure : report.failures) failures.push_back(failure.message);
+  print_first(failures, report.failed, "failed", a.quiet);
+  print_first(bad_stars, report.stars.bad(), "bad stars", a.quiet);
   if (report.labelled == 0) {
     print_notice("eval: no review has a label: it is the field --label-field (" + a.fields.label +
                  "), or a folder pos or neg in the path");
@@ -140,7 +145,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
     print_notice("eval: interrupted; nothing is reported");
     return kInterrupted + interruption.signal();
   };
-  if (!a.fit_threshold.empty() && !fit_threshold(a, rules, interruption)) {
+  if (!a.fit_threshold.empty() && !fit_threshold(a, rules, first ? first->texts : std::unordered_set<std::size_t>(), interruption)) {
     return interruption.signal() != 0 ? interrupted() : kRecordsFailed;
   }
   std::optional<EvalReport> other;
@@ -202,7 +207,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.markdown.empty()) write_whole(a.markdown, report_markdown(report));
   const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
   if (!a.mistakes.empty()) write_whole(a.mistakes, mistakes_jsonl(collector.mistakes(meanings), report.labels));
-  if (table) {
+  if (table && report.labelled > report.failed) {
     OutputStream stream("");
     const bool terminal = ::isatty(STDOUT_FILENO) != 0;
     print_lines(stream, report_text(report) +

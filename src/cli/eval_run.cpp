@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <system_error>
 #include <unordered_map>
 
@@ -76,11 +77,13 @@ FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& f
   InputWaiter waiter(false);
   const auto source = open_source({}, files, a.input.options, waiter);
   LabelledSource labelled(*source, a.fields, rules, std::nullopt, nullptr);
+  std::unordered_set<std::size_t> texts;
   {
     ProgressBar bar(*source, !a.quiet, a.input.options);
     Review review;
     while (!interruption.flag().load() && labelled.next(review, /*may_block=*/true) == Source::Status::review) {
       bar.update(labelled.read(), review.position);
+      if (!a.fit_threshold.empty() && !review.failure) texts.insert(std::hash<std::string>()(review.text));
     }
   }
   if (interruption.signal() != 0) return {};
@@ -92,7 +95,7 @@ FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& f
       return {};
     }
   }
-  return {judge(a, rules, labelled), labelled.read()};
+  return {judge(a, rules, labelled), labelled.read(), std::move(texts)};
 }
 
 EvalReport describe_run(const EvalOptions& a, const Package& package, const PipelineOptions& options) {
@@ -223,19 +226,28 @@ void check_fit_file(const EvalOptions& a, const std::vector<std::string>& files)
     throw Error(ErrorKind::usage, option + "cannot be read twice: name a file");
 }
 
-bool fit_threshold(EvalOptions& a, const LabelRules& rules, const Interruption& interruption) {
+bool fit_threshold(EvalOptions& a, const LabelRules& rules, const std::unordered_set<std::size_t>& measured,
+                   const Interruption& interruption) {
   const FirstReading first = read_labels(a, {a.fit_threshold}, rules, interruption);
   if (!first.scheme) return false;
   const auto report = rate(a, a.model, {a.fit_threshold}, rules, *first.scheme, interruption);
   if (!report) return false;
-  const Measures& measures = report->parts.front().evaluation.measures();
-  const auto best = measures[static_cast<std::size_t>(Measure::best_threshold)];
+  const Evaluation& evaluation = report->parts.front().evaluation;
+  const std::optional<double> best = evaluation.middle_of_best_threshold();
   if (!best) {
     throw Error(ErrorKind::usage, "--fit-threshold " + a.fit_threshold + ": must have reviews of both labels");
   }
   a.scoring.threshold = *best;
   print_notice("eval: --threshold " + shortest(*best) + ": gives the best F1, " +
-               decimals(measures[static_cast<std::size_t>(Measure::best_f1)]) + ", on " + a.fit_threshold);
+               decimals(evaluation.measures()[static_cast<std::size_t>(Measure::best_f1)]) + ", on " +
+               a.fit_threshold);
+  const auto shared = std::count_if(first.texts.begin(), first.texts.end(),
+                                    [&](std::size_t text) { return measured.contains(text); });
+  if (shared > 0) {
+    print_notice("eval: --fit-threshold " + a.fit_threshold + ": " + std::to_string(shared) +
+                 (shared == 1 ? " text of it is" : " texts of it are") +
+                 " also measured, so what is measured looks better than it is");
+  }
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "eval_collector.h"
@@ -60,6 +61,7 @@ std::optional<NumberScheme> judge(const EvalOptions& a, const LabelRules& rules,
 struct FirstReading {
   std::optional<NumberScheme> scheme;  ///< empty: refused
   std::size_t reviews = 0;
+  std::unordered_set<std::size_t> texts = {};  ///< with --fit-threshold: a hash of each review's text
 };
 
 /// Reads all labels, so that what cannot be measured is known before the model is loaded and runs.
@@ -87,8 +89,10 @@ std::optional<EvalReport> rate(const EvalOptions& a, const ModelChoice& model, c
 /// Throws Error(usage) if the threshold is to be fitted to reviews that are measured, or that cannot be read twice.
 void check_fit_file(const EvalOptions& a, const std::vector<std::string>& files);
 
-/// Sets the threshold to that of the best F1 on the reviews of --fit-threshold, and says it. False: their labels cannot
-/// be read, which was said, or it was interrupted. Throws Error(usage).
-bool fit_threshold(EvalOptions& a, const LabelRules& rules, const Interruption& interruption);
+/// Sets the threshold to that of the best F1 on the reviews of --fit-threshold, and says it, and how many of them are
+/// among those that are `measured`. False: their labels cannot be read, which was said, or it was interrupted. Throws
+/// Error(usage).
+bool fit_threshold(EvalOptions& a, const LabelRules& rules, const std::unordered_set<std::size_t>& measured,
+                   const Interruption& interruption);
 
 }  // namespace reviewrate::cli

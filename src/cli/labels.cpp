@@ -235,6 +235,12 @@ std::string LabelRules::taken(const LabelColumn& column, NumberScheme scheme) co
 bool LabelRules::is_guess(const LabelColumn& column, NumberScheme scheme) const {
   if (!map_.empty()) return false;
   if (scheme != NumberScheme::index) return true;
+  // A 1 without a 0 is the negative one where there are also 2s.
+  const auto has = [&](const char* key) {
+    return std::any_of(column.values().begin(), column.values().end(),
+                       [&](const LabelValue& value) { return !value.is_folder && value.key == key; });
+  };
+  if (has("1") && !has("0") && !word("1")) return true;
   return std::any_of(column.values().begin(), column.values().end(), [&](const LabelValue& value) {
     const bool index = value.key == "0" || value.key == "1";
     return !value.is_folder && (value.key == "-1" || (index && positive_ == 0 && !word(value.key)));

@@ -40,9 +40,9 @@ class RecordWriter : public Sink {
     bar_.update(summary_.records, position_);
   }
 
-  /// After the last record.
-  void finish() {
-    formatter_.finish(buffer_);
+  /// After the last record; `types` are InputFindings::types.
+  void finish(const ArrowBatch& types) {
+    formatter_.finish(types, buffer_);
     flush();
   }
 

@@ -117,6 +117,14 @@ std::array<CalibrationBin, kCalibrationBins> Evaluation::calibration() const {
   return bins;
 }
 
+std::optional<double> Evaluation::middle_of_best_threshold() const {
+  const std::optional<double> best = measures_[static_cast<std::size_t>(Measure::best_threshold)];
+  if (!best) return std::nullopt;
+  const auto lower =
+      std::find_if(observations_.begin(), observations_.end(), [&](const Observation& o) { return o.p < *best; });
+  return lower == observations_.end() ? *best : *best - (*best - lower->p) / 2;
+}
+
 std::map<double, std::array<std::size_t, 11>> Evaluation::ratings_by_stars() const {
   std::map<double, std::array<std::size_t, 11>> out;
   for (const Observation& o : observations_) {
@@ -275,7 +283,11 @@ std::array<std::optional<Interval>, kMeasureCount> bootstrap(std::size_t size, s
 
 std::array<std::optional<Interval>, kMeasureCount> Evaluation::intervals(std::size_t resamples,
                                                                          std::uint64_t seed) const {
-  return bootstrap(size(), resamples, seed, [&](const Weights& weights) { return measure(weights); });
+  auto out = bootstrap(size(), resamples, seed, [&](const Weights& weights) { return measure(weights); });
+  for (std::optional<Interval>& interval : out) {
+    if (interval && interval->low == interval->high) interval.reset();
+  }
+  return out;
 }
 
 std::array<std::optional<Interval>, kMeasureCount> Evaluation::difference_intervals(const Evaluation& other,

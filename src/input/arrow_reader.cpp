@@ -67,6 +67,7 @@ class ArrowReader : public FieldsReader {
 
   void select_columns() {
     const std::vector<std::string>& names = *rows_->columns();
+    tally_.types = rows_->types();
     const bool all =
         options_.annotate || std::find(options_.pass.begin(), options_.pass.end(), "*") != options_.pass.end();
     if (all) {

@@ -53,6 +53,7 @@ InputFindings FindingCollector::findings() const {
   InputFindings findings;
   findings.skipped = skipped_;
   findings.nonfinite = tally_.nonfinite;
+  findings.types = tally_.types;
   findings.problems = wrong_encoding_;
   if (more_wrong_encoding_ > 0) {
     findings.problems.push_back("so have most reviews of " + std::to_string(more_wrong_encoding_) +

@@ -16,6 +16,22 @@ bool has_fields(InputFormat format) {
   return format != InputFormat::automatic && format != InputFormat::lines && format != InputFormat::whole;
 }
 
+// Whether all whole lines have the same number of tabs within them, and there are at least two: a table without a
+// header looks so, such as reviews with their labels.
+bool has_equal_tabs(std::string_view text) {
+  std::ptrdiff_t tabs = 0;
+  std::size_t lines = 0;
+  for (std::size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    if (line.find_first_not_of(" \t\r") == line.npos) continue;
+    const std::ptrdiff_t found = std::count(line.begin(), line.end(), '\t');
+    if (lines++ == 0) tabs = found;
+    if (found == 0 || found != tabs) return false;
+  }
+  return lines >= 2;
+}
+
 // Formats that are no text, and so are told by their first bytes alone.
 bool is_binary(InputFormat format) { return format == InputFormat::arrow || has_index(format); }
 
@@ -91,7 +107,7 @@ InputFormat FormatChoice::guess(const PlainContent& content) {
 }
 
 // Lines, unless options say that there are columns or fields.
-InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) const {
+InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) {
   const bool table = !options_.header || !options_.quoting || !options_.delimiter.empty() || !options_.escape.empty();
   if (table) return options_.delimiter == "\t" ? InputFormat::tsv : InputFormat::csv;
   const std::string_view seen = content.seen;
@@ -104,6 +120,11 @@ InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) c
   if (options_.text_field != InputOptions().text_field) {
     throw InputFailure("field", "is neither JSON nor a table with a column \"" + options_.text_field +
                                     "\" (--text-field); --input-format says what it is");
+  }
+  if (has_equal_tabs(seen) && !std::exchange(told_tabs_, true)) {
+    options_.notify(failure_message(shown_name(content.path),
+                                    "is read as plain lines, which all have the same number of tabs: if those "
+                                    "separate columns, --input-format tsv --no-header --text-field 1 reads the first"));
   }
   return InputFormat::lines;
 }

@@ -38,11 +38,12 @@ class FormatChoice {
  private:
   static void refuse_uncompressed(const PlainContent& content, bool archive_only);
   InputFormat guess(const PlainContent& content);
-  InputFormat lines_or_what_was_asked(const PlainContent& content) const;
+  InputFormat lines_or_what_was_asked(const PlainContent& content);
   void tell_contradiction(const PlainContent& content, InputFormat format);
 
   const InputOptions& options_;
-  bool told_ = false;  // that a .txt file is read as something else
+  bool told_ = false;       // that a .txt file is read as something else
+  bool told_tabs_ = false;  // that lines have tabs
 };
 
 }  // namespace reviewrate

@@ -41,7 +41,7 @@ class Reader : public RecordReader {
   Tally tally_;
 };
 
-/// The named values of one record, in source order. A name that comes twice keeps its place and takes the later value.
+/// The named values of one record, in source order.
 class Fields {
  public:
   std::size_t add(std::string name) {
@@ -57,6 +57,7 @@ class Fields {
   }
 
   void set(std::size_t slot, Value value) {
+    if (slots_[slot].presence == Presence::own) repeated_ = slots_[slot].field.name;
     slots_[slot].field.value = std::move(value);
     slots_[slot].presence = Presence::own;
   }
@@ -73,6 +74,9 @@ class Fields {
     return slot == slots_.size() || slots_[slot].presence == Presence::absent ? nullptr : &slots_[slot].field.value;
   }
 
+  // A name that the record has more than once, with values of which only one could be kept.
+  const std::optional<std::string>& repeated() const { return repeated_; }
+
   bool named(const std::string& name) const { return slot_of(name) < slots_.size(); }
 
   // The record's own fields.
@@ -86,11 +90,13 @@ class Fields {
   // Forgets the values, keeps the names.
   void clear_values() {
     for (Slot& slot : slots_) slot.presence = Presence::absent;
+    repeated_.reset();
   }
 
   void clear() {
     slots_.clear();
     index_.clear();
+    repeated_.reset();
   }
 
  private:
@@ -116,6 +122,7 @@ class Fields {
 
   std::vector<Slot> slots_;
   std::unordered_map<std::string, std::size_t> index_;  // empty while there are few
+  std::optional<std::string> repeated_;
 };
 
 /// A reader of records that have named fields.
@@ -152,7 +159,11 @@ class FieldsReader : public Reader {
     if (id != nullptr && has_id(*id)) review.id = *id;
     pass(fields, review);
     review.has_fields = true;
-    take_text(fields, line, review);
+    if (fields.repeated()) {
+      fail(review, line, "field", "the field \"" + *fields.repeated() + "\" comes twice, and which is meant is not told");
+    } else {
+      take_text(fields, line, review);
+    }
     return true;
   }
 

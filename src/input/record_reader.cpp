@@ -75,6 +75,7 @@ void Tally::add(const Tally& other) {
   for (std::size_t i = 0; i < other.not_judged.size(); ++i) not_judged[i] += other.not_judged[i];
   kept = kept || other.kept;
   nonfinite += other.nonfinite;
+  if (!types) types = other.types;
 }
 
 std::vector<std::string> named_fields(const InputOptions& options) {

@@ -35,7 +35,7 @@ class ArrowFormatter final : public Formatter {
   }
 
   void flush(std::string& out) const override { writer_->flush(out); }
-  void finish(std::string& out) const override { writer_->finish(out); }
+  void finish(const ArrowBatch& types, std::string& out) const override { writer_->finish(types, out); }
 
  private:
   static void add_passed(const Review& review, const std::vector<std::string>& names,

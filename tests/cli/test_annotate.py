@@ -234,3 +234,9 @@ def test_an_interrupted_compressed_output_is_whole(tmp_path: Path) -> None:
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert len(decompressed(tmp_path / "a.jsonl.gz").splitlines()) == 2
+
+
+def test_parquet_is_not_compressed_as_a_whole(run: Run, tmp_path: Path) -> None:
+    result = run("-t", "a film", "-o", "rated.parquet.gz", cwd=tmp_path)
+    assert result.returncode == 2 and "rated.parquet.gz: Parquet is compressed in itself" in error_line(result)
+    assert list(tmp_path.iterdir()) == []

@@ -107,6 +107,40 @@ def test_annotated_tables_keep_columns_and_types(run: Run, tmp_path: Path, form:
     assert stream_table(only.stdout).column("n").to_pylist() == list(range(991, 1000))
 
 
+@pytest.mark.parametrize("form", ["parquet", "arrows"])
+@pytest.mark.parametrize("source", ["in.parquet", "in.feather", "in.arrows"])
+def test_an_input_without_rows_keeps_its_types(run: Run, tmp_path: Path, source: str, form: str) -> None:
+    kind = pa.dictionary(pa.int8(), pa.string())
+    schema = pa.schema(
+        [("text", pa.large_string()), ("n", pa.uint16()), ("kind", kind), ("list", pa.list_(pa.date32()))]
+    )
+    path = tmp_path / source
+    if source == "in.parquet":
+        pq.write_table(schema.empty_table(), path)
+    else:
+        writer = pa.ipc.new_file if source == "in.feather" else pa.ipc.new_stream
+        with writer(path, schema) as file:
+            file.write_table(schema.empty_table())
+    out = tmp_path / f"out.{form}"
+    for options, kept in [
+        (["--annotate"], ["text", "n", "kind", "list"]),
+        (["--annotate", "--where", "n>3"], ["text", "n", "kind", "list"]),
+        (["--pass", "list,n"], ["list", "n"]),
+    ]:
+        assert run(path, *options, "-o", out).returncode == 0
+        rated = pq.read_table(out) if form == "parquet" else stream_table(out.read_bytes())
+        assert rated.num_rows == 0
+        for name in kept:
+            assert rated.schema.field(name).type == schema.field(name).type, (options, name)
+
+
+def test_rows_that_are_left_out_leave_their_types(run: Run, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a film"], "day": pa.array([1], pa.date32())}), tmp_path / "in.parquet")
+    result = run(tmp_path / "in.parquet", "--annotate", "--where", "text=x", "-f", "arrow")
+    table = stream_table(result.stdout)
+    assert table.num_rows == 0 and table.schema.field("day").type == pa.date32()
+
+
 def test_passed_columns_keep_their_types(run: Run, tmp_path: Path) -> None:
     table = pa.table(
         {"label": pa.array([1, 0], pa.int8()), "text": ["good", "bad"], "date": pa.array([1, 2], pa.date32())}

@@ -151,6 +151,9 @@ def test_failed_reviews_are_told_and_end_in_1(run: Run, tmp_path: Path) -> None:
     said = result.stderr.decode()
     assert "36 labelled reviews, 16 failed" in result.stdout.decode()
     assert '-:21: the field "text" is a number' in said and "and 6 more failed" in said
+    quiet = run("eval", "-q", "-", tmp_path / "gone.jsonl", stdin=balanced() + '{"text": 5, "label": 1}\n' * 15)
+    assert quiet.returncode == 1
+    assert error_line(quiet).startswith('reviewrate: eval: 16 failed; the first: -:21: the field "text" is a number')
 
 
 def test_the_input_checksum_is_of_ids_labels_and_texts(run: Run, tmp_path: Path) -> None:
@@ -200,7 +203,8 @@ def test_one_label_alone_fails_the_gate(run: Run, tmp_path: Path, measure: str) 
 def test_no_labelled_review_is_never_well(run: Run, tmp_path: Path) -> None:
     data = jsonl({"text": GOOD, "label": None})
     assert run("eval", stdin=data).returncode == 1
-    assert "no review has a label" in run("eval", "-q", stdin=data).stderr.decode()
+    result = run("eval", "-q", stdin=data)
+    assert "no review has a label" in error_line(result) and result.stdout == b""
     assert run("eval", "--max", "ece=1", stdin="").returncode == 4
     report = report_of(run, tmp_path, "--report", tmp_path / "x.html", stdin=data, status=1)
     assert set(report["parts"]["all"]["measures"].values()) == {None}

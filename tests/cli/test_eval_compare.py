@@ -153,13 +153,26 @@ def test_predictions_that_do_not_fit(run: Run, folder: Path) -> None:
 def test_a_threshold_is_fitted_on_other_reviews(run: Run, folder: Path) -> None:
     best = report_of(run, folder, "more.jsonl")["parts"]["all"]["measures"]["best_threshold"]
     report = report_of(run, folder, "in.jsonl", "--fit-threshold", "more.jsonl")
-    assert report["threshold"] == best
-    assert report["outcomes"] == report_of(run, folder, "in.jsonl", "--threshold", repr(best))["outcomes"]
+    rated = run("more.jsonl", "-f", "jsonl", cwd=folder).stdout.splitlines()
+    lower = max(p for p in (json.loads(line)["p_positive"] for line in rated) if p < best)
+    assert report["threshold"] == pytest.approx((lower + best) / 2, abs=1e-12)
+    fitted = repr(report["threshold"])
+    assert report["outcomes"] == report_of(run, folder, "in.jsonl", "--threshold", fitted)["outcomes"]
     result = run("eval", "in.jsonl", "--fit-threshold", "./in.jsonl", cwd=folder)
     assert result.returncode == 2 and "would look better than it is" in error_line(result)
     (folder / "one.jsonl").write_text(jsonl({"text": GOOD, "label": 1}, {"text": BAD, "label": 1}))
     result = run("eval", "in.jsonl", "-q", "--fit-threshold", "one.jsonl", cwd=folder)
     assert result.returncode == 2 and "reviews of both labels" in result.stderr.decode()
+
+
+def test_a_threshold_fitted_on_reviews_that_are_also_measured_is_told(run: Run, folder: Path) -> None:
+    mixed = (folder / "more.jsonl").read_text().splitlines()[:8] + (folder / "in.jsonl").read_text().splitlines()[:6]
+    shared = {json.loads(line)["text"] for line in (folder / "in.jsonl").read_text().splitlines()}
+    count = len(shared & {json.loads(line)["text"] for line in mixed})
+    (folder / "mixed.jsonl").write_text("\n".join(mixed) + "\n")
+    said = run("eval", "in.jsonl", "-q", "--fit-threshold", "mixed.jsonl", cwd=folder).stderr.decode()
+    assert count > 0
+    assert f"--fit-threshold mixed.jsonl: {count} text" in said and "looks better than it is" in said
 
 
 def test_diff_as_json(run: Run, folder: Path) -> None:

@@ -326,3 +326,44 @@ def test_folders_with_brackets_and_names_that_are_not_utf8(run: Run, tmp_path: P
     assert sorted(ids) == sorted(["caf\\x5Cxe9.txt", "caf\\xE8.txt", "caf\\xE9.txt"])
     message = records(run("none .txt", cwd=tmp_path))[0]["error"]["message"]
     assert message.startswith('"none .txt": cannot be opened')
+
+
+@pytest.mark.parametrize(
+    ("record", "options"),
+    [
+        ('{"text": "a fine film", "text": "a bore"}', []),
+        ('{"text": "a fine film", "id": 1, "id": 2}', []),
+        ('{"text": "a fine film", "text": null}', []),
+        ('{"text": "a fine film", "stars": 1, "stars": 9}', ["--pass", "stars"]),
+        ('{"text": "a fine film", "stars": 1, "stars": 9}', ["--where", "stars>5"]),
+        ('{"text": "a fine film", "n": [1], "n": [2]}', ["--annotate"]),
+    ],
+)
+def test_a_field_that_comes_twice_is_not_chosen_from(run: Run, record: str, options: list[str]) -> None:
+    result = run(*options, "-f", "jsonl", stdin=f'{{"text": "before", "stars": 7}}\n{record}\n{{"text": "behind"}}\n')
+    error = [one["error"] for one in records(result) if "error" in one]
+    name = json.loads(record, object_pairs_hook=lambda pairs: pairs[-1][0])
+    assert [one["kind"] for one in error] == ["field"] and f'-:2: the field "{name}" comes twice' in error[0]["message"]
+
+
+def test_a_field_that_comes_twice_and_is_not_asked_for_is_nobodys(run: Run) -> None:
+    assert run(stdin='{"text": "a fine film", "stars": 1, "stars": 9, "in": {"text": 1, "text": 2}}').returncode == 0
+
+
+def test_plain_lines_that_look_like_a_table_without_a_header_are_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "labelled.txt").write_text("A fine film.\t1\nAn hour too long.\t0\n")
+    (tmp_path / "again").write_text("A fine film.\t1\nAn hour too long.\t0\n")
+    result = run("labelled.txt", "again", cwd=tmp_path)
+    said = result.stderr.decode()
+    assert result.returncode == 0 and said.count("same number of tabs") == 1 and "labelled.txt: " in said
+    way = ["--input-format", "tsv", "--no-header", "--text-field", "1"]
+    assert " ".join(way) in said
+    advised = run("labelled.txt", *way, cwd=tmp_path)
+    one_by_one = run("-t", "A fine film.", "-t", "An hour too long.")
+    assert [one["score"] for one in records(advised)] == [one["score"] for one in records(one_by_one)]
+
+
+@pytest.mark.parametrize("text", ["one\ttab\nand none\n", "one\ttab\nand\ttwo\there\n", "a\tlone line\n", "plain\nlines\n"])
+def test_other_lines_with_tabs_are_just_lines(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "in.txt").write_text(text)
+    assert b"tabs" not in run("in.txt", cwd=tmp_path).stderr

@@ -227,6 +227,7 @@ SAID = [
     ([0, 1, 1], False, "0 is NEGATIVE (1 review), 1 is POSITIVE (2 reviews)"),
     (["pos", "neg"], False, '"pos" is POSITIVE (1 review), "neg" is NEGATIVE (1 review)'),
     ([-1, 1], True, "-1 is NEGATIVE (1 review), 1 is POSITIVE (1 review)"),
+    ([1, 1], True, "1 is POSITIVE (2 reviews)"),
     ([2, 1, 1], True, "1 is NEGATIVE (2 reviews), 2 is POSITIVE (1 review)"),
     ([-1, 0, 1], True, "-1 is no label (1 review), 0 is NEGATIVE (1 review), 1 is POSITIVE (1 review)"),
 ]
@@ -352,7 +353,9 @@ def test_bad_stars_are_counted_and_leave_the_labels_alone(run: Run, tmp_path: Pa
         assert all(
             report["parts"]["all"]["measures"][name] == plain["parts"]["all"]["measures"][name] for name in names
         )
-    result = run("eval", "-q", tmp_path / "in.jsonl", "--stars-field", "s")
+    quiet = run("eval", "-q", tmp_path / "in.jsonl", "--stars-field", "s").stderr.decode()
+    assert quiet.count(": the stars are ") == 1 and "6 bad stars; the first: " in quiet
+    result = run("eval", tmp_path / "in.jsonl", "--stars-field", "s")
     said = result.stderr.decode()
     assert result.returncode == 1
     assert "stars of 9 reviews from -3 to 11; 6 are no number from 1 to 10" in said
@@ -366,7 +369,7 @@ def test_bad_stars_are_counted_and_leave_the_labels_alone(run: Run, tmp_path: Pa
 
 def test_only_the_first_bad_stars_are_told_one_by_one(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text(labelled([i % 2 for i in range(30)], s=[9, *["?"] * 29]))
-    said = run("eval", "-q", tmp_path / "in.jsonl", "--stars-field", "s").stderr.decode()
+    said = run("eval", tmp_path / "in.jsonl", "--stars-field", "s").stderr.decode()
     assert said.count(": the stars are ") == 10 and "and 19 more bad stars" in said
 
 

@@ -162,9 +162,21 @@ TEST_CASE("bootstrap intervals: the same numbers everywhere, and of the right wi
 }
 
 TEST_CASE("an interval is not given where a draw leaves its measure undefined") {
-  const auto intervals = evaluation({{0.9, 1}, {0.1, 0}}).intervals(200, 1);
+  const auto intervals = evaluation({{0.9, 1}, {0.2, 1}, {0.1, 0}}).intervals(200, 1);
   CHECK_FALSE(intervals.at(static_cast<std::size_t>(Measure::roc_auc)));
   CHECK(intervals.at(static_cast<std::size_t>(Measure::accuracy)));
+}
+
+TEST_CASE("an interval is not given where all draws give the same") {
+  const auto intervals = evaluation({{0.9, 1}, {0.8, 1}, {0.1, 0}}).intervals(200, 1);
+  CHECK_FALSE(intervals.at(static_cast<std::size_t>(Measure::accuracy)));
+  CHECK(intervals.at(static_cast<std::size_t>(Measure::brier)));
+}
+
+TEST_CASE("the middle of the best threshold: half-way to the next lower p") {
+  CHECK(evaluation({{0.9, 1}, {0.6, 1}, {0.2, 0}}).middle_of_best_threshold() == Approx(0.4));
+  CHECK(evaluation({{0.9, 0}, {0.6, 1}, {0.2, 1}}).middle_of_best_threshold() == Approx(0.2));
+  CHECK_FALSE(evaluation({{0.9, 1}}).middle_of_best_threshold());
 }
 
 TEST_CASE("exact McNemar test") {

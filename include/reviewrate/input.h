@@ -73,6 +73,9 @@ class Waiter {
 
   /// Whether `fd` has something to read (or is at its end). Waits for that if `may_block`; else answers idle.
   virtual Event wait(int fd, bool may_block) = 0;
+
+  /// Makes a wait(), the one that is going on or else the next one, answer interrupted. From any thread.
+  virtual void wake() {}
 };
 
 /// A sequence of reviews, read once from front to back.
@@ -89,6 +92,9 @@ class Source {
   /// Reads the next record into `review` (overwritten whole). Bad records are reviews with a failure.
   /// With `may_block` false, a slow stream answers idle instead of being waited for, even in the middle of a record.
   virtual Status next(Review& review, bool may_block) = 0;
+
+  /// Makes a next() that waits return without a review: what was read is not wanted any more. From any thread.
+  virtual void wake() {}
 
   /// Bytes of all inputs, 0 where that is not known (a pipe is among them).
   virtual std::uint64_t bytes_total() const = 0;

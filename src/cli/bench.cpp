@@ -73,6 +73,7 @@ class TimedSource : public Source {
     const Stopwatch watch(round_.read);
     return source_.next(review, may_block);
   }
+  void wake() override { source_.wake(); }
   std::uint64_t bytes_total() const override { return source_.bytes_total(); }
 
  private:

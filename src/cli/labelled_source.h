@@ -52,6 +52,7 @@ class LabelledSource : public Source {
                  Truths* truths);
 
   Status next(Review& review, bool may_block) override;
+  void wake() override { source_.wake(); }
   std::uint64_t bytes_total() const override { return source_.bytes_total(); }
   InputFindings findings() const override { return source_.findings(); }
 

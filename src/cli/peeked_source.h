@@ -35,6 +35,7 @@ class PeekedSource : public Source {
     return Status::review;
   }
 
+  void wake() override { source_->wake(); }
   std::uint64_t bytes_total() const override { return source_->bytes_total(); }
   std::vector<std::string> columns() const override { return source_->columns(); }
   InputFindings findings() const override { return source_->findings(); }

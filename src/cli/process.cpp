@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <climits>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -208,9 +210,24 @@ const std::atomic<bool>& Interruption::flag() const { return g_interrupted; }
 
 int Interruption::signal() const { return g_signal.load(); }
 
+InputWaiter::InputWaiter(bool watch_stdout)
+    : wake_up_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), watch_stdout_(watch_stdout) {
+  if (wake_up_ >= 0) return;
+  throw Error(ErrorKind::environment, std::string("a wake-up cannot be made: ") + std::strerror(errno));
+}
+
+InputWaiter::~InputWaiter() { ::close(wake_up_); }
+
+void InputWaiter::wake() {
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(wake_up_, &one, sizeof(one)) == sizeof(one));
+}
+
 Waiter::Event InputWaiter::wait(int fd, bool may_block) {
-  std::array<pollfd, 3> fds = {
-      {{fd, POLLIN, 0}, {g_wake_up[0], POLLIN, 0}, {watch_stdout_ ? STDOUT_FILENO : -1, 0, 0}}};
+  std::array<pollfd, 4> fds = {{{fd, POLLIN, 0},
+                                {g_wake_up[0], POLLIN, 0},
+                                {watch_stdout_ ? STDOUT_FILENO : -1, 0, 0},
+                                {wake_up_, POLLIN, 0}}};
   while (true) {
     const int count = ::poll(fds.data(), fds.size(), may_block ? -1 : 0);
     if (count < 0 && errno != EINTR) return Event::ready;  // read() itself will tell what is wrong
@@ -220,6 +237,7 @@ Waiter::Event InputWaiter::wait(int fd, bool may_block) {
       std::raise(SIGPIPE);
       return Event::interrupted;
     }
+    if (fds[3].revents != 0) return Event::interrupted;
     if (fds[0].revents != 0) return Event::ready;
     if (!may_block) return Event::idle;
   }

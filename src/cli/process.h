@@ -39,11 +39,16 @@ class Interruption {
 class InputWaiter : public Waiter {
  public:
   /// With `watch_stdout` false only signals are noticed (records go to a file).
-  explicit InputWaiter(bool watch_stdout) : watch_stdout_(watch_stdout) {}
+  explicit InputWaiter(bool watch_stdout);
+  ~InputWaiter() override;
+  InputWaiter(const InputWaiter&) = delete;
+  InputWaiter& operator=(const InputWaiter&) = delete;
 
   Event wait(int fd, bool may_block) override;
+  void wake() override;
 
  private:
+  int wake_up_;  // a counter that can be read once wake() was called
   bool watch_stdout_;
 };
 

@@ -277,6 +277,7 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
     } catch (...) {
       failure = std::current_exception();
       failed = true;
+      source.wake();  // a stream's next review may be long in coming
     }
   };
 

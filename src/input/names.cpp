@@ -1,6 +1,8 @@
 // Names are bytes; only ASCII letters in them have two cases.
 #include "names.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -52,6 +54,12 @@ std::string_view skip_reason(const std::string& path) {
     if (is_marker(name)) reason = "marker";
   }
   return reason;
+}
+
+bool is_included(const std::string& path, const std::vector<std::string>& globs) {
+  return globs.empty() || std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
+           return fnmatch(glob.c_str(), path.c_str(), 0) == 0;
+         });
 }
 
 std::string id_of(const std::string& name) {

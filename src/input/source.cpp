@@ -1,6 +1,5 @@
 // The way from the command line's texts and FILEs to reviews: which file comes next, what form it has, who reads it.
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +81,7 @@ class InputSource final : public Source {
     return status;
   }
 
+  void wake() override { waiter_.wake(); }
   std::uint64_t bytes_total() const override { return bytes_total_; }
   std::vector<std::string> columns() const override { return columns_.first(); }
   InputFindings findings() const override { return findings_.findings(); }
@@ -435,11 +435,7 @@ class InputSource final : public Source {
     });
   }
 
-  bool included(const std::string& path) const {
-    return options_.include.empty() ||
-           std::any_of(options_.include.begin(), options_.include.end(),
-                       [&](const std::string& glob) { return fnmatch(glob.c_str(), path.c_str(), 0) == 0; });
-  }
+  bool included(const std::string& path) const { return is_included(path, options_.include); }
 
   std::vector<std::string> texts_;
   std::vector<std::string> files_;

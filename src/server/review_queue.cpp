@@ -65,12 +65,19 @@ bool ReviewQueue::finished() const {
 
 Source::Status ReviewQueue::next(Review& review, bool may_block) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (may_block) changed_.wait(lock, [this] { return closed_ || !waiting_.empty(); });
+  if (may_block) changed_.wait(lock, [this] { return closed_ || woken_ || !waiting_.empty(); });
+  if (std::exchange(woken_, false)) return Status::idle;
   if (waiting_.empty()) return closed_ ? Status::end : Status::idle;
   review = waiting_.front().review;
   taken_.push_back(std::move(waiting_.front()));
   waiting_.pop_front();
   return Status::review;
+}
+
+void ReviewQueue::wake() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  woken_ = true;
+  changed_.notify_all();
 }
 
 void ReviewQueue::write(const Outcome& outcome) {

@@ -49,6 +49,7 @@ class ReviewQueue final : public Source, public Sink {
   std::size_t max_tokens() const { return max_tokens_; }
 
   Status next(Review& review, bool may_block) override;
+  void wake() override;
   std::uint64_t bytes_total() const override { return 0; }
   void write(const Outcome& outcome) override;
   void flush() override;
@@ -73,6 +74,7 @@ class ReviewQueue final : public Source, public Sink {
   std::deque<Entry> waiting_;
   std::deque<Entry> taken_;  ///< by the pipeline, in its order; reviews are copies, to try again with
   bool closed_ = false;
+  bool woken_ = false;
   std::atomic<std::size_t> reviews_{0};  ///< waiting and taken
   std::atomic<std::size_t> tokens_{0};
   std::vector<std::pair<Answer, Outcome>> answered_;  ///< since the last flush; of the thread that writes

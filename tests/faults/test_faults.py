@@ -361,3 +361,17 @@ def test_no_name_comes_twice(run: Run, output_format: str) -> None:
     own, passed = found[: found.index("a")], found[found.index("a") :]
     assert passed == ["a", "input_input_label", "input_error", "input_label", "input_score", "input_windows"]
     assert own[:2] == ["id", "label"]
+
+
+@pytest.mark.parametrize("words", [["-o", "/dev/full"], []])
+def test_a_full_disk_is_told_while_the_input_waits(words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        process = subprocess.Popen(
+            [BINARY, "-m", TINY, *words], stdin=subprocess.PIPE, stdout=full, stderr=subprocess.PIPE
+        )
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(b"a film\n")
+        process.stdin.flush()
+        assert process.wait(timeout=60) == 3  # though stdin is still open
+        assert b"cannot be written: No space left on device" in process.stderr.read()
+        process.stdin.close()

@@ -402,6 +402,16 @@ def throwing(tmp_path: Path) -> Path:
     return tmp_path / "model.pt"
 
 
+def test_an_only_review_at_which_the_model_throws_is_answered_at_once(throwing: Path) -> None:
+    with serving("--model", throwing, "--vocab", TINY / "vocab.txt") as server:
+        for _ in range(5):
+            assert server.ask("POST", "/classify", b'{"text": "zebra zebra"}', JSON)[0] == 500
+            assert server.ask("POST", "/classify", b'{"text": "a horse"}', JSON)[0] == 200
+        lines = b'{"text": "x"}\n{"text": "zebra zebra"}\n{"text": "y"}\n'
+        answers = [json.loads(line) for line in server.ask("POST", "/classify", lines, NDJSON)[2].splitlines()]
+        assert ["label" in answer for answer in answers] == [True, False, True]
+
+
 def test_a_review_at_which_the_model_throws_fails_alone(throwing: Path) -> None:
     with serving("--model", throwing, "--vocab", TINY / "vocab.txt") as server:
         bad = json.dumps({"text": "a film that is a zebra zebra of its kind"})

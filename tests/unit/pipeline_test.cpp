@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <set>
@@ -243,6 +244,51 @@ TEST_CASE("pipeline: errors of model and sink come out") {
   ListSource again(mixed_reviews(500));
   FullSink full;
   CHECK_THROWS_WITH(run_pipeline(again, ByteTokenizer(), MeanModel(), full, options(2)), "sink");
+}
+
+TEST_CASE("pipeline: an error does not wait for the next review of a stream") {
+  // Gives one review; for the next one it waits until it is woken.
+  struct WaitingSource : ListSource {
+    using ListSource::ListSource;
+    Status next(Review& review, bool may_block) override {
+      if (given() == 0) return ListSource::next(review, may_block);
+      if (!may_block) return Status::idle;
+      std::unique_lock<std::mutex> lock(mutex);
+      in_time = changed.wait_for(lock, std::chrono::seconds(60), [this] { return woken; });
+      return Status::idle;
+    }
+    void wake() override {
+      const std::lock_guard<std::mutex> lock(mutex);
+      woken = true;
+      changed.notify_all();
+    }
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool woken = false;
+    bool in_time = true;
+  };
+  struct BrokenModel : MeanModel {
+    std::vector<float> forward(const Batch&) const override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the reader waits by now
+      throw std::runtime_error("model");
+    }
+  };
+  struct FullSink : ListSink {
+    void flush() override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      throw std::runtime_error("sink");
+    }
+  };
+  for (const std::size_t workers : {1U, 2U, 4U}) {
+    WaitingSource source({text_review("a", "text")});
+    ListSink sink;
+    CHECK_THROWS_WITH(run_pipeline(source, ByteTokenizer(), BrokenModel(), sink, options(workers)), "model");
+    CHECK(source.in_time);
+    WaitingSource again({text_review("a", "text")});
+    FullSink full;
+    CHECK_THROWS_WITH(run_pipeline(again, ByteTokenizer(), MeanModel(), full, options(workers)), "sink");
+    CHECK(again.in_time);
+  }
 }
 
 TEST_CASE("pipeline: what stands before an error is written") {

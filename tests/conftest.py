@@ -20,6 +20,10 @@ Result = subprocess.CompletedProcess[bytes]
 Run = Callable[..., Result]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes so long that scripts/test leaves it to --full")
+
+
 @pytest.fixture
 def run() -> Run:
     """Runs the program with the tiny model, unless the arguments name another."""

@@ -226,6 +226,7 @@ REVIEWS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("new", ["jsonl", "csv", "tsv"])
 @pytest.mark.parametrize("old", ["jsonl", "csv", "tsv"])

@@ -181,6 +181,7 @@ def test_files_of_a_hub_are_links(run: Run, package: Path) -> None:
     assert records(run("-t", "film", model=package))[0]["label"] in ("NEGATIVE", "POSITIVE")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interface", ["packed", "padded"])
 def test_a_zip_bomb_takes_no_memory(package: Path, interface: str) -> None:
     with zipfile.ZipFile(package / "model.pt", "w", zipfile.ZIP_DEFLATED) as bomb:

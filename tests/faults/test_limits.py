@@ -74,11 +74,13 @@ def sweep(folder: Path, kind: int, values: list[int], words: list[str]) -> None:
     assert outcomes and outcomes[-1], "the widest limit is wide enough"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_open_files(words: list[str], folder: Path) -> None:
     sweep(folder, resource.RLIMIT_NOFILE, [3, 4, 5, 6, 7, 8, 9, 10, 12, 64], words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_memory(words: list[str], folder: Path) -> None:
     values = [size << 20 for size in (420, 450, 480, 500, 520, 550, 600, 700, 1000, 64000)]
@@ -86,6 +88,7 @@ def test_memory(words: list[str], folder: Path) -> None:
     sweep(folder, resource.RLIMIT_DATA, [size << 20 for size in (8, 16, 24, 40, 64, 100, 64000)], words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_threads(words: list[str], folder: Path) -> None:
     """Of a user who has no others; the superuser has no such limit."""

@@ -78,6 +78,7 @@ CASES: dict[str, tuple[Callable[[int], str], float, list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "megabytes", "words"), CASES.values(), ids=CASES)
 def test_time_is_linear(make: Callable[[int], str], megabytes: float, words: list[str], tmp_path: Path) -> None:
     seconds = []

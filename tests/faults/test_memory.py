@@ -67,6 +67,7 @@ os._exit(os.waitstatus_to_exitcode(status))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_failed_records_that_wait_hold_no_text(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"x.{form}"

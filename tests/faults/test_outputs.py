@@ -199,6 +199,7 @@ def test_the_table_knows_every_option_that_writes(run: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "option"), [(c, o) for c, options in OPTIONS.items() for o in options])
 def test_no_option_writes_to_what_is_read(command: str, option: str, world: Path) -> None:
     before = state(world)
@@ -209,6 +210,7 @@ def test_no_option_writes_to_what_is_read(command: str, option: str, world: Path
     assert all_at_once(check, list(READS[command].values())) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", STDOUT)
 def test_stdout_is_not_appended_to_what_is_read(command: str, world: Path) -> None:
     before = state(world)
@@ -264,6 +266,7 @@ def test_a_descriptor_is_the_file_it_leads_to(world: Path) -> None:
         assert after == before
 
 
+@pytest.mark.slow
 def test_no_two_outputs_go_to_one_place(world: Path) -> None:
     (world / "there").write_text("an earlier one\n")
     os.link(world / "there", world / "hard")

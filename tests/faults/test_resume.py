@@ -66,6 +66,7 @@ def held_up(folder: Path, *arguments: str, model: Path = TINY) -> Iterator[subpr
         held.symlink_to("/dev/null")  # it has no size, as a pipe has none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output_format", ["jsonl", "csv", "tsv"])
 def test_killed_at_any_moment(output_format: str, tmp_path: Path) -> None:
     write_reviews(tmp_path / "reviews.csv", 1500)
@@ -104,6 +105,7 @@ def test_killed_at_any_moment(output_format: str, tmp_path: Path) -> None:
         assert (tmp_path / "out.resume").exists() == (not finished)
 
 
+@pytest.mark.slow
 def test_every_cut_of_the_output_is_mended(run: Run, tmp_path: Path) -> None:
     """A file that ends after any byte is completed to the same bytes."""
     write_reviews(tmp_path / "reviews.csv", 8)

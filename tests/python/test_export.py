@@ -129,6 +129,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_other_shapes(shape: str, run: Run, tmp_path: Path) -> None:
     options = dict(SHAPES[shape])

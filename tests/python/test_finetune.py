@@ -266,6 +266,7 @@ def test_thresholds_rise_and_are_the_best() -> None:
     assert calibrate.rate_linear(np.array([0.0, 0.04, 0.4861, 0.9777, 1.0])).tolist() == [1, 1, 5, 10, 10]
 
 
+@pytest.mark.slow
 def test_finetune_resumes_and_reaches_the_program(
     tiny: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import BINARY, PATIENCE, TINY, Result, Run, records
+from conftest import BINARY, PATIENCE, TINY, Result, Run, error_line, records
 
 TEXTS = ["a good film", "a bad film, really", "", "Ein schöner Film — «très bien» 🎬", "two\nlines"]
 UTC = datetime.UTC
@@ -464,3 +464,17 @@ def test_formats_can_be_forced(run: Run) -> None:
         "-: is read as an Arrow file, but does not begin as one"
     )
     assert "is no text but a Parquet file" in error_of(run("--input-format", "jsonl", stdin=parquet(table)))
+
+
+@pytest.mark.slow
+def test_a_million_columns(run: Run, tmp_path: Path) -> None:
+    names = ["text", *(f"c{number}" for number in range(999_999))]
+    table = pa.Table.from_arrays([pa.array(["a film"]), *[pa.array([1], pa.int8())] * 999_999], names=names)
+    with pa.ipc.new_stream(tmp_path / "wide.arrows", table.schema) as file:
+        file.write_table(table)
+    result = run(tmp_path / "wide.arrows", "--pass", "c999998")
+    assert result.returncode == 0 and records(result)[0]["c999998"] == 1
+    pq.write_table(table, tmp_path / "wide.parquet", compression=None, write_statistics=False, use_dictionary=False)
+    result = run("-q", tmp_path / "wide.parquet", tmp_path / "wide.arrows")
+    assert [one.get("error", {}).get("kind") for one in records(result)] == ["size", None]
+    assert "too many columns" in error_line(result)

@@ -363,7 +363,9 @@ def test_plain_lines_that_look_like_a_table_without_a_header_are_told(run: Run, 
     assert [one["score"] for one in records(advised)] == [one["score"] for one in records(one_by_one)]
 
 
-@pytest.mark.parametrize("text", ["one\ttab\nand none\n", "one\ttab\nand\ttwo\there\n", "a\tlone line\n", "plain\nlines\n"])
+@pytest.mark.parametrize(
+    "text", ["one\ttab\nand none\n", "one\ttab\nand\ttwo\there\n", "a\tlone line\n", "plain\nlines\n"]
+)
 def test_other_lines_with_tabs_are_just_lines(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "in.txt").write_text(text)
     assert b"tabs" not in run("in.txt", cwd=tmp_path).stderr

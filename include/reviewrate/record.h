@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "reviewrate/explanation.h"
+
 namespace reviewrate {
 
 /// A value that is carried from input to output without being looked into.
@@ -53,21 +55,23 @@ struct Review {
   std::string path;                ///< of a review that is a whole file, from the FILE that was named on
   std::uint64_t position = 0;      ///< where it ended, in bytes of all inputs as they are stored; about, if compressed
   ArrowPlace place;
-  bool has_fields = false;  ///< it was a record with named fields, and no line or whole file
+  bool has_fields = false;             ///< it was a record with named fields, and no line or whole file
+  std::optional<ExplainUnit> explain;  ///< its prediction is to be explained, whatever the run does with others
 };
 
 /// What the model says of one review.
 struct Prediction {
-  std::size_t label = 0;                   ///< index into the model's labels
-  double score = 0;                        ///< probability of `label`
-  std::optional<double> positive;          ///< probability of the positive label, where the model names one
-  std::optional<int> rating;               ///< 1-10, where the model gives one: no_rating() of its manifest
-  std::size_t tokens = 0;                  ///< of the whole review with its two special tokens, before any cut
-  bool truncated = false;                  ///< some tokens were not seen by the model
-  std::size_t windows = 1;                 ///< how many pieces the model saw
-  std::vector<double> probabilities = {};  ///< of every label
-  bool repeated = false;                   ///< taken from an equal text earlier in the run
-  std::vector<double> logits = {};         ///< of every label, means over the windows; none of a repeated text
+  std::size_t label = 0;                        ///< index into the model's labels
+  double score = 0;                             ///< probability of `label`
+  std::optional<double> positive;               ///< probability of the positive label, where the model names one
+  std::optional<int> rating;                    ///< 1-10, where the model gives one: no_rating() of its manifest
+  std::size_t tokens = 0;                       ///< of the whole review with its two special tokens, before any cut
+  bool truncated = false;                       ///< some tokens were not seen by the model
+  std::size_t windows = 1;                      ///< how many pieces the model saw
+  std::vector<double> probabilities = {};       ///< of every label
+  bool repeated = false;                        ///< taken from an equal text earlier in the run
+  std::vector<double> logits = {};              ///< of every label, means over the windows; none of a repeated text
+  std::optional<Explanation> explanation = {};  ///< where it was asked for
 };
 
 /// A review with its prediction, or with its failure: then `prediction` is empty.

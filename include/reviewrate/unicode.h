@@ -47,7 +47,8 @@ Folding fold(char32_t code_point);
 /// Whether a Unicode scalar value has the property White_Space.
 bool is_white_space(char32_t code_point);
 
-/// `text`, which must be valid UTF-8, without the White_Space at its end.
+/// `text`, which must be valid UTF-8, without the White_Space at its beginning or its end.
+std::string_view trim_begin(std::string_view text);
 std::string_view trim_end(std::string_view text);
 
 }  // namespace reviewrate

@@ -35,6 +35,7 @@ struct ClassifyOptions {
   InputChoice input;
   std::size_t workers = 0;
   ScoringChoice scoring;
+  ExplainChoice explain;
   std::optional<OutputFormat> format;
   Color color = Color::automatic;
   std::string output;
@@ -85,6 +86,8 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--stride", a.scoring.stride},
           {"--threshold", a.scoring.threshold_or_half()},
           {"--rating", a.scoring.fitted_rating.value_or(false)},
+          {"--explain", a.explain.unit ? explain_unit_name(*a.explain.unit) : ""},
+          {"--explain-budget", a.explain.budget},
           {"--fail-fast", a.fail_fast}};
 }
 
@@ -180,6 +183,7 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   output.on_terminal = terminal;
   output.text_width = terminal ? terminal_width(STDOUT_FILENO) : 0;
   output.wrap = a.wrap;
+  output.explained = a.explain.unit.has_value();
   if (a.wrap && output.format != OutputFormat::text) {
     throw Error(ErrorKind::usage, "--wrap: only text for people has it (-f text)");
   }
@@ -236,6 +240,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
       !none.empty() && std::find(a.columns.begin(), a.columns.end(), "rating") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns rating: " + none);
   }
+  set_explanation(options, a.explain, manifest);
   options.fail_fast = a.fail_fast;
   options.reuse_answers = true;
 
@@ -331,6 +336,7 @@ Run add_classify(CLI::App& app) {
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
+  add_explain_options(app, a->explain);
   begin_group(app, "Output");
   app.add_option("--pass", a->input.options.pass,
                  "Carry these fields or columns through; * for all others (jsonl, text)")

@@ -62,6 +62,10 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
       ->type_name(names(choices));
 }
 
+const std::map<std::string, ExplainUnit> kExplainUnits = {{"sentences", ExplainUnit::sentences},
+                                                          {"words", ExplainUnit::words}};
+
+constexpr const char* kExplanationGroup = "Explanation";
 constexpr const char* kInputGroup = "Input";
 constexpr const char* kModelGroup = "Model";
 constexpr std::size_t kMostRecords = std::size_t{1} << 53;
@@ -257,6 +261,27 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
       "labels the expected value of those of the model package; fitted, p_positive by the thresholds of the package");
 }
 
+void add_explain_options(CLI::App& app, ExplainChoice& choice) {
+  begin_group(app, kExplanationGroup);
+  CLI::Option* explain = add_choice(app, "--explain", choice.unit, kExplainUnits,
+                                    "Tell what each of these parts contributes to the log odds of the positive label: "
+                                    "sentences, or also words, in the "
+                                    "sentences that matter most");
+  app.add_option("--explain-budget", choice.budget,
+                 "To explain: how often the model may look at a review, each time without some of its parts, 2 to 1024")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{2}, std::size_t{1024}).description(""))
+      ->needs(explain)
+      ->type_name("N");
+}
+
+void set_explanation(PipelineOptions& options, const ExplainChoice& choice, const Manifest& manifest) {
+  options.explain = choice.unit;
+  options.explain_budget = choice.budget;
+  if (!choice.unit || manifest.positive) return;
+  throw Error(ErrorKind::usage, "--explain: the model names no positive label, whose probability would be explained");
+}
+
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
   add_choice(app, "-f,--format", format, kOutputFormats,
              "Output format: text, lines for people; jsonl, a JSON object a line; csv and tsv, tables (default: as the "
@@ -286,6 +311,8 @@ std::pair<std::string, std::string> split_condition(const std::string& condition
 std::string format_name(InputFormat format) { return name_of(kInputFormats, format); }
 
 std::string format_name(OutputFormat format) { return name_of(kOutputFormats, format); }
+
+std::string explain_unit_name(ExplainUnit unit) { return name_of(kExplainUnits, unit); }
 
 OutputName output_name(const std::string& path) {
   OutputName said;

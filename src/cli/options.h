@@ -42,12 +42,19 @@ struct ScoringChoice {
   double threshold_or_half() const { return threshold.value_or(0.5); }
 };
 
+/// What each prediction is explained by.
+struct ExplainChoice {
+  std::optional<ExplainUnit> unit;  ///< empty: by nothing
+  std::size_t budget = PipelineOptions().explain_budget;
+};
+
 void add_model_options(CLI::App& app, ModelChoice& choice);
 void add_precision_option(CLI::App& app, ModelChoice& choice);
 void add_workers_option(CLI::App& app, std::size_t& workers);
 void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help);
 void add_input_options(CLI::App& app, InputChoice& choice);
 void add_scoring_options(CLI::App& app, ScoringChoice& choice);
+void add_explain_options(CLI::App& app, ExplainChoice& choice);
 
 /// FIELD=VALUE in two. Throws CLI::ValidationError, which names `option` and the `form` that it must have.
 std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,
@@ -56,6 +63,7 @@ std::pair<std::string, std::string> split_condition(const std::string& condition
 /// The names that the command line uses.
 std::string format_name(InputFormat format);
 std::string format_name(OutputFormat format);
+std::string explain_unit_name(ExplainUnit unit);
 
 /// An option -f, --format.
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
@@ -79,6 +87,9 @@ enum class Color { automatic, always, never };
 
 /// An option --color.
 void add_color_option(CLI::App& app, Color& color);
+
+/// Puts what is asked for into `options`. Throws Error(usage) where the model has no positive label.
+void set_explanation(PipelineOptions& options, const ExplainChoice& choice, const Manifest& manifest);
 
 /// Whether what goes to `fd` has colors.
 bool has_color(Color color, int fd);

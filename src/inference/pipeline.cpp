@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "explain.h"
 #include "repeats.h"
 
 namespace reviewrate {
@@ -30,6 +31,10 @@ struct Item {
   bool truncated = false;
   std::size_t windows = 0;                   ///< in all batches together
   std::optional<RepeatTable::Found> repeat;  ///< where equal texts find its answer; a repeated one is in no batch
+  std::optional<ExplainUnit> explain;        ///< its prediction is to be explained: it has its tokens with it
+  std::vector<TokenId> ids;
+  std::vector<Window> cut_windows;
+  std::optional<Explanation> explanation;
 
   bool repeated() const { return repeat && repeat->repeated; }
 };
@@ -116,9 +121,10 @@ class BatchFiller {
       read.item.tokens = read.ids.size() + 2;
       read.item.truncated = read.windows.size() == 1 && read.windows.front().tokens() < read.item.tokens;
       read.item.windows = read.windows.size();
-      if (options_.reuse_answers && record_ + ahead_.size() >= options_.skip) {
-        read.item.repeat = repeats_.find(read.ids);
-      }
+      const bool wanted = record_ + ahead_.size() >= options_.skip;
+      if (wanted) read.item.explain = read.item.review.explain ? read.item.review.explain : options_.explain;
+      // Equal tokens may be of other sentences.
+      if (options_.reuse_answers && wanted && !read.item.explain) read.item.repeat = repeats_.find(read.ids);
     }
     for (const Window& window : read.windows) ahead_tokens_ += window.tokens();
     ahead_.push_back(std::move(read));
@@ -135,6 +141,10 @@ class BatchFiller {
       if (!first.item.repeated()) job.batch.add(first.ids, window, tokenizer_);
       job.tokens += window.tokens();
       ahead_tokens_ -= window.tokens();
+    }
+    if (first.item.explain) {
+      first.item.ids = std::move(first.ids);
+      first.item.cut_windows = std::move(first.windows);
     }
     job.items.push_back(std::move(first.item));
     ahead_.pop_front();
@@ -204,7 +214,12 @@ class OutcomeWriter {
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;
     if (!item.repeated()) prediction.logits = logit_sum_;
-    return {std::move(item.review), prediction};
+    if (item.explanation) {
+      Explanation& explanation = prediction.explanation.emplace(std::move(*item.explanation));
+      explanation.remainder = log_odds(sum_, *options_.scorer.positive) - explanation.base;
+      for (const ExplainedPart& part : explanation.parts) explanation.remainder -= part.contribution;
+    }
+    return {std::move(item.review), std::move(prediction)};
   }
 
   Sink& sink_;
@@ -216,6 +231,22 @@ class OutcomeWriter {
   std::size_t record_ = 0;
   bool ended_ = false;
 };
+
+/// Explains the reviews of `job` that are to be explained; false if the run was stopped meanwhile.
+bool explain(Job& job, const Explainer& explainer) {
+  std::vector<Item*> items;
+  std::vector<ExplainedReview> reviews;
+  for (Item& item : job.items) {
+    if (!item.explain) continue;
+    items.push_back(&item);
+    reviews.push_back({*item.explain, item.review.text, item.ids, item.cut_windows});
+  }
+  if (items.empty()) return true;
+  auto explanations = explainer.explain(reviews);
+  if (!explanations) return false;
+  for (std::size_t i = 0; i < items.size(); ++i) items[i]->explanation = std::move((*explanations)[i]);
+  return true;
+}
 
 /// As many of `workers` as the system has threads for; one is the thread that is there.
 std::size_t startable(std::size_t workers) {
@@ -239,6 +270,12 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
   options.workers = startable(asked.workers);
   BatchFiller filler(source, tokenizer, options);
   OutcomeWriter writer(sink, model.labels(), options);
+  std::optional<Explainer> explainer;
+  if (options.scorer.positive) {
+    explainer.emplace(
+        model, tokenizer,
+        ExplainOptions{options.explain_budget, options.batch_tokens, *options.scorer.positive, options.stopped});
+  }
   // No exception passes through TBB: it would leak what is between two filters (it frees a filter's input only after
   // the filter returned) and cancel batches that stand before the failed one. The first that comes up in order is kept,
   // and nothing is read or written after it.
@@ -264,6 +301,7 @@ void run_pipeline(Source& source, const Tokenizer& tokenizer, const Model& model
     if (!wanted || job->dropped || job->batch.empty()) return job;
     try {
       job->logits = model.forward(job->batch);
+      if (explainer) job->dropped = !explain(*job, *explainer);
     } catch (...) {
       job->failure = std::current_exception();
     }

@@ -67,6 +67,30 @@ Cell error_message(const Outcome& outcome, const Labels&) {
   return outcome.review.failure ? Cell(Value{outcome.review.failure->message, false}) : Cell();
 }
 
+/// The parts of an explanation as a JSON array; `text` is the review.
+std::string parts_json(const std::vector<ExplainedPart>& parts, const std::string& text) {
+  std::string out;
+  for (const ExplainedPart& part : parts) {
+    out += (out.empty() ? "{\"start\": " : ", {\"start\": ") + std::to_string(part.begin) +
+           ", \"end\": " + std::to_string(part.end) +
+           ", \"text\": " + json_string(text.substr(part.begin_byte, part.end_byte - part.begin_byte)) +
+           ", \"contribution\": " + number(part.contribution)->text;
+    if (!part.seen) out += ", \"seen\": false";
+    if (!part.words.empty()) out += ", \"words\": " + parts_json(part.words, text);
+    out += '}';
+  }
+  return '[' + out + ']';
+}
+
+Cell explanation(const Outcome& outcome, const Labels&) {
+  if (!outcome.prediction || !outcome.prediction->explanation) return {};
+  const Explanation& e = *outcome.prediction->explanation;
+  return Value{"{\"base\": " + number(e.base)->text + ", \"remainder\": " + number(e.remainder)->text +
+                   ", \"evaluations\": " + std::to_string(e.evaluations) +
+                   ", \"parts\": " + parts_json(e.parts, outcome.review.text) + "}",
+               true};
+}
+
 constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
                                               {"label", label},
                                               {"score", of_prediction<score>, ArrowType::real},
@@ -77,12 +101,13 @@ constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
                                               {"windows", of_prediction<windows>, ArrowType::count}}};
 constexpr OwnColumn kRepaired = {"repaired", repaired, ArrowType::count, "0"};
 constexpr OwnColumn kEmpty = {"empty", empty, ArrowType::boolean, "false"};
+constexpr OwnColumn kExplanation = {"explanation", explanation};
 constexpr OwnColumn kError = {"error", error, ArrowType::failure};
 constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
 
 }  // namespace
 
-std::vector<OwnColumn> own_columns(OutputFormat format) {
+std::vector<OwnColumn> own_columns(OutputFormat format, bool explained) {
   std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());
   if (is_table(format)) {
     columns.push_back(kRepaired);
@@ -92,11 +117,12 @@ std::vector<OwnColumn> own_columns(OutputFormat format) {
     columns.push_back(kRepaired);
     columns.push_back(kEmpty);
   }
+  if (explained) columns.push_back(kExplanation);
   return columns;
 }
 
 std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
-  std::vector<OwnColumn> all = own_columns(options.format);
+  std::vector<OwnColumn> all = own_columns(options.format, options.explained);
   if (options.own.empty()) return all;
   std::vector<OwnColumn> chosen;
   if (is_table(options.format)) all.push_back(kEmpty);  // only where it is asked for
@@ -112,13 +138,13 @@ std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
 
 std::vector<std::string_view> taken_names() {
   std::vector<std::string_view> names = {kError.name, kEmpty.name};
-  for (const OwnColumn& column : own_columns(OutputFormat::csv)) names.push_back(column.name);
+  for (const OwnColumn& column : own_columns(OutputFormat::csv, /*explained=*/true)) names.push_back(column.name);
   return names;
 }
 
 std::vector<std::string> column_names() {
   std::vector<std::string> names;
-  for (const OwnColumn& column : own_columns(OutputFormat::jsonl)) {
+  for (const OwnColumn& column : own_columns(OutputFormat::jsonl, /*explained=*/true)) {
     if (column.name != kError.name) names.emplace_back(column.name);
   }
   return names;

@@ -63,6 +63,15 @@ bool is_white_space(char32_t code_point) {
   return is_dropped_space || char_class(code_point) == CharClass::space;
 }
 
+std::string_view trim_begin(std::string_view text) {
+  while (!text.empty()) {
+    const DecodedChar first = decode_code_point(text);
+    if (!is_white_space(first.code_point)) break;
+    text.remove_prefix(first.length);
+  }
+  return text;
+}
+
 std::string_view trim_end(std::string_view text) {
   while (!text.empty()) {
     std::size_t last = text.size() - 1;

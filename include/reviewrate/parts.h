@@ -15,7 +15,7 @@ namespace reviewrate {
 /// behind dots that a small letter follows. What has no letter or digit belongs to the sentence before it.
 std::vector<std::size_t> sentence_ends(std::string_view text);
 
-/// The same for words, which stand between white space.
+/// The same for words, which stand between white space; a <br /> ends one and belongs to it.
 std::vector<std::size_t> word_ends(std::string_view text);
 
 }  // namespace reviewrate

@@ -184,6 +184,9 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   output.text_width = terminal ? terminal_width(STDOUT_FILENO) : 0;
   output.wrap = a.wrap;
   output.explained = a.explain.unit.has_value();
+  if (!output.explained && std::find(a.columns.begin(), a.columns.end(), "explanation") != a.columns.end()) {
+    throw Error(ErrorKind::usage, "--columns explanation: there is one with --explain");
+  }
   if (a.wrap && output.format != OutputFormat::text) {
     throw Error(ErrorKind::usage, "--wrap: only text for people has it (-f text)");
   }

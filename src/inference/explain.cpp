@@ -183,18 +183,25 @@ std::optional<std::vector<double>> Explainer::values(std::span<const Variant> va
   return result;
 }
 
-/// A game whose players are parts of a review.
+/// A game whose players are parts of a review. Tokens of none of them have the number of players as theirs.
 struct Explainer::Game {
   const ExplainedReview* review;
   std::vector<Player> player_of_token;  ///< of tokens in no window: any
-  std::vector<Coalition> design;        ///< nobody first, whose value is that of the empty review
+  std::vector<Coalition> design;        ///< nobody first; empty: there are no players
+  bool others = false;                  ///< tokens of no player take part
+
+  /// The design without what is known: nobody, and nobody else, is the empty review.
+  std::span<const Coalition> unknown() const {
+    return std::span<const Coalition>(design).subspan(design.empty() || others ? 0 : 1);
+  }
 };
 
 std::optional<std::vector<std::vector<double>>> Explainer::play(std::span<const Game> games) const {
   std::vector<Variant> variants;
   for (const Game& game : games) {
-    for (std::size_t i = 1; i < game.design.size(); ++i) {
-      variants.push_back({game.review, &game.player_of_token, game.design[i]});
+    for (Coalition present : game.unknown()) {
+      present.push_back(game.others);
+      variants.push_back({game.review, &game.player_of_token, std::move(present)});
     }
   }
   const std::optional<std::vector<double>> all = values(variants);
@@ -202,11 +209,142 @@ std::optional<std::vector<std::vector<double>>> Explainer::play(std::span<const 
   std::vector<std::vector<double>> out;
   auto value = all->begin();
   for (const Game& game : games) {
-    std::vector<double> own = {base()};
-    for (std::size_t i = 1; i < game.design.size(); ++i) own.push_back(*value++);
+    std::vector<double> own;
+    if (game.unknown().size() < game.design.size()) own.push_back(base());
+    while (own.size() < game.design.size()) own.push_back(*value++);
     out.push_back(game.design.empty() ? std::vector<double>() : shapley_values(game.design, own));
   }
   return out;
+}
+
+namespace {
+
+/// Joins neighbours so that at most `most` parts are left.
+std::vector<std::size_t> joined(const std::vector<std::size_t>& ends, std::size_t most) {
+  const std::size_t each = (ends.size() + most - 1) / most;
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if ((i + 1) % each == 0 || i + 1 == ends.size()) out.push_back(ends[i]);
+  }
+  return out;
+}
+
+/// Makes the contributions of words add up to their sentence's; each gets of the difference what it has of the whole.
+void adjust(std::vector<ExplainedPart>& words, double sum) {
+  double size = 0;
+  double difference = sum;
+  for (const ExplainedPart& word : words) {
+    size += std::abs(word.contribution);
+    difference -= word.contribution;
+  }
+  const auto count = static_cast<double>(words.size());
+  for (ExplainedPart& word : words) {
+    word.contribution += difference * (size > 0 ? std::abs(word.contribution) / size : 1 / count);
+  }
+}
+
+}  // namespace
+
+/// The sentences of a review that are looked into, and their words.
+struct Explainer::Sentence {
+  ExplainedPart* part;
+  std::size_t games;                 ///< one where there is no other sentence, else two
+  std::vector<std::size_t> players;  ///< which of the part's words have them
+};
+
+bool Explainer::explain_words(std::span<const ExplainedReview> reviews, std::vector<Explanation>& out) const {
+  std::vector<Game> games;
+  std::vector<Sentence> sentences;
+  for (std::size_t r = 0; r < reviews.size(); ++r) {
+    if (reviews[r].unit != ExplainUnit::words) continue;
+    std::vector<ExplainedPart*> by_size;
+    for (ExplainedPart& part : out[r].parts) {
+      if (part.seen) by_size.push_back(&part);
+    }
+    std::stable_sort(by_size.begin(), by_size.end(), [](const ExplainedPart* a, const ExplainedPart* b) {
+      return std::abs(a->contribution) > std::abs(b->contribution);
+    });
+    for (ExplainedPart* part : by_size) {
+      if (!add_sentence(reviews[r], out[r], *part, part == by_size.front(), games, sentences.emplace_back())) {
+        sentences.pop_back();
+        break;
+      }
+    }
+  }
+  const auto contributions = play(games);
+  if (!contributions) return false;
+  auto game = contributions->begin();
+  for (const Sentence& sentence : sentences) {
+    std::vector<ExplainedPart>& words = sentence.part->words;
+    for (std::size_t g = 0; g < sentence.games; ++g, ++game) {
+      for (std::size_t i = 0; i < game->size(); ++i) {
+        words[sentence.players[i]].contribution += (*game)[i] / static_cast<double>(sentence.games);
+      }
+    }
+    adjust(words, sentence.part->contribution);
+  }
+  return true;
+}
+
+bool Explainer::add_sentence(const ExplainedReview& review, Explanation& explanation, ExplainedPart& part, bool first,
+                             std::vector<Game>& games, Sentence& sentence) const {
+  // Without the others: all words and each alone; with them: none, all, and all but each.
+  constexpr std::size_t kBesideWords = 3;
+  const std::size_t left = options_.budget - std::min(options_.budget, explanation.evaluations);
+  if (left < kBesideWords + 4) return false;
+  const std::size_t most = (left - kBesideWords) / 2;
+
+  std::vector<std::size_t> ends;
+  if (part.begin_byte > 0) ends.push_back(part.begin_byte);
+  const std::size_t front = ends.size();
+  std::vector<std::size_t> words = word_ends(review.text.substr(part.begin_byte, part.end_byte - part.begin_byte));
+  if (words.size() < 2 || (words.size() > most && !first)) return false;
+  for (const std::size_t end : joined(words, most)) ends.push_back(part.begin_byte + end);
+  const std::size_t behind = ends.size();
+  if (part.end_byte < review.text.size()) ends.push_back(review.text.size());
+  const Parts parts = split(review.text, ends, review.ids, tokenizer_);
+  if (parts.ends != ends) return false;  // the tokenizer's words are others
+
+  std::vector<ExplainedPart> all(ends.size());
+  place(review.text, ends, all);
+  const std::vector<bool> seen = seen_players(review, parts);
+  std::vector<Player> player_of_part(ends.size());
+  for (std::size_t i = front; i < behind; ++i) {
+    all[i].seen = seen[i];
+    if (!seen[i]) continue;
+    player_of_part[i] = static_cast<Player>(sentence.players.size());
+    sentence.players.push_back(i - front);
+  }
+  const std::size_t players = sentence.players.size();
+  if (players < 2) return false;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (i < front || i >= behind || !seen[i]) player_of_part[i] = static_cast<Player>(players);
+  }
+  std::vector<Player> player_of_token;
+  for (const Player of : parts.of_token) player_of_token.push_back(player_of_part[of]);
+
+  const std::size_t games_before = games.size();
+  if (std::count(player_of_token.begin(), player_of_token.end(), static_cast<Player>(players)) == 0) {
+    games.push_back({&review, std::move(player_of_token), shapley_design(players, left + 1)});
+  } else {
+    std::vector<Coalition> alone = {Coalition(players, false), Coalition(players, true)};
+    std::vector<Coalition> without = alone;
+    for (std::size_t i = 0; i < players; ++i) {
+      Coalition one(players, false);
+      one[i] = true;
+      alone.push_back(one);
+      one.flip();
+      without.push_back(std::move(one));
+    }
+    games.push_back({&review, player_of_token, std::move(alone), false});
+    games.push_back({&review, std::move(player_of_token), std::move(without), true});
+  }
+  sentence.games = games.size() - games_before;
+  for (std::size_t g = games_before; g < games.size(); ++g) explanation.evaluations += games[g].unknown().size();
+  part.words.assign(all.begin() + static_cast<std::ptrdiff_t>(front),
+                    all.begin() + static_cast<std::ptrdiff_t>(behind));
+  sentence.part = &part;
+  return true;
 }
 
 std::optional<std::vector<Explanation>> Explainer::explain(std::span<const ExplainedReview> reviews) const {
@@ -229,9 +367,10 @@ std::optional<std::vector<Explanation>> Explainer::explain(std::span<const Expla
     place(review.text, parts.ends, out[r].parts);
     for (std::size_t i = 0; i < seen.size(); ++i) out[r].parts[i].seen = seen[i];
     const std::size_t players = parts_of_players[r].size();
+    const std::size_t budget = review.unit == ExplainUnit::words ? options_.budget / 2 : options_.budget;
     games.push_back({&review, std::move(parts.of_token),
-                     players == 0 ? std::vector<Coalition>() : shapley_design(players, options_.budget + 1)});
-    out[r].evaluations = players == 0 ? 0 : games.back().design.size() - 1;
+                     players == 0 ? std::vector<Coalition>() : shapley_design(players, budget + 1)});
+    out[r].evaluations = games.back().unknown().size();
   }
   const auto contributions = play(games);
   if (!contributions) return std::nullopt;
@@ -240,6 +379,7 @@ std::optional<std::vector<Explanation>> Explainer::explain(std::span<const Expla
       out[r].parts[parts_of_players[r][i]].contribution = (*contributions)[r][i];
     }
   }
+  if (!explain_words(reviews, out)) return std::nullopt;
   return out;
 }
 

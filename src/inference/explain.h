@@ -34,6 +34,8 @@ struct ExplainOptions {
 
 /// Explains by Shapley values: a review's parts are the players, and the value of some of them is the log odds of the
 /// review in which the tokens of all others are left out, of the mean probability if there are several windows.
+/// A sentence's words are players of two games, one without and one with all other sentences; a word contributes the
+/// mean of both, adjusted so that they add up to the sentence's contribution.
 class Explainer {
  public:
   Explainer(const Model& model, const Tokenizer& tokenizer, const ExplainOptions& options)
@@ -46,6 +48,7 @@ class Explainer {
  private:
   struct Variant;
   struct Game;
+  struct Sentence;
 
   /// The empty review's log odds.
   double base() const;
@@ -53,6 +56,12 @@ class Explainer {
   std::optional<std::vector<double>> values(std::span<const Variant> variants) const;
   /// The Shapley values of the players of each.
   std::optional<std::vector<std::vector<double>>> play(std::span<const Game> games) const;
+  /// Looks into the sentences of largest contribution, as far as the budget goes; false if the run was stopped.
+  bool explain_words(std::span<const ExplainedReview> reviews, std::vector<Explanation>& out) const;
+  /// Adds the two games of a sentence's words; false if the budget or the text do not allow that. Neighbouring words of
+  /// the `first` sentence are joined where the budget is too small for each.
+  bool add_sentence(const ExplainedReview& review, Explanation& explanation, ExplainedPart& part, bool first,
+                    std::vector<Game>& games, Sentence& sentence) const;
 
   const Model& model_;
   const Tokenizer& tokenizer_;

@@ -15,10 +15,10 @@ using Coalition = std::vector<bool>;
 /// are not more than `count`.
 std::vector<Coalition> shapley_design(std::size_t players, std::size_t count);
 
-/// The Shapley values of the players of a game of which `values` are known, one for each of `design`, which is made by
-/// shapley_design(). They add up to the value of all less the value of nobody, but for rounding. They are exact where
-/// every coalition is known. Else they are the expectation under a Gaussian process: games that are nearly additive,
-/// and in which coalitions that differ in few players have similar values, are the more probable ones.
+/// The Shapley values of the players of a game of which `values` are known, one for each coalition of `design`,
+/// which begins with nobody and all. They add up to the value of all less the value of nobody, but for rounding. They
+/// are exact where every coalition is known. Else they are the expectation under a Gaussian process: games that are
+/// nearly additive, and in which coalitions that differ in few players have similar values, are the more probable ones.
 ///
 /// The kernel is c + a * (1 - 2 * d / n) + t^d, with d the number of players in which two coalitions differ. As the
 /// Shapley value is linear in the game, its expectation is a weighted sum of the known values, in closed form

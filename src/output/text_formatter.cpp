@@ -2,9 +2,12 @@
 #include "text_formatter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "reviewrate/printable.h"
 #include "reviewrate/text.h"
@@ -70,6 +73,7 @@ class TextFormatter : public Formatter {
     }
     line.resize(line.find_last_not_of(' ') + 1);
     out += before + line + '\n';
+    if (outcome.prediction->explanation) return append_explanation(*outcome.prediction->explanation, review.text, out);
     if (!options_.wrap) return;
     const std::size_t width = width_ == kNoLimit ? OutputOptions().text_width : width_;
     for (const std::string& words : wrapped(printable(review.text), std::max(width, 2 * kIndent) - kIndent)) {
@@ -85,6 +89,10 @@ class TextFormatter : public Formatter {
   static constexpr std::size_t kLeastTextWidth = 10;
   static constexpr std::size_t kIndent = 7;  // the width of the rating and the blanks behind it
 
+  static constexpr std::size_t kCellWidth = 6;                         // of a contribution
+  static constexpr std::size_t kExplained = kIndent + kCellWidth + 2;  // where an explained sentence begins
+  static constexpr std::size_t kMostWords = 5;                         // of a sentence that are shown
+
   // As a terminal's SGR sequences (ECMA-48) have them.
   static constexpr std::string_view kRed = "31";
   static constexpr std::string_view kGreen = "32";
@@ -96,6 +104,49 @@ class TextFormatter : public Formatter {
   }
   std::string colored(const std::string& text, std::string_view color) const {
     return colored(text, color, options_.color);
+  }
+
+  /// A contribution with its sign, which says the same as its color.
+  std::string signed_cell(double contribution) const {
+    const std::string text = (contribution < 0 ? "" : "+") + fixed(contribution, 2);
+    const bool none = text == "+0.00" || text == "-0.00";
+    return none ? "0.00" : colored(text, contribution < 0 ? kRed : kGreen);
+  }
+
+  /// The sentences below one another, each with its contribution, and below it the words that weigh most in it.
+  void append_explanation(const Explanation& explanation, const std::string& text, std::string& out) const {
+    const std::size_t width = width_ == kNoLimit ? OutputOptions().text_width : width_;
+    const auto text_of = [&](const ExplainedPart& part) {
+      return printable(std::string_view(text).substr(part.begin_byte, part.end_byte - part.begin_byte));
+    };
+    for (const ExplainedPart& part : explanation.parts) {
+      const std::string number = part.seen ? fixed(part.contribution, 2) : "unseen";
+      const std::string cell = part.seen ? signed_cell(part.contribution) : number;
+      const std::size_t cell_width = number.size() + (part.seen && !number.starts_with('-') ? 1 : 0);
+      std::string indent(kIndent + kCellWidth - std::min(cell_width, kCellWidth), ' ');
+      bool first = true;
+      for (const std::string& line : wrapped(text_of(part), std::max(width, 3 * kExplained) - kExplained)) {
+        out += std::exchange(first, false) ? indent + cell + "  " : std::string(kExplained, ' ');
+        out += line + '\n';
+      }
+      append_words(part, text_of, out);
+    }
+  }
+
+  template <typename TextOf>
+  void append_words(const ExplainedPart& part, const TextOf& text_of, std::string& out) const {
+    std::vector<const ExplainedPart*> words;
+    for (const ExplainedPart& word : part.words) words.push_back(&word);
+    const auto size = [](const ExplainedPart* word) { return std::abs(word->contribution); };
+    std::stable_sort(words.begin(), words.end(), [&](auto* a, auto* b) { return size(a) > size(b); });
+    if (words.size() > kMostWords) words.resize(kMostWords);
+    const double least = words.empty() ? 0 : size(words.front()) / 10;
+    std::erase_if(words, [&](const ExplainedPart* word) { return size(word) < least; });
+    for (const ExplainedPart* word : words) {
+      out += (word == words.front() ? std::string(kExplained, ' ') + "> " : ", ") + text_of(*word) + ' ' +
+             signed_cell(word->contribution);
+    }
+    if (!words.empty()) out += '\n';
   }
 
   std::string result_cells(const Prediction& p, bool colors) const {

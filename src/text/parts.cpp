@@ -160,6 +160,12 @@ std::vector<std::size_t> word_ends(std::string_view text) {
   std::vector<std::size_t> ends;
   bool in_word = false;
   for (std::size_t at = 0; at < text.size();) {
+    if (const std::size_t tag = line_break_tag(text.substr(at)); tag > 0) {
+      at += tag;
+      in_word = line_break_tag(text.substr(at)) > 0;
+      if (!in_word) ends.push_back(at);
+      continue;
+    }
     const DecodedChar c = decode_code_point(text.substr(at));
     const bool blank = is_blank(c.code_point);
     if (blank && in_word) ends.push_back(at);

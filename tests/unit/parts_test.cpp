@@ -40,7 +40,8 @@ TEST_CASE("sentences end behind stops, with the quotes and brackets after them")
 }
 
 TEST_CASE("sentences end at tags of line breaks and at empty lines") {
-  CHECK(sentences("One film<br /><br />Two films<BR>Three.") == Strings{"One film<br /><br />", "Two films<BR>", "Three."});
+  CHECK(sentences("One film<br /><br />Two films<BR>Three.") ==
+        Strings{"One film<br /><br />", "Two films<BR>", "Three."});
   CHECK(sentences("A line\nthat goes on.\n\nAnother") == Strings{"A line\nthat goes on.", "\n\nAnother"});
   CHECK(sentences("Fine.<br/>Good <b>film</b>") == Strings{"Fine.<br/>", "Good <b>film</b>"});
 }
@@ -68,6 +69,7 @@ TEST_CASE("what says nothing belongs to the sentence before it") {
 
 TEST_CASE("words stand between white space of any kind") {
   CHECK(words(" don't  stop,\u00A0ever\n") == Strings{" don't", "  stop,", "\u00A0ever\n"});
+  CHECK(words("One film<br /><br />ends <br />here") == Strings{"One", " film<br /><br />", "ends", " <br />", "here"});
   CHECK(words("   ").empty());
   CHECK(words("").empty());
 }

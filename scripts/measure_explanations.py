@@ -140,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         def values(sets: np.ndarray, sentences: list[str] = sentences) -> np.ndarray:
             return program([" ".join(s for s, take in zip(sentences, row, strict=True) if take) for row in sets])
 
-        own = {name: np.array([part["contribution"] for part in p]) for name, p in (("reviewrate", mine), ("exact", best))}
+        known = {"reviewrate": mine, "exact": best}
+        own = {name: np.array([part["contribution"] for part in each]) for name, each in known.items()}
         for name, method in methods.items():
             own[name] = method(len(parts), values, args.budget)
         sign = 1.0 if values(np.ones((1, len(parts))))[0] > 0 else -1.0

@@ -35,6 +35,7 @@ struct OutputOptions {
   std::string prefix;                ///< to annotate: stands before the names of own fields but the id
   std::size_t text_width = 80;       ///< text: how many columns a line may take; 0: as many as it needs
   bool on_terminal = false;  ///< csv, tsv: cells are without what a terminal obeys; nobody reads them back there
+  bool unsure = false;       ///< predictions may be unsure
   bool explained = false;    ///< predictions may have explanations
   bool wrap = false;         ///< text: the whole review below each line
 };

@@ -36,6 +36,7 @@ struct PipelineOptions {
   bool fail_fast = false;      ///< stop reading after the first bad record
   std::size_t skip = 0;        ///< records at the front that need no prediction and are not given to the sink
   bool reuse_answers = false;  ///< a text that equals an earlier one, token for token, does not go through the model
+  std::optional<UnsureRange> unsure = {};      ///< predictions are looked at for reasons not to rely on them
   std::optional<ExplainUnit> explain = {};     ///< every review is explained; Scorer::positive must be set
   std::size_t explain_budget = 64;             ///< variants of a review that the model sees for that, 2 or more
   const std::atomic<bool>* stopped = nullptr;  ///< once true no more is read or given to the model

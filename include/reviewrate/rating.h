@@ -28,6 +28,12 @@ int fitted_rating(double p, const RatingThresholds& thresholds);
 /// nearest whole number; ties go to even, as Python's round does.
 int expected_rating(std::span<const double> probabilities, std::span<const double> values);
 
+/// Probabilities of the positive label at which a prediction is unsure, both bounds included.
+struct UnsureRange {
+  double low = 0.5;
+  double high = 0.5;
+};
+
 /// Turns a review's probabilities into its label, score and rating. The rating of two labels goes by the probability of
 /// the positive one, that of more by the values of all of them; where those are not known there is none.
 struct Scorer {

@@ -71,6 +71,7 @@ struct Prediction {
   std::vector<double> probabilities = {};       ///< of every label
   bool repeated = false;                        ///< taken from an equal text earlier in the run
   std::vector<double> logits = {};              ///< of every label, means over the windows; none of a repeated text
+  std::string unsure = {};                      ///< why it is not to be relied on; empty: nothing speaks against it
   std::optional<Explanation> explanation = {};  ///< where it was asked for
 };
 

@@ -26,6 +26,9 @@ class Tokenizer {
   /// How many ids there are: encode() and the two below give 0 to vocab_size() - 1.
   virtual std::size_t vocab_size() const = 0;
 
+  /// What stands for text that the vocabulary does not have.
+  virtual TokenId unknown_id() const = 0;
+
   /// The special token that opens every window ([CLS], <s>).
   virtual TokenId begin_id() const = 0;
 

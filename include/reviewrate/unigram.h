@@ -54,6 +54,7 @@ class UnigramTokenizer : public Tokenizer {
   void encode(std::string_view text, std::vector<TokenId>& ids) const override;
   std::string_view token(TokenId id) const override { return vocab_.pieces[static_cast<std::size_t>(id)].text; }
   std::size_t vocab_size() const override { return vocab_.pieces.size(); }
+  TokenId unknown_id() const override { return vocab_.unknown; }
   TokenId begin_id() const override { return begin_id_; }
   TokenId end_id() const override { return end_id_; }
 

@@ -26,6 +26,7 @@ class WordPieceTokenizer : public Tokenizer {
   void encode(std::string_view text, std::vector<TokenId>& ids) const override;
   std::string_view token(TokenId id) const override { return vocab_.token(id); }
   std::size_t vocab_size() const override { return vocab_.size(); }
+  TokenId unknown_id() const override { return unknown_id_; }
   TokenId begin_id() const override { return begin_id_; }
   TokenId end_id() const override { return end_id_; }
 

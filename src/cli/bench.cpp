@@ -91,6 +91,7 @@ class TimedTokenizer : public Tokenizer {
   }
   std::string_view token(TokenId id) const override { return tokenizer_.token(id); }
   std::size_t vocab_size() const override { return tokenizer_.vocab_size(); }
+  TokenId unknown_id() const override { return tokenizer_.unknown_id(); }
   TokenId begin_id() const override { return tokenizer_.begin_id(); }
   TokenId end_id() const override { return tokenizer_.end_id(); }
 

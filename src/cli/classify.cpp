@@ -21,6 +21,7 @@
 #include "record_writer.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_file.h"
+#include "reviewrate/text.h"
 #include "reviewrate/torch_model.h"
 #include "summary.h"
 
@@ -35,6 +36,7 @@ struct ClassifyOptions {
   InputChoice input;
   std::size_t workers = 0;
   ScoringChoice scoring;
+  std::optional<UnsureRange> unsure;
   ExplainChoice explain;
   std::optional<OutputFormat> format;
   Color color = Color::automatic;
@@ -86,6 +88,7 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--stride", a.scoring.stride},
           {"--threshold", a.scoring.threshold_or_half()},
           {"--rating", a.scoring.fitted_rating.value_or(false)},
+          {"--unsure", a.unsure ? shortest(a.unsure->low) + ":" + shortest(a.unsure->high) : ""},
           {"--explain", a.explain.unit ? explain_unit_name(*a.explain.unit) : ""},
           {"--explain-budget", a.explain.budget},
           {"--fail-fast", a.fail_fast}};
@@ -183,6 +186,13 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   output.on_terminal = terminal;
   output.text_width = terminal ? terminal_width(STDOUT_FILENO) : 0;
   output.wrap = a.wrap;
+  output.unsure = a.unsure.has_value();
+  if (!a.unsure) {
+    for (const std::string& column : a.columns) {
+      if (column.starts_with("unsure"))
+        throw Error(ErrorKind::usage, "--columns " + column + ": there is one with --unsure");
+    }
+  }
   output.explained = a.explain.unit.has_value();
   if (!output.explained && std::find(a.columns.begin(), a.columns.end(), "explanation") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns explanation: there is one with --explain");
@@ -242,6 +252,10 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   if (const std::string none = no_rating(manifest);
       !none.empty() && std::find(a.columns.begin(), a.columns.end(), "rating") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns rating: " + none);
+  }
+  options.unsure = a.unsure;
+  if (a.unsure && !manifest.positive) {
+    throw Error(ErrorKind::usage, "--unsure: the model names no positive label, whose probability would tell");
   }
   set_explanation(options, a.explain, manifest);
   options.fail_fast = a.fail_fast;
@@ -339,6 +353,7 @@ Run add_classify(CLI::App& app) {
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
+  add_unsure_option(app, a->unsure);
   add_explain_options(app, a->explain);
   begin_group(app, "Output");
   app.add_option("--pass", a->input.options.pass,

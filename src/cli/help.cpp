@@ -69,9 +69,11 @@ const HelpSection& output_fields() {
       "  windows        how many pieces the model saw\n"
       "  repaired       bytes that were not UTF-8 (jsonl: only if there were some)\n"
       "  empty          true: there is nothing but white space (jsonl, or --columns)\n"
-      "  explanation    with --explain: base, the log odds of an empty review, and parts\n"
-      "                 with start, end (in code points), text and contribution, which\n"
-      "                 add up with base and remainder to those of the review\n"
+      "  unsure         with --unsure: true, and unsure_reason: probability, unknown\n"
+      "                 tokens or repetition (jsonl: only where it is so)\n"
+      "  explanation    with --explain: base, the log odds of an empty review, and\n"
+      "                 parts with start, end (in code points), text and contribution,\n"
+      "                 which add up with base and remainder to those of the review\n"
       "  error          instead of a label: kind and message of what is wrong with a\n"
       "                 record (csv, tsv: the columns error_kind and error_message)"};
   return section;

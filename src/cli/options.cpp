@@ -65,6 +65,7 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flags, Target& target,
 const std::map<std::string, ExplainUnit> kExplainUnits = {{"sentences", ExplainUnit::sentences},
                                                           {"words", ExplainUnit::words}};
 
+constexpr const char* kRatingGroup = "Rating";
 constexpr const char* kExplanationGroup = "Explanation";
 constexpr const char* kInputGroup = "Input";
 constexpr const char* kModelGroup = "Model";
@@ -240,7 +241,7 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
 }
 
 void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
-  begin_group(app, "Rating");
+  begin_group(app, kRatingGroup);
   add_choice(
       app, "--long-text", choice.long_text, kLongTexts,
       "What is read of a review longer than the model takes: head, its first tokens; head-tail, a quarter from its "
@@ -259,6 +260,27 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
       app, "--rating", choice.fitted_rating, kRatings,
       "How probabilities become a rating: linear (default), ten times p_positive, rounded, and of more than two "
       "labels the expected value of those of the model package; fitted, p_positive by the thresholds of the package");
+}
+
+void add_unsure_option(CLI::App& app, std::optional<UnsureRange>& range) {
+  begin_group(app, kRatingGroup);
+  app.add_option_function<std::string>(
+         "--unsure",
+         [&range](const std::string& text) {
+           const std::size_t colon = text.find(':');
+           UnsureRange read;
+           const bool fits = colon != std::string::npos && refuse_no_share(text.substr(0, colon)).empty() &&
+                             refuse_no_share(text.substr(colon + 1)).empty() &&
+                             CLI::detail::lexical_cast(text.substr(0, colon), read.low) &&
+                             CLI::detail::lexical_cast(text.substr(colon + 1), read.high) && read.low <= read.high;
+           if (!fits) {
+             throw CLI::ValidationError("--unsure", "\"" + text + "\" must be LOW:HIGH, two numbers from 0 to 1");
+           }
+           range = read;
+         },
+         "Mark predictions with a p_positive from LOW to HIGH as unsure, and those of texts that are mostly unknown to "
+         "the vocabulary or one token over and over")
+      ->type_name("LOW:HIGH");
 }
 
 void add_explain_options(CLI::App& app, ExplainChoice& choice) {

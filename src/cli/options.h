@@ -42,6 +42,9 @@ struct ScoringChoice {
   double threshold_or_half() const { return threshold.value_or(0.5); }
 };
 
+/// --unsure LOW:HIGH.
+void add_unsure_option(CLI::App& app, std::optional<UnsureRange>& range);
+
 /// What each prediction is explained by.
 struct ExplainChoice {
   std::optional<ExplainUnit> unit;  ///< empty: by nothing

@@ -20,6 +20,7 @@
 
 #include "explain.h"
 #include "repeats.h"
+#include "unsure.h"
 
 namespace reviewrate {
 namespace {
@@ -32,6 +33,7 @@ struct Item {
   std::size_t windows = 0;                   ///< in all batches together
   std::optional<RepeatTable::Found> repeat;  ///< where equal texts find its answer; a repeated one is in no batch
   std::optional<ExplainUnit> explain;        ///< its prediction is to be explained: it has its tokens with it
+  std::string unsure;                        ///< why its text is none that the model can judge
   std::vector<TokenId> ids;
   std::vector<Window> cut_windows;
   std::optional<Explanation> explanation;
@@ -123,6 +125,7 @@ class BatchFiller {
       read.item.windows = read.windows.size();
       const bool wanted = record_ + ahead_.size() >= options_.skip;
       if (wanted) read.item.explain = read.item.review.explain ? read.item.review.explain : options_.explain;
+      if (options_.unsure) read.item.unsure = doubt_about_tokens(read.ids, tokenizer_.unknown_id());
       // Equal tokens may be of other sentences.
       if (options_.reuse_answers && wanted && !read.item.explain) read.item.repeat = repeats_.find(read.ids);
     }
@@ -210,6 +213,10 @@ class OutcomeWriter {
     }
     Prediction prediction = options_.scorer(sum_);
     prediction.repeated = item.repeated();
+    prediction.unsure = std::move(item.unsure);
+    if (options_.unsure && prediction.unsure.empty()) {
+      prediction.unsure = doubt_about_probability(*prediction.positive, *options_.unsure);
+    }
     prediction.tokens = item.tokens;
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;

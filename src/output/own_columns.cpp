@@ -67,6 +67,15 @@ Cell error_message(const Outcome& outcome, const Labels&) {
   return outcome.review.failure ? Cell(Value{outcome.review.failure->message, false}) : Cell();
 }
 
+Cell unsure(const Outcome& outcome, const Labels&) {
+  return outcome.prediction && !outcome.prediction->unsure.empty() ? boolean(true) : Cell();
+}
+
+Cell unsure_reason(const Outcome& outcome, const Labels&) {
+  return outcome.prediction && !outcome.prediction->unsure.empty() ? Cell(Value{outcome.prediction->unsure, false})
+                                                                   : Cell();
+}
+
 /// The parts of an explanation as a JSON array; `text` is the review.
 std::string parts_json(const std::vector<ExplainedPart>& parts, const std::string& text) {
   std::string out;
@@ -101,13 +110,15 @@ constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
                                               {"windows", of_prediction<windows>, ArrowType::count}}};
 constexpr OwnColumn kRepaired = {"repaired", repaired, ArrowType::count, "0"};
 constexpr OwnColumn kEmpty = {"empty", empty, ArrowType::boolean, "false"};
+constexpr std::array<OwnColumn, 2> kUnsure = {
+    {{"unsure", unsure, ArrowType::boolean, "false"}, {"unsure_reason", unsure_reason}}};
 constexpr OwnColumn kExplanation = {"explanation", explanation};
 constexpr OwnColumn kError = {"error", error, ArrowType::failure};
 constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
 
 }  // namespace
 
-std::vector<OwnColumn> own_columns(OutputFormat format, bool explained) {
+std::vector<OwnColumn> own_columns(OutputFormat format, bool with_unsure, bool explained) {
   std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());
   if (is_table(format)) {
     columns.push_back(kRepaired);
@@ -117,12 +128,13 @@ std::vector<OwnColumn> own_columns(OutputFormat format, bool explained) {
     columns.push_back(kRepaired);
     columns.push_back(kEmpty);
   }
+  if (with_unsure) columns.insert(columns.end(), kUnsure.begin(), kUnsure.end());
   if (explained) columns.push_back(kExplanation);
   return columns;
 }
 
 std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
-  std::vector<OwnColumn> all = own_columns(options.format, options.explained);
+  std::vector<OwnColumn> all = own_columns(options.format, options.unsure, options.explained);
   if (options.own.empty()) return all;
   std::vector<OwnColumn> chosen;
   if (is_table(options.format)) all.push_back(kEmpty);  // only where it is asked for
@@ -138,13 +150,14 @@ std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
 
 std::vector<std::string_view> taken_names() {
   std::vector<std::string_view> names = {kError.name, kEmpty.name};
-  for (const OwnColumn& column : own_columns(OutputFormat::csv, /*explained=*/true)) names.push_back(column.name);
+  for (const OwnColumn& column : own_columns(OutputFormat::csv, /*unsure=*/true, /*explained=*/true))
+    names.push_back(column.name);
   return names;
 }
 
 std::vector<std::string> column_names() {
   std::vector<std::string> names;
-  for (const OwnColumn& column : own_columns(OutputFormat::jsonl, /*explained=*/true)) {
+  for (const OwnColumn& column : own_columns(OutputFormat::jsonl, /*unsure=*/true, /*explained=*/true)) {
     if (column.name != kError.name) names.emplace_back(column.name);
   }
   return names;

@@ -157,7 +157,8 @@ class TextFormatter : public Formatter {
     }
     const std::string& label = options_.labels[p.label];
     out += options_.positive ? colored(label, p.label == options_.positive ? kGreen : kRed, colors) : label;
-    return out + std::string(label_width_ - width_of(label), ' ') + "  " + fixed(p.score, 4);
+    return out + std::string(label_width_ - width_of(label), ' ') + "  " + fixed(p.score, 4) +
+           (options_.unsure ? "  " + (p.unsure.empty() ? " " : colored("?", kYellow, colors)) : "");
   }
 
   std::string id_cell(const std::string& id) const {

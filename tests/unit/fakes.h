@@ -22,6 +22,7 @@ class ByteTokenizer : public Tokenizer {
   }
   std::string_view token(TokenId) const override { return "?"; }
   std::size_t vocab_size() const override { return 259; }
+  TokenId unknown_id() const override { return 0; }
   TokenId begin_id() const override { return 1; }
   TokenId end_id() const override { return 2; }
 };

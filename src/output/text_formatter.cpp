@@ -107,10 +107,14 @@ class TextFormatter : public Formatter {
   }
 
   /// A contribution with its sign, which says the same as its color.
-  std::string signed_cell(double contribution) const {
-    const std::string text = (contribution < 0 ? "" : "+") + fixed(contribution, 2);
-    const bool none = text == "+0.00" || text == "-0.00";
-    return none ? "0.00" : colored(text, contribution < 0 ? kRed : kGreen);
+  static std::string signed_number(double contribution) {
+    const std::string size = fixed(std::abs(contribution), 2);
+    if (size == "0.00") return size;
+    return (contribution < 0 ? "-" : "+") + size;
+  }
+
+  std::string colored_number(double contribution) const {
+    return colored(signed_number(contribution), contribution < 0 ? kRed : kGreen);
   }
 
   /// The sentences below one another, each with its contribution, and below it the words that weigh most in it.
@@ -120,14 +124,11 @@ class TextFormatter : public Formatter {
       return printable(std::string_view(text).substr(part.begin_byte, part.end_byte - part.begin_byte));
     };
     for (const ExplainedPart& part : explanation.parts) {
-      const std::string number = part.seen ? fixed(part.contribution, 2) : "unseen";
-      const std::string cell = part.seen ? signed_cell(part.contribution) : number;
-      const std::size_t cell_width = number.size() + (part.seen && !number.starts_with('-') ? 1 : 0);
-      std::string indent(kIndent + kCellWidth - std::min(cell_width, kCellWidth), ' ');
-      bool first = true;
+      const std::string number = part.seen ? signed_number(part.contribution) : "unseen";
+      std::string before(kIndent + kCellWidth - std::min(number.size(), kCellWidth), ' ');
+      before += (part.seen ? colored_number(part.contribution) : number) + "  ";
       for (const std::string& line : wrapped(text_of(part), std::max(width, 3 * kExplained) - kExplained)) {
-        out += std::exchange(first, false) ? indent + cell + "  " : std::string(kExplained, ' ');
-        out += line + '\n';
+        out += std::exchange(before, std::string(kExplained, ' ')) + line + '\n';
       }
       append_words(part, text_of, out);
     }
@@ -144,7 +145,7 @@ class TextFormatter : public Formatter {
     std::erase_if(words, [&](const ExplainedPart* word) { return size(word) < least; });
     for (const ExplainedPart* word : words) {
       out += (word == words.front() ? std::string(kExplained, ' ') + "> " : ", ") + text_of(*word) + ' ' +
-             signed_cell(word->contribution);
+             colored_number(word->contribution);
     }
     if (!words.empty()) out += '\n';
   }

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "console.h"
 #include "exit_status.h"
+#include "explanation_page.h"
 #include "help.h"
 #include "journal.h"
 #include "last_words.h"
@@ -38,6 +39,7 @@ struct ClassifyOptions {
   ScoringChoice scoring;
   std::optional<UnsureRange> unsure;
   ExplainChoice explain;
+  std::string explain_html;
   std::optional<OutputFormat> format;
   Color color = Color::automatic;
   std::string output;
@@ -129,6 +131,9 @@ void check_resumable(const ClassifyOptions& a, const std::vector<std::string>& f
   if (std::find(files.begin(), files.end(), "-") != files.end()) {
     throw Error(ErrorKind::usage, "--resume: stdin cannot be read a second time: name a FILE");
   }
+  if (!a.explain_html.empty()) {
+    throw Error(ErrorKind::usage, "--explain-html: the page would lack what is written already: leave out --resume");
+  }
 }
 
 /// Compares what is written with what is read, and gives what walks have to pass over.
@@ -136,6 +141,7 @@ std::vector<std::string> check_paths(const ClassifyOptions& a, const std::vector
   OutputPlan plan;
   plan.writes("--output", a.output);
   if (a.output.empty()) plan.writes("the records", "-");
+  plan.writes("--explain-html", a.explain_html);
   plan.writes("--summary", a.summary);
   if (has_note(a) && (a.resume || Journal::is_ours(a.output))) {
     plan.writes("the note of --output", Journal::path(a.output), /*required=*/a.resume);
@@ -315,7 +321,10 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
                                           : std::string();
   set_last_words(advice);
   const auto begin = std::chrono::steady_clock::now();
-  run_pipeline(*source, *package.tokenizer, *package.model, writer, options);
+  std::optional<ExplanationPage> page;
+  if (!a.explain_html.empty()) page.emplace(manifest, writer);
+  Sink& sink = page ? static_cast<Sink&>(*page) : writer;
+  run_pipeline(*source, *package.tokenizer, *package.model, sink, options);
   set_last_words("");  // what is to be said is said in order
   writer.flush();      // of an empty input, the header
   const InputFindings findings = source->findings();
@@ -339,6 +348,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds, findings.skipped));
   print_findings(findings);
   if (interrupted && !advice.empty()) print_notice(advice);
+  if (page) write_whole(a.explain_html, page->html());
   if (!a.summary.empty()) write_whole(a.summary, summary.json(seconds, interrupted, findings));
   return interrupted ? kInterrupted + interruption.signal() : status;
 }
@@ -384,6 +394,10 @@ Run add_classify(CLI::App& app) {
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
   app.add_flag("--force", a->force, "Begin anew where --output FILE holds what an interrupted run has written")
       ->excludes("--resume");
+  app.add_option("--explain-html", a->explain_html, "Write the explanations as a page to FILE")
+      ->check(refuse_empty)
+      ->needs("--explain")
+      ->type_name("FILE.html");
   app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")
       ->check(refuse_empty)
       ->type_name("FILE");

@@ -3,11 +3,13 @@
 import itertools
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import Run, error_line, records
+from html_page import Page
 
 REVIEWS = [
     "The plot is dull. But the actors are wonderful! I would see it again. Mr. Fox is great.",
@@ -115,8 +117,47 @@ def test_on_a_table_and_for_people(run: Run) -> None:
     assert people[2].strip().startswith("> ")
 
 
+def test_a_page(run: Run, tmp_path: Path) -> None:
+    nasty = "</span><script>alert('1')</script><img src=x onerror=\"alert(2)\"> & a good film."
+    rows = [{"id": f"{i}<b>", "text": text} for i, text in enumerate([nasty, *REVIEWS, LONG])] + [{"id": "bad"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    result = run("-q", "--explain", "words", "--explain-html", tmp_path / "x.html", "-", stdin=lines)
+    assert result.returncode == 1
+    page = Page((tmp_path / "x.html").read_text())
+    assert not {"script", "img", "link", "iframe"} & set(page.tags) and page.links == []
+    found = records(result)
+    assert page.tags.count("article") == len(found) == len(rows)
+    assert page.tags.count("li") == sum(len(record["explanation"]["parts"]) for record in found[:-1])
+    assert nasty in "".join(part["text"] + " " for part in found[0]["explanation"]["parts"])
+    shown = " ".join(page.text.split())
+    assert "0<b>" in shown and "there is no field" in shown and "not read" in shown
+    for record in found[:-1]:
+        for part in record["explanation"]["parts"]:
+            number = f"{part['contribution']:+.2f}".replace("-", "\u2212")
+            words = part["text"].split()
+            assert f"{number if part.get('seen', True) else 'not read'}{words[0]}" in shown.replace(
+                "+0.00", "0.00"
+            ) or (number[1:] == "0.00" and f"0.00{words[0]}" in shown)
+        assert f"all of this together {log_odds(record):+.2f}".replace("-", "\u2212") in shown
+
+
+def test_a_page_holds_what_a_browser_can_show(run: Run, tmp_path: Path) -> None:
+    count = 900
+    lines = (json.dumps({"text": "good " * 4000}) + "\n") * count
+    run(
+        "-q", "--explain", "sentences", "--explain-budget", "2", "--explain-html", tmp_path / "x.html", "-", stdin=lines
+    )
+    page = (tmp_path / "x.html").read_text()
+    shown = page.count("<article>")
+    assert 100 < shown < count and f"The first {shown} of {count} reviews." in page
+    assert 8 << 20 <= len(page) < 9 << 20
+
+
 def test_usage(run: Run) -> None:
     assert run("--explain", "letters", "-t", "x").returncode == 2
     assert run("--explain-budget", "64", "-t", "x").returncode == 2
     assert run("--explain", "words", "--explain-budget", "1", "-t", "x").returncode == 2
+    assert run("--explain-html", "x.html", "-t", "x").returncode == 2
+    resumed = run("x.jsonl", "--explain", "words", "--explain-html", "x.html", "-o", "y.jsonl", "--resume")
+    assert resumed.returncode == 2 and "--resume" in error_line(resumed)
     assert "--explain" in error_line(run("--columns", "explanation", "--annotate", "-f", "csv", "-t", "x"))

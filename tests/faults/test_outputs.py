@@ -95,11 +95,13 @@ READS: dict[str, dict[str, Reading]] = {
 }
 # The options that name a file to write.
 OPTIONS = {
-    "classify": ["--output", "--summary"],
+    "classify": ["--output", "--explain-html", "--summary"],
     "eval": ["--json", "--report", "--junit", "--markdown", "--mistakes"],
     "diff": ["--json"],
     "bench": ["--json"],
 }
+# What some of them cannot do without.
+NEEDS = {"--explain-html": ["--explain", "sentences"]}
 # The words that make a command write to stdout, which is open to append to a file.
 STDOUT: dict[str, list[str]] = {
     "classify": [],
@@ -205,7 +207,8 @@ def test_no_option_writes_to_what_is_read(command: str, option: str, world: Path
     before = state(world)
 
     def check(reading: Reading) -> str:
-        return refusal([command, *reading.words, option, reading.file], world, before, stdin=reading.stdin)
+        words = [command, *reading.words, *NEEDS.get(option, []), option, reading.file]
+        return refusal(words, world, before, stdin=reading.stdin)
 
     assert all_at_once(check, list(READS[command].values())) == []
 
@@ -289,6 +292,8 @@ def test_no_two_outputs_go_to_one_place(world: Path) -> None:
         ["reviews.jsonl", "-o", "/dev/stdout", "--summary", "-"],
         ["eval", "reviews.jsonl", "--json", "-", "--report", "-"],
         ["reviews.jsonl", "-o", "new", "--resume", "--summary", "new.resume"],
+        ["reviews.jsonl", *NEEDS["--explain-html"], "-o", "new", "--explain-html", "new"],
+        ["reviews.jsonl", *NEEDS["--explain-html"], "--explain-html", "-"],
         ["reviews.jsonl", "new.resume", "-o", "new", "--resume"],
     ]
 
@@ -301,6 +306,7 @@ def test_no_two_outputs_go_to_one_place(world: Path) -> None:
 
 WRITERS = {
     "--output": ["reviews.jsonl", "--output"],
+    "--explain-html": ["-q", "reviews.jsonl", *NEEDS["--explain-html"], "--explain-html"],
     "--summary": ["reviews.jsonl", "--summary"],
     "--json": ["eval", "-q", "reviews.jsonl", "--json"],
     "--report": ["eval", "-q", "reviews.jsonl", "--report"],

@@ -96,8 +96,10 @@ Run add_serve(CLI::App& app) {
       ->default_str("text")
       ->check(CLI::IsMember(kLogs).description(""))
       ->type_name("text|jsonl|none");
-  add_count(app, "--max-queue-tokens", a->max_queue_tokens,
-            "Tokens of the reviews that wait (estimated); above them the answer is 429");
+  add_count(
+      app, "--max-queue-tokens", a->max_queue_tokens,
+      "Tokens of the reviews that wait (estimated); above them the answer is 429. Those to be explained are counted "
+      "apart, with the tokens of all variants");
   add_count(app, "--max-connections", limits.connections, "Connections; above them the answer is 503");
   add_count(app, "--max-body-bytes", limits.body_bytes, "Bytes of a request, of a stream none");
   add_seconds(app, "--head-seconds", limits.head, "Time for a request's head");

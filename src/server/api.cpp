@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "page.h"
+#include "reviewrate/pipeline.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate::server {
@@ -107,11 +108,13 @@ bool is_stream(std::string_view type) {
 Api::Api(const Manifest& manifest, LongText long_text, std::size_t max_review_bytes)
     : model_(manifest.name),
       labels_(manifest.labels),
+      positive_(manifest.positive ? manifest.labels[*manifest.positive] : ""),
       max_tokens_(manifest.max_tokens),
       long_text_(long_text),
       max_review_bytes_(max_review_bytes) {
   OutputOptions options;
   options.labels = labels_;
+  options.explained = true;
   records_ = make_formatter(options);
 }
 
@@ -125,7 +128,34 @@ Asked Api::read(const Request& request) const {
   return media_type(request.type) == kForm ? form(request) : inference_api(request);
 }
 
-Reply Api::page() const { return {200, "text/html; charset=utf-8", page_without_result(), page_headers()}; }
+std::optional<ExplainUnit> Api::explain_unit(std::string_view query) const {
+  for (const std::string& name : form_names(query)) {
+    if (name != "explain") throw HttpError(400, "there is no parameter \"" + name + "\"; there is explain");
+  }
+  const std::optional<std::string> value = form_value(query, "explain");
+  return value ? std::optional(parse_explain_unit(*value)) : std::nullopt;
+}
+
+ExplainUnit Api::parse_explain_unit(const std::string& value) const {
+  if (value != "sentences" && value != "words") throw HttpError(400, "\"explain\" must be sentences or words");
+  if (positive_.empty()) {
+    throw HttpError(400, "\"explain\": the model names no positive label, whose probability would be explained");
+  }
+  return value == "words" ? ExplainUnit::words : ExplainUnit::sentences;
+}
+
+std::size_t Api::estimated_tokens(const Review& review) const {
+  constexpr std::size_t kBytesPerToken = 4;  // of English
+  const std::size_t tokens = review.text.size() / kBytesPerToken + 2;
+  if (!review.explain) return tokens;
+  // In the variants of a review half of its parts are missing, on average.
+  const std::size_t seen = long_text_ == LongText::windows ? tokens : std::min(tokens, max_tokens_);
+  return tokens + seen * PipelineOptions().explain_budget / 2;
+}
+
+Reply Api::page() const {
+  return {200, "text/html; charset=utf-8", page_without_result(!positive_.empty()), page_headers()};
+}
 
 void Api::add(Asked& asked, std::string text) const {
   if (text.size() > max_review_bytes_) {
@@ -155,9 +185,13 @@ Asked Api::one_record(std::string text) const {
 }
 
 Asked Api::classify(const Request& request) const {
-  for (const std::string& name : form_names(request.query)) {
-    throw HttpError(400, "there is no parameter \"" + name + "\"");
-  }
+  const std::optional<ExplainUnit> unit = explain_unit(request.query);
+  Asked asked = read_classify(request);
+  for (Review& review : asked.reviews) review.explain = unit;
+  return asked;
+}
+
+Asked Api::read_classify(const Request& request) const {
   const std::string type = media_type(request.type);
   if (type == "text/plain") return one_record(request.body);
   if (type == kForm) {
@@ -175,7 +209,10 @@ Asked Api::classify(const Request& request) const {
   const json& text = member(body, "text");
   const json& texts = member(body, "texts");
   // vLLM's own path for its requests is this one.
-  if (text.is_null() && texts.is_null() && body.contains("input")) return vllm(request.body);
+  if (text.is_null() && texts.is_null() && body.contains("input")) {
+    if (!request.query.empty()) throw HttpError(400, "\"input\" is vLLM's, which has no parameters");
+    return vllm(request.body);
+  }
   if (text.is_null() == texts.is_null()) throw HttpError(400, "the body must have \"text\" or \"texts\"");
   if (!text.is_null()) {
     if (!text.is_string()) throw HttpError(400, "\"text\" must be a text; several are \"texts\"");
@@ -307,9 +344,11 @@ Asked Api::form(const Request& request) const {
   if (!text) throw HttpError(400, "the form has no field \"text\" (of JSON, Content-Type must say so)");
   Asked asked;
   add(asked, std::move(*text));
-  asked.reply = [labels = labels_, long_text = long_text_](std::span<const Outcome> outcomes) {
+  const std::optional<std::string> unit = form_value(request.body, "explain");
+  if (unit) asked.reviews.front().explain = parse_explain_unit(*unit);
+  asked.reply = [labels = labels_, positive = positive_, long_text = long_text_](std::span<const Outcome> outcomes) {
     check(outcomes);
-    return Reply{200, "text/html; charset=utf-8", page_with_result(outcomes.front(), labels, long_text),
+    return Reply{200, "text/html; charset=utf-8", page_with_result(outcomes.front(), labels, positive, long_text),
                  page_headers()};
   };
   return asked;

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "message.h"
@@ -31,6 +33,12 @@ class Api {
   /// What a POST asks for. Throws HttpError. Streams are not read here.
   Asked read(const Request& request) const;
 
+  /// What a request's query asks to explain its reviews by. Throws HttpError.
+  std::optional<ExplainUnit> explain_unit(std::string_view query) const;
+
+  /// Tokens that the model reads for a review, estimated without tokenizing it.
+  std::size_t estimated_tokens(const Review& review) const;
+
   /// The page, without a result.
   Reply page() const;
 
@@ -42,15 +50,18 @@ class Api {
 
  private:
   Asked classify(const Request& request) const;       // ours
+  Asked read_classify(const Request& request) const;  // all of it but its query
   Asked predict(const Request& request) const;        // Text Embeddings Inference
   Asked inference_api(const Request& request) const;  // Hugging Face
   Asked vllm(const std::string& body) const;          // vLLM
   Asked form(const Request& request) const;           // the page without JavaScript
+  ExplainUnit parse_explain_unit(const std::string& value) const;
   Asked one_record(std::string text) const;
   void add(Asked& asked, std::string text) const;
 
   std::string model_;
   std::vector<std::string> labels_;
+  std::string positive_;  ///< a label; empty where the model names none
   std::size_t max_tokens_;
   LongText long_text_;
   std::size_t max_review_bytes_;

@@ -189,10 +189,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     is_stream_ = route_->path == "/classify" && is_stream(media_type(type_));
     const auto length = parser_->content_length();
     if (!is_stream_ && length && *length > limits_.body_bytes) too_large();
-    if (is_stream_ && !context_.queue.has_room(0)) busy();
     if (is_stream_) {
-      if (!query_.empty()) throw HttpError(400, "there are no parameters");
-      stream_ = std::make_shared<RecordStream>(context_, InputOptions(),
+      const std::optional<ExplainUnit> explain = context_.api.explain_unit(query_);
+      if (!context_.queue.has_room(0, explain.has_value())) busy();
+      stream_ = std::make_shared<RecordStream>(context_, InputOptions(), explain,
                                                [self = shared_from_this()] { self->guard([&] { self->go_on(); }); });
     }
     if (!chunk_) chunk_ = std::make_unique<Chunk>();
@@ -265,19 +265,28 @@ class Connection : public std::enable_shared_from_this<Connection> {
     read_deadline_.disarm();
     Asked asked = context_.api.read({std::string(route_->path), query_, type_, std::exchange(body_, {})});
     hold(0);
-    std::size_t tokens = 0;
-    for (const Review& review : asked.reviews) tokens += estimated_tokens(review);
-    if (!context_.queue.has_room(tokens)) busy();
+    std::size_t all_tokens = 0;
+    std::vector<std::size_t> tokens;
+    for (const Review& review : asked.reviews) {
+      all_tokens += tokens.emplace_back(context_.api.estimated_tokens(review));
+    }
+    const bool explained = !asked.reviews.empty() && asked.reviews.front().explain;
+    if (explained && all_tokens > context_.queue.max_tokens()) {
+      throw HttpError(413, too_much_to_explain(all_tokens, context_.queue.max_tokens()) +
+                               ": send fewer texts at once, or a stream of them");
+    }
+    if (!context_.queue.has_room(all_tokens, explained)) busy();
     const auto waiting = std::make_shared<Waiting>();
     waiting->reply = std::move(asked.reply);
     waiting->missing = asked.reviews.size();
     waiting->outcomes.resize(asked.reviews.size());
     if (asked.reviews.empty()) return send(waiting->reply({}));
     for (std::size_t i = 0; i < asked.reviews.size(); ++i) {
-      context_.queue.push(std::move(asked.reviews[i]), [self = shared_from_this(), waiting, i](Outcome outcome) {
-        waiting->outcomes[i] = std::move(outcome);
-        if (--waiting->missing == 0) self->guard([&] { self->answer(*waiting); });
-      });
+      context_.queue.push(std::move(asked.reviews[i]), tokens[i],
+                          [self = shared_from_this(), waiting, i](Outcome outcome) {
+                            waiting->outcomes[i] = std::move(outcome);
+                            if (--waiting->missing == 0) self->guard([&] { self->answer(*waiting); });
+                          });
     }
   }
 

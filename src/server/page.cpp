@@ -1,4 +1,4 @@
-// Fills page.html's two places; everything that comes from a review is escaped.
+// Fills page.html's three places; everything that comes from a review is escaped.
 #include "page.h"
 
 #include <openssl/evp.h>
@@ -8,6 +8,7 @@
 
 #include "assets.h"
 #include "message.h"
+#include "reviewrate/explanation_html.h"
 #include "reviewrate/printable.h"
 #include "reviewrate/sha256.h"
 #include "reviewrate/text.h"
@@ -15,19 +16,26 @@
 namespace reviewrate::server {
 namespace {
 
-constexpr std::string_view kTextMark = "{{text}}";
-constexpr std::string_view kResultMark = "{{result}}";
+/// The page with what stands in its places, in their order.
+std::string filled(const std::string& text, const std::string& why, const std::string& result) {
+  std::string_view page = kPage;
+  std::string out;
+  const auto put = [&](std::string_view mark, const std::string& content) {
+    const std::size_t place = page.find(mark);
+    out += page.substr(0, place);
+    out += content;
+    page.remove_prefix(place + mark.size());
+  };
+  put("{{text}}", text);
+  put("{{why}}", why);
+  put("{{result}}", result);
+  return out += page;
+}
 
-std::string filled(const std::string& text, const std::string& result) {
-  const std::string_view page = kPage;
-  const std::size_t first = page.find(kTextMark);
-  const std::size_t second = page.find(kResultMark);
-  std::string out(page.substr(0, first));
-  out += text;
-  out += page.substr(first + kTextMark.size(), second - first - kTextMark.size());
-  out += result;
-  out += page.substr(second + kResultMark.size());
-  return out;
+/// The box to ask why.
+std::string why_box(bool checked) {
+  return std::string("<label class=\"why\"><input id=\"why\" type=\"checkbox\" name=\"explain\" value=\"words\"") +
+         (checked ? " checked" : "") + "> Say why</label>";
 }
 
 /// 'sha256-...' of what stands between the tags of `name`, as a Content-Security-Policy allows it.
@@ -65,9 +73,10 @@ std::string long_text_note(const Prediction& p, LongText long_text) {
 
 }  // namespace
 
-std::string page_without_result() { return filled("", ""); }
+std::string page_without_result(bool explains) { return filled("", explains ? why_box(false) : "", ""); }
 
-std::string page_with_result(const Outcome& outcome, const std::vector<std::string>& labels, LongText long_text) {
+std::string page_with_result(const Outcome& outcome, const std::vector<std::string>& labels,
+                             const std::string& positive, LongText long_text) {
   const Prediction& p = *outcome.prediction;
   const bool good = !p.positive || *p.positive == p.score;
   std::string result = std::string("<div class=\"answer ") + (good ? "good" : "bad") + "\">";
@@ -83,8 +92,14 @@ std::string page_with_result(const Outcome& outcome, const std::vector<std::stri
   const std::string note = long_text_note(p, long_text);
   if (!note.empty()) result += "<p class=\"note\">" + note + "</p>";
   result += "</div>";
+  if (p.explanation) {
+    result += "<h2>Why</h2><p class=\"note\">Each sentence with what it contributes: + speaks for " +
+              escape_markup(printable(positive)) + ", − against it.</p>" +
+              explanation_html(p, outcome.review.text, positive);
+  }
   // HTML drops a newline that comes first in a textarea.
-  return filled("\n" + escape_markup(outcome.review.text), result);
+  return filled("\n" + escape_markup(outcome.review.text), positive.empty() ? "" : why_box(p.explanation.has_value()),
+                result);
 }
 
 std::vector<std::pair<std::string, std::string>> page_headers() {

@@ -13,9 +13,16 @@ constexpr std::size_t kMaxUnansweredTokens = 32 * 1024;
 
 }  // namespace
 
-RecordStream::RecordStream(Context& context, const InputOptions& options, std::function<void()> changed)
+std::string too_much_to_explain(std::size_t tokens, std::size_t most) {
+  return "to explain it the model would have to read about " + std::to_string(tokens) +
+         " tokens, and may at most (--max-queue-tokens) " + std::to_string(most);
+}
+
+RecordStream::RecordStream(Context& context, const InputOptions& options, std::optional<ExplainUnit> explain,
+                           std::function<void()> changed)
     : context_(context),
       options_(options),
+      explain_(explain),
       reader_(open_records(InputFormat::jsonl, Origin{"-", "-"}, options_)),
       changed_(std::move(changed)) {}
 
@@ -36,7 +43,7 @@ bool RecordStream::wants_input() const {
 void RecordStream::read_records() {
   // A stream may always have one record in the queue, so that its answer calls for the next.
   while (!ended_ && (unanswered_ == 0 || (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
-                                          context_.queue.has_room(0)))) {
+                                          context_.queue.has_room(0, explain_.has_value())))) {
     Review review;
     if (!reader_->next(input_, last_, review)) {
       ended_ = last_;
@@ -44,10 +51,15 @@ void RecordStream::read_records() {
     }
     context_.metrics.held_bytes -= std::exchange(held_, input_.size());
     context_.metrics.held_bytes += held_;
-    const std::size_t estimate = estimated_tokens(review);
+    review.explain = explain_;
+    std::size_t estimate = context_.api.estimated_tokens(review);
+    if (const std::size_t most = context_.queue.max_tokens(); explain_ && estimate > most) {
+      review.failure = Failure{"size", failure_message(review.id.text, too_much_to_explain(estimate, most))};
+      estimate = 0;
+    }
     ++unanswered_;
     unanswered_tokens_ += estimate;
-    context_.queue.push(std::move(review), [self = shared_from_this(), estimate](const Outcome& outcome) {
+    context_.queue.push(std::move(review), estimate, [self = shared_from_this(), estimate](const Outcome& outcome) {
       self->take(outcome, estimate);
     });
   }

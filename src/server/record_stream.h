@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,12 +13,17 @@
 
 namespace reviewrate::server {
 
+/// Why the model cannot be asked to explain what takes it `tokens`: more than `most`.
+std::string too_much_to_explain(std::size_t tokens, std::size_t most);
+
 /// Bytes of records in, bytes of answers out. Holds a bounded number of records that are not answered, so that many
 /// streams share the model.
 class RecordStream : public std::enable_shared_from_this<RecordStream> {
  public:
-  /// `changed` is called when there is more output, or more input is wanted.
-  RecordStream(Context& context, const InputOptions& options, std::function<void()> changed);
+  /// Every record is explained by `explain`, if it is set. `changed` is called when there is more output, or more input
+  /// is wanted.
+  RecordStream(Context& context, const InputOptions& options, std::optional<ExplainUnit> explain,
+               std::function<void()> changed);
   ~RecordStream();
   RecordStream(const RecordStream&) = delete;
   RecordStream& operator=(const RecordStream&) = delete;
@@ -47,6 +53,7 @@ class RecordStream : public std::enable_shared_from_this<RecordStream> {
 
   Context& context_;
   const InputOptions options_;
+  const std::optional<ExplainUnit> explain_;
   const std::unique_ptr<RecordReader> reader_;
   std::function<void()> changed_;
   std::string_view input_;

@@ -1,12 +1,17 @@
 // A queue behind a mutex; what is answered is handed over a batch at a time.
 #include "review_queue.h"
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <optional>
 
 namespace reviewrate::server {
 namespace {
+
+/// So many tokens of explanations are in the pipeline at a time, or one of more. They share its batches, so that a few
+/// keep every worker busy; a review that comes meanwhile waits for them.
+constexpr std::size_t kMostExplained = std::size_t{16} * 1024;
 
 /// Gives out one review, for a run of its own.
 class OneReview final : public Source {
@@ -37,18 +42,17 @@ class OneOutcome final : public Sink {
 
 }  // namespace
 
-std::size_t estimated_tokens(const Review& review) {
-  constexpr std::size_t kBytesPerToken = 4;
-  return review.text.size() / kBytesPerToken + 2;
+bool ReviewQueue::has_room(std::size_t tokens, bool explained) const {
+  const std::size_t there = explained ? explained_.tokens : plain_.tokens;
+  return there == 0 || there + tokens <= max_tokens_;
 }
 
-bool ReviewQueue::has_room(std::size_t tokens) const { return tokens_ == 0 || tokens_ + tokens <= max_tokens_; }
-
-void ReviewQueue::push(Review review, Answer answer) {
+void ReviewQueue::push(Review review, std::size_t tokens, Answer answer) {
   const std::lock_guard<std::mutex> lock(mutex_);
   ++reviews_;
-  tokens_ += estimated_tokens(review);
-  waiting_.push_back({std::move(review), std::move(answer)});
+  Lane& lane = lane_of(review);
+  lane.tokens += tokens;
+  lane.waiting.push_back({std::move(review), tokens, std::move(answer)});
   changed_.notify_one();
 }
 
@@ -60,17 +64,33 @@ void ReviewQueue::close() {
 
 bool ReviewQueue::finished() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return closed_ && waiting_.empty() && taken_.empty();
+  return closed_ && nothing_waits() && taken_.empty();
+}
+
+ReviewQueue::Lane* ReviewQueue::next_lane() {
+  const bool explained = !explained_.waiting.empty() && explained_taken_ < kMostExplained;
+  if (explained && (owed_ == 0 || plain_.waiting.empty())) return &explained_;
+  return plain_.waiting.empty() ? nullptr : &plain_;
 }
 
 Source::Status ReviewQueue::next(Review& review, bool may_block) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (may_block) changed_.wait(lock, [this] { return closed_ || woken_ || !waiting_.empty(); });
+  if (may_block) {
+    changed_.wait(lock, [this] { return woken_ || next_lane() != nullptr || (closed_ && nothing_waits()); });
+  }
   if (std::exchange(woken_, false)) return Status::idle;
-  if (waiting_.empty()) return closed_ ? Status::end : Status::idle;
-  review = waiting_.front().review;
-  taken_.push_back(std::move(waiting_.front()));
-  waiting_.pop_front();
+  Lane* const lane = next_lane();
+  if (lane == nullptr) return closed_ && nothing_waits() ? Status::end : Status::idle;
+  const std::size_t tokens = lane->waiting.front().tokens;
+  if (lane == &explained_) {
+    explained_taken_ += tokens;
+    owed_ = tokens;
+  } else {
+    owed_ -= std::min(owed_, tokens);
+  }
+  review = lane->waiting.front().review;
+  taken_.push_back(std::move(lane->waiting.front()));
+  lane->waiting.pop_front();
   return Status::review;
 }
 
@@ -82,9 +102,14 @@ void ReviewQueue::wake() {
 
 void ReviewQueue::write(const Outcome& outcome) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  Entry& entry = taken_.front();
   --reviews_;
-  tokens_ -= estimated_tokens(taken_.front().review);
-  answered_.emplace_back(std::move(taken_.front().answer), outcome);
+  lane_of(entry.review).tokens -= entry.tokens;
+  if (entry.review.explain) {
+    explained_taken_ -= entry.tokens;
+    changed_.notify_one();
+  }
+  answered_.emplace_back(std::move(entry.answer), outcome);
   taken_.pop_front();
 }
 

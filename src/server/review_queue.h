@@ -19,24 +19,26 @@ namespace reviewrate::server {
 /// What is done with the outcome of a review, once and on the thread of the connections.
 using Answer = std::function<void(Outcome)>;
 
-/// Tokens that a text may have, without tokenizing it: a token of English takes about four bytes.
-std::size_t estimated_tokens(const Review& review);
-
 /// Holds every review from push() until its outcome is delivered. The thread of the connections pushes; the pipeline's
 /// threads read and write.
+///
+/// An explanation takes the model as long as dozens of reviews. So reviews that are to be explained wait by themselves,
+/// within bounds of their own: they take no more than half of the model's time from the others, and leave them the
+/// whole queue.
 class ReviewQueue final : public Source, public Sink {
  public:
   /// Runs a function on the thread of the connections.
   using Deliver = std::function<void(std::function<void()>)>;
 
-  /// `max_tokens` is what may be in the queue, as estimated_tokens() counts.
+  /// `max_tokens` is what may be in the queue of reviews that are to be explained, and as much again of others.
   ReviewQueue(std::size_t max_tokens, Deliver deliver) : max_tokens_(max_tokens), deliver_(std::move(deliver)) {}
 
-  /// Whether `tokens` more may be pushed. An empty queue takes anything, so that nothing waits for ever.
-  bool has_room(std::size_t tokens) const;
+  /// Whether `tokens` more of reviews that are to be explained, or of others, may be pushed. Where there are none of
+  /// them anything may, so that nothing waits for ever.
+  bool has_room(std::size_t tokens, bool explained) const;
 
-  /// Takes a review; `answer` will be called.
-  void push(Review review, Answer answer);
+  /// Takes a review, for which the model has to read about `tokens`; `answer` will be called.
+  void push(Review review, std::size_t tokens, Answer answer);
 
   /// Nothing more will be pushed: the pipeline ends when all is done.
   void close();
@@ -45,7 +47,7 @@ class ReviewQueue final : public Source, public Sink {
   bool finished() const;
 
   std::size_t reviews() const { return reviews_; }
-  std::size_t tokens() const { return tokens_; }
+  std::size_t tokens() const { return plain_.tokens + explained_.tokens; }
   std::size_t max_tokens() const { return max_tokens_; }
 
   Status next(Review& review, bool may_block) override;
@@ -64,19 +66,34 @@ class ReviewQueue final : public Source, public Sink {
  private:
   struct Entry {
     Review review;
+    std::size_t tokens;
     Answer answer;
   };
+
+  /// Reviews that are, or are not, to be explained.
+  struct Lane {
+    std::deque<Entry> waiting;
+    std::atomic<std::size_t> tokens{0};  ///< waiting and taken
+  };
+
+  Lane& lane_of(const Review& review) { return review.explain ? explained_ : plain_; }
+
+  /// The lane whose turn it is; null where there is nothing to take.
+  Lane* next_lane();
+  bool nothing_waits() const { return plain_.waiting.empty() && explained_.waiting.empty(); }
 
   const std::size_t max_tokens_;
   const Deliver deliver_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Entry> waiting_;
-  std::deque<Entry> taken_;  ///< by the pipeline, in its order; reviews are copies, to try again with
+  Lane plain_;
+  Lane explained_;
+  std::size_t explained_taken_ = 0;  ///< tokens of reviews that are being explained
+  std::size_t owed_ = 0;             ///< tokens of others that go before the next review that is to be explained
+  std::deque<Entry> taken_;          ///< by the pipeline, in its order; reviews are copies, to try again with
   bool closed_ = false;
   bool woken_ = false;
-  std::atomic<std::size_t> reviews_{0};  ///< waiting and taken
-  std::atomic<std::size_t> tokens_{0};
+  std::atomic<std::size_t> reviews_{0};               ///< waiting and taken
   std::vector<std::pair<Answer, Outcome>> answered_;  ///< since the last flush; of the thread that writes
 };
 

@@ -27,7 +27,8 @@ std::string metrics_text(const Context& context) {
                 static_cast<double>(context.queue.reviews()));
   append_metric(out, "reviewrate_queue_tokens", "gauge", "Their tokens, estimated.",
                 static_cast<double>(context.queue.tokens()));
-  append_metric(out, "reviewrate_queue_tokens_limit", "gauge", "Above these, requests are answered with 429.",
+  append_metric(out, "reviewrate_queue_tokens_limit", "gauge",
+                "Above these of reviews to explain, or of others, requests are answered with 429.",
                 static_cast<double>(context.queue.max_tokens()));
   context.model.append(out);
   return out;

@@ -204,6 +204,78 @@ def test_vllm(server: Server, expected: list[dict[str, Any]]) -> None:
         assert status == 404 and '"tiny"' in json.loads(body)["error"]
 
 
+# --- Explanations ---
+
+FILM = "The plot is dull.<br /><br />But the actors are wonderful! I would see it again, caf\u00e9 and all. " * 3
+
+
+@pytest.mark.parametrize("unit", ["sentences", "words"])
+def test_explanations_are_those_of_the_command_line(server: Server, run: Run, unit: str) -> None:
+    texts = [FILM, *TEXTS]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    expected = [without_id(r) for r in records(run("--input-format", "jsonl", "--explain", unit, stdin=lines))]
+    assert len(expected[0]["explanation"]["parts"]) == 9
+    path = f"/classify?explain={unit}"
+    assert [without_id(r) for r in server.post(path, {"texts": texts})["records"]] == expected
+    _, _, body = server.ask("POST", path, lines, NDJSON)
+    assert [without_id(json.loads(line)) for line in body.splitlines()] == expected
+    assert without_id(server.post(path, {"text": FILM})) == expected[0]
+    assert as_record(*server.ask("POST", path, FILM, {"Content-Type": "text/plain"})[::2]) == expected[0]
+    assert as_record(*server.ask("POST", path, urlencode({"text": FILM}), FORM)[::2]) == expected[0]
+    assert "explanation" not in server.post("/classify", {"text": FILM})
+
+
+def test_the_page_without_javascript_explains(server: Server) -> None:
+    status, _, body = server.ask("POST", "/", urlencode({"text": FILM + "<script>", "explain": "words"}), FORM)
+    assert status == 200
+    page = body.decode()
+    assert page.count("<li class=") == 10 and "&#60;script&#62;" in page and "<script>\n" in page
+    assert page.count("<script>") == 1  # the page's own
+
+
+@pytest.mark.parametrize(
+    ("query", "value", "headers", "words"),
+    [
+        ("explain=letters", {"text": "a"}, JSON, "sentences or words"),
+        ("explain=", {"text": "a"}, NDJSON, "sentences or words"),
+        ("why=words", {"text": "a"}, JSON, "no parameter"),
+        ("why=words", {"text": "a"}, NDJSON, "no parameter"),
+        ("explain=words", {"input": "a"}, JSON, "vLLM"),
+    ],
+)
+def test_what_cannot_be_explained(server: Server, query: str, value: Any, headers: dict[str, str], words: str) -> None:
+    status, _, body = server.ask("POST", "/classify?" + query, json.dumps(value), headers)
+    assert status == 400 and words in json.loads(body)["error"]
+
+
+def test_an_explanation_above_the_queue_is_refused() -> None:
+    long = "good film. " * 400
+    with serving("--max-queue-tokens", "2000", "--long-text", "windows") as server:
+        status, _, body = server.ask("POST", "/classify?explain=words", json.dumps({"text": long}), JSON)
+        assert status == 413 and "--max-queue-tokens" in json.loads(body)["error"]
+        lines = json.dumps({"text": long}) + "\n" + json.dumps({"text": "good film."}) + "\n"
+        _, _, body = server.ask("POST", "/classify?explain=words", lines, NDJSON)
+        refused, explained = (json.loads(line) for line in body.splitlines())
+        assert refused["error"]["kind"] == "size" and "-:1: to explain it" in refused["error"]["message"]
+        assert explained["explanation"]["parts"]
+        assert server.post("/classify", {"text": long})["windows"] > 1
+        assert server.metric("reviewrate_queue_tokens") == 0
+
+
+def test_reviews_do_not_wait_behind_explanations() -> None:
+    asked = 40
+    with serving("--workers", "1", "--max-queue-tokens", "10000000") as server:
+        connections = [server.connect() for _ in range(asked)]
+        body = json.dumps({"text": "good film. " * 400})
+        for connection in connections:
+            connection.request("POST", "/classify?explain=sentences", body, JSON)
+        server.post("/classify", {"text": "A lovely film."})
+        assert server.metric("reviewrate_queue_reviews") > asked / 2
+        for connection in connections:
+            assert json.loads(connection.getresponse().read())["explanation"]["parts"]
+            connection.close()
+
+
 # --- What the server says of itself ---
 
 
@@ -268,7 +340,7 @@ def test_metrics_are_in_prometheus_form_and_count(server: Server) -> None:
         ("POST", "/classify", '{"texts": ["a", 5]}', JSON, 400, "array of texts"),
         ("POST", "/classify", '{"text": ' + "[" * 100000, JSON, 400, "nested"),
         ("POST", "/classify", '{"text": "a", "n": 1e999}', JSON, 400, "too large"),
-        ("POST", "/classify?explain=words", '{"text": "a"}', JSON, 400, '"explain"'),
+        ("POST", "/classify?why=words", '{"text": "a"}', JSON, 400, '"why"'),
         ("POST", "/classify?x=1", '{"text": "a"}', NDJSON, 400, "parameters"),
         ("POST", "/classify", "txt=a", FORM, 400, '"text"'),
         ("POST", "/", "txt=a", FORM, 400, '"text"'),

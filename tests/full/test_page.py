@@ -107,6 +107,34 @@ def test_a_review_that_is_html_is_shown_as_text(page: webdriver.Chrome) -> None:
     assert page.find_element(By.ID, "text").get_property("value") == HOSTILE
 
 
+def test_why(page: webdriver.Chrome, run: Run) -> None:
+    review = f"The plot is dull. But the actors are wonderful! {HOSTILE} I would see it again."
+    record = records(run("-t", review, "--explain", "words"))[0]
+    box = page.switch_to.active_element
+    box.send_keys(review, Keys.TAB, Keys.TAB, Keys.SPACE)  # the box behind the button, by keyboard alone
+    assert page.switch_to.active_element.get_attribute("id") == "why"
+    page.find_element(By.ID, "text").send_keys(Keys.CONTROL, Keys.ENTER)
+    WebDriverWait(page, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, "#result .parts"))
+    numbers = [b.text for b in page.find_elements(By.CSS_SELECTOR, ".parts b")]
+    parts = record["explanation"]["parts"]
+    assert numbers == [f"{p['contribution']:+.2f}".replace("-", "−").replace("+0.00", "0.00") for p in parts]
+    text = result_of(page)
+    assert record["label"] in text and all(part["text"].split()[0] in text for part in parts)
+    assert page.find_elements(By.CSS_SELECTOR, "img, #result script") == []
+    colors = {
+        name: page.execute_script(
+            "return getComputedStyle(document.querySelector(arguments[0])).borderLeftColor", f".parts li.{name} > span"
+        )
+        for name in ("for", "against")
+    }
+    assert colors["for"] != colors["against"]
+    assert page.find_element(By.ID, "why").is_selected()
+    picture(page, "why")
+    page.find_element(By.ID, "why").click()
+    page.find_element(By.ID, "rate").click()
+    WebDriverWait(page, PATIENCE).until(lambda d: not d.find_elements(By.CSS_SELECTOR, "#result .parts"))
+
+
 def test_names_and_roles(page: webdriver.Chrome) -> None:
     tree = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     found = {(n["role"]["value"], n["name"]["value"]) for n in tree if not n["ignored"] and "name" in n}
@@ -114,6 +142,7 @@ def test_names_and_roles(page: webdriver.Chrome) -> None:
         ("heading", "Rate a review"),
         ("textbox", "Review"),
         ("button", "Rate it"),
+        ("checkbox", "Say why"),
         ("heading", "Many reviews"),
     ]:
         assert wanted in found
@@ -175,10 +204,13 @@ def test_without_javascript(server: Server, run: Run, tmp_path: Path) -> None:
     driver.get(server.address)
     assert not driver.find_element(By.ID, "file").is_displayed()
     driver.find_element(By.ID, "text").send_keys(REVIEW)
+    driver.find_element(By.ID, "why").click()
     driver.find_element(By.ID, "rate").click()
     text = result_of(driver)
     assert expected["label"] in text and words_of(expected) in text
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#result .parts li")) == 1
     assert driver.find_element(By.ID, "text").get_property("value") == REVIEW
+    assert driver.find_element(By.ID, "why").is_selected()
     picture(driver, "without-javascript")
     driver.quit()
 
@@ -189,8 +221,10 @@ def test_a_narrow_window(server: Server, tmp_path: Path, dark: bool) -> None:
     driver.get(server.address)
     (tmp_path / "a.txt").write_text("\n".join(["A lovely film", "w" * 300]))
     driver.find_element(By.ID, "file").send_keys(str(tmp_path / "a.txt"))
-    driver.find_element(By.ID, "text").send_keys("word " * 600)
+    driver.find_element(By.ID, "text").send_keys("word " * 600 + f"A lovely film. {'w' * 300}. It is bad.")
+    driver.find_element(By.ID, "why").click()
     driver.find_element(By.ID, "rate").click()
+    WebDriverWait(driver, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, "#result .parts"))
     assert "The review is long" in result_of(driver)
     WebDriverWait(driver, PATIENCE).until(lambda d: d.find_element(By.ID, "table").is_displayed())
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 320

@@ -199,7 +199,7 @@ TEST_CASE("reviews come back to whom they belong, whatever the batches", "[serve
   std::size_t answered = 0;
   constexpr std::size_t kReviews = 500;
   for (std::size_t i = 0; i < kReviews; ++i) {
-    queue.push(text_review(std::to_string(i), std::string(i % 90, 'a')), [&, i](const Outcome& result) {
+    queue.push(text_review(std::to_string(i), std::string(i % 90, 'a')), i % 90, [&, i](const Outcome& result) {
       CHECK(result.review.id.text == std::to_string(i));
       REQUIRE(result.prediction);
       CHECK(result.prediction->tokens == i % 90 + 2);
@@ -224,7 +224,7 @@ TEST_CASE("a review at which the model throws fails alone", "[server]") {
   std::size_t answered = 0;
   for (std::size_t i = 0; i < 60; ++i) {
     const bool bad = i % 20 == 7;
-    queue.push(text_review(std::to_string(i), bad ? "ax" : "a"), [&, bad](const Outcome& result) {
+    queue.push(text_review(std::to_string(i), bad ? "ax" : "a"), 4, [&, bad](const Outcome& result) {
       ++answered;
       CHECK(result.prediction.has_value() == !bad);
       if (bad) CHECK(result.review.failure == Failure{"internal", "no x"});
@@ -243,11 +243,86 @@ TEST_CASE("a review at which the model throws fails alone", "[server]") {
 TEST_CASE("the queue takes what fits, and anything when it is empty", "[server]") {
   Loop loop;
   ReviewQueue queue(10, loop.deliver());
-  CHECK(queue.has_room(1000));
-  queue.push(text_review("a", "12345678"), [](const Outcome&) {});
+  CHECK(queue.has_room(1000, false));
+  queue.push(text_review("a", "12345678"), 4, [](const Outcome&) {});
   CHECK(queue.tokens() == 4);
-  CHECK(queue.has_room(6));
-  CHECK_FALSE(queue.has_room(7));
+  CHECK(queue.has_room(6, false));
+  CHECK_FALSE(queue.has_room(7, false));
+}
+
+TEST_CASE("reviews that are to be explained leave others the queue and half of the model's time", "[server]") {
+  Loop loop;
+  ReviewQueue queue(100000, loop.deliver());
+  const auto push = [&](const std::string& id, std::size_t tokens, bool explained) {
+    Review review = text_review(id, "text");
+    if (explained) review.explain = ExplainUnit::sentences;
+    queue.push(std::move(review), tokens, [](const Outcome&) {});
+  };
+  for (const char* id : {"e1", "e2", "e3"}) push(id, 30000, true);
+  for (const char* id : {"p1", "p2", "p3", "p4", "p5"}) push(id, 15000, false);
+  CHECK(queue.tokens() == 165000);
+  CHECK_FALSE(queue.has_room(10001, true));
+  CHECK(queue.has_room(10000, true));
+  CHECK(queue.has_room(25000, false));
+  const auto taken = [&]() -> std::string {
+    Review review;
+    return queue.next(review, false) == Source::Status::review ? review.id.text : "-";
+  };
+  const auto answer_first = [&] { queue.answer_first({text_review("", ""), std::nullopt}); };
+  // While one is being explained no other is taken.
+  for (const char* id : {"e1", "p1", "p2", "p3", "p4"}) CHECK(taken() == id);
+  answer_first();
+  for (const char* id : {"e2", "p5", "-"}) CHECK(taken() == id);
+  for (int i = 0; i < 5; ++i) answer_first();
+  CHECK(taken() == "e3");
+  CHECK(queue.tokens() == 45000);
+}
+
+TEST_CASE("an explanation in the queue equals one without it", "[server]") {
+  Loop loop;
+  ReviewQueue queue(1 << 20, loop.deliver());
+  const ByteTokenizer tokenizer;
+  const MeanModel model;
+  PipelineOptions options = pipeline_options();
+  std::vector<Explanation> found;
+  for (int i = 0; i < 3; ++i) {
+    Review review = text_review("", "One. Two and more. Three!");
+    review.explain = ExplainUnit::words;
+    queue.push(std::move(review), 200, [&](const Outcome& o) { found.push_back(*o.prediction->explanation); });
+    queue.push(text_review("", "One."), 3, [](const Outcome& o) { CHECK_FALSE(o.prediction->explanation); });
+  }
+  queue.close();
+  classify_queue(queue, tokenizer, model, options, [](const std::string&) {});
+  loop.run();
+  REQUIRE(found.size() == 3);
+  for (const Explanation& each : found) {
+    REQUIRE(each.parts.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(each.parts[i].contribution == found[0].parts[i].contribution);
+    CHECK(std::abs(each.remainder) < 1e-6);
+  }
+}
+
+TEST_CASE("what a query may ask for", "[server]") {
+  CHECK(api().explain_unit("") == std::nullopt);
+  CHECK(api().explain_unit("explain=words") == ExplainUnit::words);
+  for (const char* wrong : {"explain=", "explain=letters", "explain", "explain=words&x=1"}) {
+    CHECK_THROWS_AS(api().explain_unit(wrong), HttpError);
+  }
+  Manifest unnamed = manifest();
+  unnamed.positive.reset();
+  CHECK_THROWS_AS(Api(unnamed, LongText::head, 100).explain_unit("explain=words"), HttpError);
+}
+
+TEST_CASE("an explanation counts as the tokens that the model sees", "[server]") {
+  Manifest small = manifest();
+  small.max_tokens = 10;
+  Review review = text_review("", std::string(400, 'a'));
+  const Api head(small, LongText::head, 1000);
+  const Api windows(small, LongText::windows, 1000);
+  CHECK(head.estimated_tokens(review) == 102);
+  review.explain = ExplainUnit::sentences;
+  CHECK(head.estimated_tokens(review) == 102 + 32 * 10);
+  CHECK(windows.estimated_tokens(review) == 102 + 32 * 102);
 }
 
 TEST_CASE("keys, as clients send them", "[server]") {
@@ -269,13 +344,33 @@ TEST_CASE("keys, as clients send them", "[server]") {
 TEST_CASE("a review on the page is text, whatever it holds", "[server]") {
   Outcome result = outcome("text:1", {0, 3});
   result.review.text = "</textarea><script>alert(\"1\")</script>&amp;{{result}}";
-  const std::string page = page_with_result(result, {"<b>", "\"P&N\""}, LongText::head);
+  const std::string page = page_with_result(result, {"<b>", "\"P&N\""}, "\"P&N\"", LongText::head);
   CHECK_THAT(page, Catch::Contains(
                        "&#60;/textarea&#62;&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#38;amp;{{result}}"));
   CHECK_THAT(page, Catch::Contains("&#34;P&#38;N&#34;"));
   CHECK_THAT(page, Catch::Contains("Rating: 10 of 10, excellent. Probability: 95.3 %."));
   CHECK_THAT(page, !Catch::Contains("<b>"));
   CHECK_THAT(page, !Catch::Contains("alert(\"1\")"));
+}
+
+TEST_CASE("an explanation on the page is text, whatever it holds", "[server]") {
+  Outcome result = outcome("text:1", {0, 3});
+  result.review.text = "<i>Fine</i> & good. <script>";
+  ExplainedPart fine{.begin_byte = 0, .end_byte = 19, .contribution = 2};
+  fine.words = {{.begin_byte = 0, .end_byte = 11, .contribution = 1.996}, {.begin_byte = 12, .end_byte = 19}};
+  const ExplainedPart script{.begin_byte = 20, .end_byte = 28, .contribution = -1};
+  const ExplainedPart unread{.begin_byte = 20, .end_byte = 28, .seen = false};
+  result.prediction->explanation = Explanation{.base = -0.5, .parts = {fine, script, unread}};
+  const std::string page = page_with_result(result, {"NEG", "P&N"}, "P&N", LongText::head);
+  CHECK_THAT(page, Catch::Contains("<li class=\"for s4\"><b>+2.00</b><span dir=\"auto\"><span class=\"word for s4\">"
+                                   "&#60;i&#62;Fine&#60;/i&#62; <small>+2.00</small></span> &#38; good.</span></li>"));
+  CHECK_THAT(page, Catch::Contains("<li class=\"against s2\"><b>−1.00</b><span dir=\"auto\">&#60;script&#62;</span>"));
+  CHECK_THAT(page, Catch::Contains("<li class=\"unseen\"><b>not read</b>"));
+  CHECK_THAT(page, Catch::Contains("An empty review has −0.50, all of this together +0.50"));
+  CHECK_THAT(page, Catch::Contains("the log odds of P&#38;N"));
+  CHECK_THAT(page, Catch::Contains("name=\"explain\" value=\"words\" checked"));
+  CHECK_THAT(page_without_result(true), Catch::Contains("value=\"words\"> Say why"));
+  CHECK_THAT(page_without_result(false), !Catch::Contains("Say why"));
 }
 
 TEST_CASE("histograms count up to each bound", "[server]") {

@@ -155,7 +155,7 @@ class IntegratedGradients:
             n_steps=budget,
             internal_batch_size=8,
         )
-        by_token = found.sum(dim=-1)[0].detach().numpy()[1:-1]
+        by_token = found.sum(dim=-1)[0].detach().double().numpy()[1:-1]
         ends = np.cumsum([len(part) for part in tokens])
         return np.array([by_token[e - len(part) : e].sum() for part, e in zip(tokens, ends, strict=True)])
 

@@ -341,7 +341,7 @@ def test_metrics_are_in_prometheus_form_and_count(server: Server) -> None:
         ("POST", "/classify", '{"text": ' + "[" * 100000, JSON, 400, "nested"),
         ("POST", "/classify", '{"text": "a", "n": 1e999}', JSON, 400, "too large"),
         ("POST", "/classify?why=words", '{"text": "a"}', JSON, 400, '"why"'),
-        ("POST", "/classify?x=1", '{"text": "a"}', NDJSON, 400, "parameters"),
+        ("POST", "/classify?x=1", '{"text": "a"}', NDJSON, 400, "no parameter"),
         ("POST", "/classify", "txt=a", FORM, 400, '"text"'),
         ("POST", "/", "txt=a", FORM, 400, '"text"'),
         ("POST", "/", '{"inputs": {"text": "a"}}', JSON, 400, '"inputs"'),

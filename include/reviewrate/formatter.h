@@ -78,4 +78,7 @@ std::unique_ptr<Formatter> make_formatter(const OutputOptions& options);
 /// `text` (valid UTF-8) as a JSON string with its quotes.
 std::string json_string(const std::string& text);
 
+/// `explanation` of the review `text` as a JSON object.
+std::string explanation_json(const Explanation& explanation, const std::string& text);
+
 }  // namespace reviewrate

@@ -197,6 +197,14 @@ int eval(EvalOptions a, const Interruption& interruption) {
       change.difference = intervals[static_cast<std::size_t>(change.measure)];
     }
   }
+  const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
+  std::vector<Mistake> mistakes;
+  if (!a.mistakes.empty()) mistakes = collector.mistakes(meanings);
+  if (a.explain.unit) {
+    PipelineOptions explaining = options;
+    set_explanation(explaining, a.explain, manifest);
+    if (!explain_mistakes(mistakes, *package, explaining, !a.quiet)) return interrupted();
+  }
   report.command = command_words();
   report.files = files;
   report.date = utc_now();
@@ -205,8 +213,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.report.empty()) write_whole(a.report, report_html(report));
   if (!a.junit.empty()) write_whole(a.junit, report_junit(report));
   if (!a.markdown.empty()) write_whole(a.markdown, report_markdown(report));
-  const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
-  if (!a.mistakes.empty()) write_whole(a.mistakes, mistakes_jsonl(collector.mistakes(meanings), report.labels));
+  if (!a.mistakes.empty()) write_whole(a.mistakes, mistakes_jsonl(mistakes, report.labels));
   if (table && report.labelled > report.failed) {
     OutputStream stream("");
     const bool terminal = ::isatty(STDOUT_FILENO) != 0;
@@ -303,6 +310,8 @@ Run add_eval(CLI::App& app) {
                  "Write the reviews where label and model disagree to FILE, the surest first: many on top are wrong "
                  "labels; - is stdout, in place of the table")
       ->type_name("FILE.jsonl");
+  add_explain_options(app, a->explain)->needs("--mistakes")->excludes(predictions);
+  begin_group(app, "Output and gates");
   CLI::Option* baseline =
       app.add_option("--baseline", a->baseline, "Compare with the --json of an earlier run")->type_name("FILE");
   app.add_flag("--allow-missing-baseline", a->allow_missing_baseline,

@@ -8,6 +8,7 @@
 #include "reviewrate/formatter.h"
 #include "reviewrate/printable.h"
 #include "reviewrate/text.h"
+#include "summary.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -15,6 +16,49 @@ namespace {
 constexpr std::size_t kShown = 5;
 constexpr std::size_t kShownLines = 3;  // of each text
 constexpr std::size_t kIndent = 4;
+
+/// Gives out the texts of mistakes.
+class MistakeSource : public Source {
+ public:
+  explicit MistakeSource(const std::vector<Mistake>& mistakes) : mistakes_(mistakes) {
+    for (const Mistake& mistake : mistakes) bytes_ += mistake.text.size();
+  }
+
+  Status next(Review& review, bool) override {
+    if (next_ == mistakes_.size()) return Status::end;
+    review = Review();
+    review.text = mistakes_[next_++].text;
+    review.position = position_ += review.text.size();
+    return Status::review;
+  }
+  std::uint64_t bytes_total() const override { return bytes_; }
+
+ private:
+  const std::vector<Mistake>& mistakes_;
+  std::size_t next_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t position_ = 0;
+};
+
+/// Puts explanations to the mistakes, which come back in their order.
+class ExplanationTaker : public Sink {
+ public:
+  ExplanationTaker(std::vector<Mistake>& mistakes, ProgressBar& bar) : mistakes_(mistakes), bar_(bar) {}
+
+  void write(const Outcome& outcome) override {
+    mistakes_[taken_++].explanation = outcome.prediction->explanation;
+    position_ = outcome.review.position;
+  }
+  void flush() override { bar_.update(taken_, position_); }
+
+  std::size_t taken() const { return taken_; }
+
+ private:
+  std::vector<Mistake>& mistakes_;
+  ProgressBar& bar_;
+  std::size_t taken_ = 0;
+  std::uint64_t position_ = 0;
+};
 
 }  // namespace
 
@@ -24,6 +68,15 @@ void check_mistakes_file(const std::string& path) {
   throw Error(ErrorKind::usage, "--mistakes " + path + ": is written as plain jsonl: name it so");
 }
 
+bool explain_mistakes(std::vector<Mistake>& mistakes, const Package& package, const PipelineOptions& options,
+                      bool told) {
+  MistakeSource source(mistakes);
+  ProgressBar bar(source, told, InputOptions());
+  ExplanationTaker taker(mistakes, bar);
+  run_pipeline(source, *package.tokenizer, *package.model, taker, options);
+  return taker.taken() == mistakes.size();
+}
+
 std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const std::array<std::string, 2>& labels) {
   std::string out;
   for (const Mistake& m : mistakes) {
@@ -31,7 +84,9 @@ std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const std::arra
            ", \"label\": " + json_string(labels[m.positive ? 1 : 0]) +
            ", \"predicted\": " + json_string(labels[m.positive ? 0 : 1]) + ", \"p_positive\": " + shortest(m.p) +
            ", \"stars\": " + (m.stars ? shortest(*m.stars) : "null") + ", \"tokens\": " + std::to_string(m.tokens) +
-           ", \"text\": " + json_string(m.text) + "}\n";
+           ", \"text\": " + json_string(m.text);
+    if (m.explanation) out += ", \"explanation\": " + explanation_json(*m.explanation, m.text);
+    out += "}\n";
   }
   return out;
 }

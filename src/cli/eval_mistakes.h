@@ -6,11 +6,18 @@
 #include <vector>
 
 #include "eval_report.h"
+#include "reviewrate/package.h"
+#include "reviewrate/pipeline.h"
 
 namespace reviewrate::cli {
 
 /// Throws Error(usage) if --mistakes FILE promises a form that is not written: it is jsonl, as it is.
 void check_mistakes_file(const std::string& path);
+
+/// Explains each of `mistakes` as PipelineOptions::explain asks; true unless it was stopped. With a bar if it is
+/// `told`.
+bool explain_mistakes(std::vector<Mistake>& mistakes, const Package& package, const PipelineOptions& options,
+                      bool told);
 
 /// A JSON object a line for each of `mistakes`, with the names that `labels` (the negative one, the positive one) have.
 /// The members id, label, stars and text are such that eval can read the file again.

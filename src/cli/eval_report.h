@@ -29,6 +29,7 @@ struct Mistake {
   bool positive = false;        ///< its label
   std::optional<double> stars;  ///< as they were given
   std::size_t tokens = 0;
+  std::optional<Explanation> explanation = {};
 
   double confidence() const { return p < 0.5 ? 1 - p : p; }
 };

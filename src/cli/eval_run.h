@@ -35,6 +35,7 @@ struct EvalOptions {
   std::string junit;
   std::string markdown;
   std::string mistakes;
+  ExplainChoice explain;  ///< of the mistakes
   std::string baseline;
   std::string against;
   std::string fit_threshold;

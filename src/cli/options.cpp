@@ -283,7 +283,7 @@ void add_unsure_option(CLI::App& app, std::optional<UnsureRange>& range) {
       ->type_name("LOW:HIGH");
 }
 
-void add_explain_options(CLI::App& app, ExplainChoice& choice) {
+CLI::Option* add_explain_options(CLI::App& app, ExplainChoice& choice) {
   begin_group(app, kExplanationGroup);
   CLI::Option* explain = add_choice(app, "--explain", choice.unit, kExplainUnits,
                                     "Tell what each of these parts contributes to the log odds of the positive label: "
@@ -295,6 +295,7 @@ void add_explain_options(CLI::App& app, ExplainChoice& choice) {
       ->check(CLI::Range(std::size_t{2}, std::size_t{1024}).description(""))
       ->needs(explain)
       ->type_name("N");
+  return explain;
 }
 
 void set_explanation(PipelineOptions& options, const ExplainChoice& choice, const Manifest& manifest) {

@@ -57,7 +57,9 @@ void add_workers_option(CLI::App& app, std::size_t& workers);
 void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help);
 void add_input_options(CLI::App& app, InputChoice& choice);
 void add_scoring_options(CLI::App& app, ScoringChoice& choice);
-void add_explain_options(CLI::App& app, ExplainChoice& choice);
+
+/// --explain, which is given back, and --explain-budget.
+CLI::Option* add_explain_options(CLI::App& app, ExplainChoice& choice);
 
 /// FIELD=VALUE in two. Throws CLI::ValidationError, which names `option` and the `form` that it must have.
 std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,

@@ -93,11 +93,7 @@ std::string parts_json(const std::vector<ExplainedPart>& parts, const std::strin
 
 Cell explanation(const Outcome& outcome, const Labels&) {
   if (!outcome.prediction || !outcome.prediction->explanation) return {};
-  const Explanation& e = *outcome.prediction->explanation;
-  return Value{"{\"base\": " + number(e.base)->text + ", \"remainder\": " + number(e.remainder)->text +
-                   ", \"evaluations\": " + std::to_string(e.evaluations) +
-                   ", \"parts\": " + parts_json(e.parts, outcome.review.text) + "}",
-               true};
+  return Value{explanation_json(*outcome.prediction->explanation, outcome.review.text), true};
 }
 
 constexpr std::array<OwnColumn, 8> kFirst = {{{"id", id},
@@ -117,6 +113,12 @@ constexpr OwnColumn kError = {"error", error, ArrowType::failure};
 constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
 
 }  // namespace
+
+std::string explanation_json(const Explanation& explanation, const std::string& text) {
+  return "{\"base\": " + number(explanation.base)->text + ", \"remainder\": " + number(explanation.remainder)->text +
+         ", \"evaluations\": " + std::to_string(explanation.evaluations) +
+         ", \"parts\": " + parts_json(explanation.parts, text) + "}";
+}
 
 std::vector<OwnColumn> own_columns(OutputFormat format, bool with_unsure, bool explained) {
   std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());

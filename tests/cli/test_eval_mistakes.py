@@ -121,3 +121,21 @@ def test_a_terminal_shows_the_first_five(run: Run, tmp_path: Path) -> None:
         stars = "" if mistake["stars"] is None else f", stars {mistake['stars']}"
         if "\x1b" not in str(mistake["id"]):
             assert head == f"{mistake['id']}  label {mistake['label']}{stars}; model {mistake['predicted']} {p:.4f}"
+
+
+@pytest.mark.parametrize("unit", ["sentences", "words"])
+def test_mistakes_are_explained_as_classify_does(run: Run, tmp_path: Path, unit: str) -> None:
+    write_reviews(tmp_path / "in.jsonl")
+    result = run("eval", tmp_path / "in.jsonl", "--explain", unit, "--mistakes", tmp_path / "m.jsonl")
+    assert result.returncode == 0, result.stderr.decode()
+    found = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
+    rows = {row["id"]: row for row in records(run(tmp_path / "in.jsonl", "--explain", unit))}
+    assert len(found) > 20
+    assert [m["explanation"] for m in found] == [rows[m["id"]]["explanation"] for m in found]
+    again = run("eval", tmp_path / "m.jsonl", "--json", "-")
+    assert json.loads(again.stdout)["parts"]["all"]["measures"]["accuracy"] == 0
+
+
+def test_only_mistakes_are_explained(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "in.jsonl")
+    assert "--mistakes" in error_line(run("eval", tmp_path / "in.jsonl", "--explain", "words"))

@@ -54,11 +54,22 @@ def calibration_error(labels: np.ndarray, p: np.ndarray) -> float:
     return float(sum(abs(confidence[which == b].sum() - right[which == b].sum()) for b in range(BINS)) / len(p))
 
 
+def accuracies_by_coverage(p: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Accuracy of the surest 1, 2, ... reviews; of equally sure ones each counts as their mean."""
+    confidence = np.maximum(p, 1 - p)
+    _, group = np.unique(confidence, return_inverse=True)
+    mean = np.bincount(group, weights=right) / np.bincount(group)
+    in_order = mean[group][np.argsort(-confidence, kind="stable")]
+    return np.cumsum(in_order) / np.arange(1, len(p) + 1)
+
+
 def expected(rows: list[dict[str, Any]], threshold: float) -> dict[str, float]:
     """Every measure, as others compute it; NaN where it is not defined."""
     labels = np.array([row["input_label"] for row in rows])
     p = np.array([row["p_positive"] for row in rows])
     called = p >= threshold
+    accuracies = accuracies_by_coverage(p, called == labels)
+    covered = {f"accuracy@{n}": accuracies[math.ceil(n * len(p) / 100) - 1] for n in (95, 90, 80, 50)}
     known = [row for row in rows if row["stars"] is not None]
     stars = np.array([row["stars"] for row in known])
     ratings = np.array([row["rating"] for row in known])
@@ -77,6 +88,8 @@ def expected(rows: list[dict[str, Any]], threshold: float) -> dict[str, float]:
         "mcc": metrics.matthews_corrcoef(labels, called) if 0 < called.sum() < len(called) else math.nan,
         "best_f1": f1.max(),
         "best_threshold": thresholds[np.argmax(f1)],
+        **covered,
+        "aurc": np.mean(1 - accuracies),
         "rating_mae": metrics.mean_absolute_error(stars, ratings),
         "rating_within_one": np.mean(np.abs(stars - ratings) <= 1),
         "rating_spearman": spearmanr(ratings, stars).statistic,
@@ -124,6 +137,19 @@ def test_every_measure_is_that_of_others(run: Run, tmp_path: Path, count: int, s
         assert matrix.ravel().tolist() == [
             confusion[k] for k in ("true_negative", "false_positive", "false_negative", "true_positive")
         ]
+
+
+def test_accuracy_by_coverage(run: Run, tmp_path: Path) -> None:
+    write_reviews(tmp_path / "x.jsonl", 200, 5)
+    curve = evaluate(run, tmp_path, "x.jsonl")["coverage"]
+    rows = records(run(tmp_path / "x.jsonl", "--pass", "label"))
+    p = np.array([row["p_positive"] for row in rows])
+    accuracies = accuracies_by_coverage(p, (p >= 0.5) == [row["input_label"] == 1 for row in rows])
+    # Between reviews that are equally sure there is no point.
+    ends = np.flatnonzero(np.append(np.diff(-np.sort(-np.maximum(p, 1 - p))), -1) < 0)
+    assert len(ends) < len(p)
+    assert curve["coverage"] == pytest.approx((ends + 1) / len(p))
+    assert curve["accuracy"] == pytest.approx(accuracies[ends])
 
 
 def test_the_curve_is_that_of_others(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -173,6 +174,36 @@ def test_probabilities(name: str, sources: dict[str, Path], packages: dict[str, 
             assert p[labels.index(record["label"])] >= max(p) - 1e-5
     assert run("verify", "-m", packages[name]).returncode == 0
     assert run("info", "-m", packages[name]).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["albert", "albert-cased", "xlm-roberta"])
+@pytest.mark.parametrize("unit", ["sentences", "words"])
+def test_explanations(name: str, unit: str, packages: dict[str, Path]) -> None:
+    """Their parts stand in code points of the text as it was read, whatever normalization makes of it."""
+    pairs = [
+        ("The \ufb01lm is good\u2026", "But \uff47\uff4f\uff4f\uff44 actors, cafe\u0301!"),
+        ("\U0001f44d\U0001f3fd good  film.", "\u2460 bad\u00a0plot?"),
+    ]
+    texts = [f" {first}  {second}" for first, second in pairs]  # a blank at the end can be a token
+    variants = ["", *(part for pair in pairs for part in pair)]
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in [*variants, *texts])
+    plain = run("-m", packages[name], "--input-format", "jsonl", "-f", "jsonl", "-", stdin=lines)
+    value = [math.log(p / (1 - p)) for p in (json.loads(line)["p_positive"] for line in plain.stdout.splitlines())]
+    done = run("-m", packages[name], "--input-format", "jsonl", "-f", "jsonl", "--explain", unit, "-", stdin=lines)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()][len(variants) :]
+    for i, (text, record) in enumerate(zip(texts, records, strict=True)):
+        parts = record["explanation"]["parts"]
+        assert [part["text"] for part in parts] == list(pairs[i])
+        empty, first, second, both = value[0], value[1 + 2 * i], value[2 + 2 * i], value[len(variants) + i]
+        # Shapley values of two players.
+        assert parts[0]["contribution"] == pytest.approx((first - empty + both - second) / 2, abs=1e-4)
+        assert parts[1]["contribution"] == pytest.approx((second - empty + both - first) / 2, abs=1e-4)
+        for part in parts:
+            words = part.get("words", [])
+            assert [word["text"] for word in words] == (part["text"].split() if unit == "words" else [])
+            for each in [part, *words]:
+                assert text[each["start"] : each["end"]] == each["text"]
 
 
 def test_labels_and_positive(packages: dict[str, Path]) -> None:

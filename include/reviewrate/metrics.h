@@ -25,12 +25,20 @@ enum class Measure : std::size_t {
   mcc,                ///< matthews_corrcoef; undefined where a row or column of the confusion matrix is empty
   best_f1,            ///< the largest F1 that any threshold gives; undefined unless there are reviews of both labels
   best_threshold,     ///< the lowest threshold that gives it: positive is p >= threshold
+  accuracy_at_95,     ///< accuracy of the surest 95 % of the reviews, by the confidence max(p, 1 - p); see below
+  accuracy_at_90,     ///< of the surest 90 %
+  accuracy_at_80,     ///< of the surest 80 %
+  accuracy_at_50,     ///< of the surest half
+  aurc,               ///< area under the risk-coverage curve (Geifman and El-Yaniv 2017): see below
   rating_mae,         ///< mean distance of the rating from the stars
   rating_within_one,  ///< share of ratings at most one from the stars
   rating_spearman,    ///< scipy.stats.spearmanr of ratings and stars; undefined where either is constant
 };
 
-inline constexpr std::size_t kMeasureCount = 15;
+// The surest N % of n reviews are ceil(N / 100 * n) of them. The area is the mean of 1 - accuracy of the surest 1, 2,
+// ... n. Each of several reviews of the same confidence counts as their mean, so that their order does not matter.
+
+inline constexpr std::size_t kMeasureCount = 20;
 
 /// By measure; empty where a measure is not defined for the reviews at hand. Nothing is made up for those.
 using Measures = std::array<std::optional<double>, kMeasureCount>;
@@ -70,6 +78,12 @@ struct CurvePoint {
   std::size_t false_positive = 0;
 };
 
+/// What the surest reviews are worth.
+struct CoveragePoint {
+  double coverage = 0;  ///< share of the reviews
+  double accuracy = 0;  ///< share of right labels among them
+};
+
 /// One bin of the reliability diagram.
 struct CalibrationBin {
   std::size_t count = 0;
@@ -105,6 +119,10 @@ class Evaluation {
   /// lowest, evenly chosen among the distinct thresholds; the first and last are among them.
   std::vector<CurvePoint> curve(std::size_t most) const;
 
+  /// At most `most` (at least 2) points of the accuracy of the surest reviews, by rising coverage, evenly chosen among
+  /// the distinct confidences; the first and last are among them.
+  std::vector<CoveragePoint> coverage_curve(std::size_t most) const;
+
   /// Percentile bootstrap (Efron 1979): `resamples` draws of size() observations with replacement, 2.5th and 97.5th
   /// percentile as numpy.percentile gives them. Empty for measures that are undefined in any draw, and for those that are
   /// the same in all: what never varies here, such as no mistake in a few reviews, is not for that certain elsewhere. The numbers depend
@@ -120,15 +138,26 @@ class Evaluation {
  private:
   using Weights = std::vector<std::uint32_t>;
 
+  /// Reviews of the same confidence, and how many of them are right.
+  struct Tie {
+    double size = 0;
+    double right = 0;
+  };
+
+  /// By falling confidence; of reviews with a weight.
+  std::vector<Tie> ties(const Weights& weights) const;
+
   Measures measure(const Weights& weights) const;
   void measure_labels(const Weights& weights, Measures& out) const;
   void measure_ranking(const Weights& weights, Measures& out) const;
+  void measure_coverage(const Weights& weights, Measures& out) const;
   void measure_rating(const Weights& weights, Measures& out) const;
 
   std::vector<Observation> observations_;  // by falling p
   std::vector<std::size_t> order_;         // of each: the place that it was given in
-  std::vector<double> loss_;               // log loss of each
-  std::vector<std::size_t> star_class_;    // of each: its place among the distinct stars, from 0
+  std::vector<std::size_t> by_confidence_;
+  std::vector<double> loss_;             // log loss of each
+  std::vector<std::size_t> star_class_;  // of each: its place among the distinct stars, from 0
   std::size_t star_classes_ = 0;
   double threshold_;
   std::size_t positives_ = 0;

@@ -155,6 +155,22 @@ std::string curves(const Evaluation& e) {
   return first.svg() + second.svg();
 }
 
+std::string coverage(const Evaluation& e) {
+  std::vector<Point> points;
+  double lowest = 1;
+  for (const CoveragePoint& p : e.coverage_curve(500)) {
+    points.emplace_back(p.coverage, p.accuracy);
+    lowest = std::min(lowest, p.accuracy);
+  }
+  // Most models are nearly always right: what they lose is to be seen.
+  lowest = std::floor(10 * std::min(lowest, 0.9)) / 10;
+  Chart chart("Accuracy by coverage, area above " + measure_text(e, Measure::aurc),
+              "share of the reviews, surest first", "accuracy", {0, lowest}, {1, 1});
+  chart.ticks(0.2, lowest < 0.8 ? 0.2 : 0.1);
+  chart.line(points, "line");
+  return chart.svg();
+}
+
 std::string reliability(const Evaluation& e) {
   Chart chart("Reliability, calibration error " + measure_text(e, Measure::ece), "confidence max(p, 1 - p)",
               "share of right labels", {0.5, 0}, {1, 1});
@@ -306,7 +322,7 @@ std::string report_html(const EvalReport& r) {
              "class=\"small\"") +
          (failures.empty() ? "" : tag("ul", failures, "class=\"bad\"")) + gate_table(r) + tag("h2", "Measures") +
          measure_table(r) + tag("h2", "Charts") +
-         tag("div", all.size() == 0 ? "" : curves(all) + reliability(all) + confusion(r) + ratings(all),
+         tag("div", all.size() == 0 ? "" : curves(all) + coverage(all) + reliability(all) + confusion(r) + ratings(all),
              "class=\"charts\"") +
          mistake_table(r) + "</body></html>\n";
 }

@@ -50,6 +50,15 @@ Json curve_json(const Evaluation& evaluation) {
   return out;
 }
 
+Json coverage_json(const Evaluation& evaluation) {
+  Json out = {{"coverage", Json::array()}, {"accuracy", Json::array()}};
+  for (const CoveragePoint& point : evaluation.coverage_curve(kCurvePoints)) {
+    out["coverage"].push_back(point.coverage);
+    out["accuracy"].push_back(point.accuracy);
+  }
+  return out;
+}
+
 Json calibration_json(const Evaluation& evaluation) {
   Json out = Json::array();
   double low = 0;
@@ -171,6 +180,7 @@ std::string report_json(const EvalReport& r) {
   for (const Part& part : r.parts) out["parts"][part.key] = part_json(part);
   const Evaluation& all = r.parts.front().evaluation;
   out["curve"] = curve_json(all);
+  out["coverage"] = coverage_json(all);
   out["calibration"] = calibration_json(all);
   out["ratings_by_stars"] = Json::array();
   for (const auto& [stars, counts] : all.ratings_by_stars()) {

@@ -28,6 +28,11 @@ constexpr std::array<MeasureInfo, kMeasureCount> kMeasures = {{{"accuracy", 1},
                                                                {"mcc", 1},
                                                                {"best_f1", 1},
                                                                {"best_threshold", 0},
+                                                               {"accuracy@95", 1},
+                                                               {"accuracy@90", 1},
+                                                               {"accuracy@80", 1},
+                                                               {"accuracy@50", 1},
+                                                               {"aurc", -1},
                                                                {"rating_mae", -1},
                                                                {"rating_within_one", 1},
                                                                {"rating_spearman", 1}}};
@@ -38,11 +43,22 @@ std::optional<double> ratio(double part, double whole) {
   return whole > 0 ? std::optional(part / whole) : std::nullopt;
 }
 
+double confidence_of(const Observation& o) { return std::max(o.p, 1 - o.p); }
+
 std::size_t calibration_bin(double confidence) {
   return std::min(static_cast<std::size_t>(confidence * kCalibrationBins), kCalibrationBins - 1);
 }
 
 bool right_by_half(const Observation& o) { return (o.p >= 0.5) == o.positive; }
+
+/// At most `most` (at least 2) of `all`, the first and the last among them.
+template <typename Point>
+std::vector<Point> evenly_chosen(const std::vector<Point>& all, std::size_t most) {
+  if (all.size() <= most) return all;
+  std::vector<Point> chosen;
+  for (std::size_t i = 0; i < most; ++i) chosen.push_back(all[i * (all.size() - 1) / (most - 1)]);
+  return chosen;
+}
 
 /// Mean ranks, from 1, of values that come in groups of equal ones: what each group's members get.
 std::vector<double> mean_ranks(const std::vector<double>& group_sizes) {
@@ -74,6 +90,11 @@ Evaluation::Evaluation(std::vector<Observation> observations, double threshold)
   std::stable_sort(order_.begin(), order_.end(),
                    [&](std::size_t a, std::size_t b) { return observations[a].p > observations[b].p; });
   for (const std::size_t place : order_) observations_.push_back(observations[place]);
+  by_confidence_.resize(order_.size());
+  std::iota(by_confidence_.begin(), by_confidence_.end(), std::size_t{0});
+  std::stable_sort(by_confidence_.begin(), by_confidence_.end(), [&](std::size_t a, std::size_t b) {
+    return confidence_of(observations_[a]) > confidence_of(observations_[b]);
+  });
   std::vector<double> stars;
   for (const Observation& o : observations_) {
     positives_ += o.positive ? 1 : 0;
@@ -103,7 +124,7 @@ Confusion Evaluation::confusion() const {
 std::array<CalibrationBin, kCalibrationBins> Evaluation::calibration() const {
   std::array<CalibrationBin, kCalibrationBins> bins;
   for (const Observation& o : observations_) {
-    const double confidence = std::max(o.p, 1 - o.p);
+    const double confidence = confidence_of(o);
     CalibrationBin& bin = bins[calibration_bin(confidence)];
     ++bin.count;
     bin.confidence += confidence;
@@ -141,16 +162,39 @@ std::vector<CurvePoint> Evaluation::curve(std::size_t most) const {
     point.threshold = observations_[i].p;
     if (i + 1 == observations_.size() || observations_[i + 1].p < observations_[i].p) all.push_back(point);
   }
-  if (all.size() <= most) return all;
-  std::vector<CurvePoint> chosen;
-  for (std::size_t i = 0; i < most; ++i) chosen.push_back(all[i * (all.size() - 1) / (most - 1)]);
-  return chosen;
+  return evenly_chosen(all, most);
+}
+
+std::vector<Evaluation::Tie> Evaluation::ties(const Weights& weights) const {
+  std::vector<Tie> out;
+  double last = 2;  // above any confidence
+  for (const std::size_t i : by_confidence_) {
+    if (weights[i] == 0) continue;
+    const Observation& o = observations_[i];
+    if (confidence_of(o) < last) out.emplace_back();
+    last = confidence_of(o);
+    out.back().size += weights[i];
+    out.back().right += (o.p >= threshold_) == o.positive ? weights[i] : 0;
+  }
+  return out;
+}
+
+std::vector<CoveragePoint> Evaluation::coverage_curve(std::size_t most) const {
+  std::vector<CoveragePoint> all;
+  double size = 0, right = 0;
+  for (const Tie& tie : ties(Weights(observations_.size(), 1))) {
+    size += tie.size;
+    right += tie.right;
+    all.push_back({size / static_cast<double>(observations_.size()), right / size});
+  }
+  return evenly_chosen(all, most);
 }
 
 Measures Evaluation::measure(const Weights& weights) const {
   Measures out;
   measure_labels(weights, out);
   measure_ranking(weights, out);
+  measure_coverage(weights, out);
   measure_rating(weights, out);
   return out;
 }
@@ -164,7 +208,7 @@ void Evaluation::measure_labels(const Weights& weights, Measures& out) const {
     const Observation& o = observations_[i];
     const double w = weights[i];
     const double distance = o.p - (o.positive ? 1 : 0);
-    const double confidence = std::max(o.p, 1 - o.p);
+    const double confidence = confidence_of(o);
     (o.p >= threshold_ ? (o.positive ? tp : fp) : (o.positive ? fn : tn)) += w;
     loss += w * loss_[i];
     squares += w * distance * distance;
@@ -211,6 +255,34 @@ void Evaluation::measure_ranking(const Weights& weights, Measures& out) const {
   at(out, Measure::average_precision) = precision_sum / positives;
   at(out, Measure::best_f1) = best;
   at(out, Measure::best_threshold) = best_threshold;
+}
+
+/// What looks at the order of all confidences.
+void Evaluation::measure_coverage(const Weights& weights, Measures& out) const {
+  struct Covered {
+    Measure measure;
+    double percent;
+  };
+  constexpr std::array<Covered, 4> kCovered = {{{Measure::accuracy_at_50, 50},
+                                                {Measure::accuracy_at_80, 80},
+                                                {Measure::accuracy_at_90, 90},
+                                                {Measure::accuracy_at_95, 95}}};
+  const double n = std::accumulate(weights.begin(), weights.end(), 0.0);
+  if (n == 0) return;
+  double size = 0, right = 0, risks = 0;
+  auto next = kCovered.begin();
+  for (const Tie& tie : ties(weights)) {
+    const double share = tie.right / tie.size;
+    for (; next != kCovered.end(); ++next) {
+      const double wanted = std::ceil(next->percent * n / 100);
+      if (wanted > size + tie.size) break;
+      at(out, next->measure) = (right + (wanted - size) * share) / wanted;
+    }
+    for (double i = 1; i <= tie.size; ++i) risks += 1 - (right + i * share) / (size + i);
+    size += tie.size;
+    right += tie.right;
+  }
+  at(out, Measure::aurc) = risks / n;
 }
 
 void Evaluation::measure_rating(const Weights& weights, Measures& out) const {

@@ -1,7 +1,6 @@
 """reviewrate eval: labels and where they come from, counts, gates, reports, exit codes."""
 
 import csv
-import html.parser
 import io
 import json
 import subprocess
@@ -14,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import PATIENCE, TINY, TOP, Result, Run, error_line
+from html_page import Page
 
 GOOD, BAD = "a good film with a good plot", "not a good film and a bad ending"
 
@@ -177,6 +177,8 @@ GATES = [
     (["--min", "accuracy=1.01"], 4),
     (["--max", "log_loss=100", "--min", "roc_auc=0"], 0),
     (["--min", "roc_auc=0", "--max", "log_loss=0.0001"], 4),
+    (["--min", "accuracy@90=0", "--max", "aurc=1"], 0),
+    (["--min", "accuracy@50=1.01"], 4),
     (["--max", "rating_mae=100"], 4),  # without stars it is not defined
 ]
 
@@ -347,36 +349,6 @@ def test_junit(run: Run, tmp_path: Path) -> None:
     assert failed == ["every review is classified", "ece <= 0"]
 
 
-class Page(html.parser.HTMLParser):
-    """What a page is made of, as a browser takes it apart."""
-
-    VOID = frozenset({"meta", "br"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [name for name, _ in attrs if name in ("src", "href", "onload", "onclick")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_the_page_is_whole_and_escaped(run: Run, tmp_path: Path) -> None:
     nasty = "</td><script>alert('1')</script><img src=x onerror=\"alert(2)\"> & done"
     rows = [
@@ -389,12 +361,13 @@ def test_the_page_is_whole_and_escaped(run: Run, tmp_path: Path) -> None:
     )
     assert result.returncode == 0
     page = Page((tmp_path / "x.html").read_text())
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6
     assert not {"script", "img", "b", "link", "iframe"} & set(page.tags) and page.links == []
     assert nasty in page.text and "0<b>" in page.text
     for title in (
         "ROC curve",
         "Precision-recall",
+        "Accuracy by coverage",
         "Reliability",
         "Confusion matrix",
         "Rating by stars",

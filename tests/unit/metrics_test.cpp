@@ -43,6 +43,20 @@ TEST_CASE("measures of five reviews, counted by hand") {
         Approx(-(std::log(0.4) + std::log(0.9) + std::log(0.2) + std::log(0.9) + std::log(0.8)) / 5));
   CHECK(value(e, Measure::best_f1) == Approx(6.0 / 7));
   CHECK(value(e, Measure::best_threshold) == 0.4);
+  // By falling confidence: 0.9 right, 0.9 right, 0.8 wrong, 0.8 right, 0.6 wrong.
+  CHECK(value(e, Measure::accuracy_at_95) == Approx(3.0 / 5));
+  CHECK(value(e, Measure::accuracy_at_90) == Approx(3.0 / 5));
+  CHECK(value(e, Measure::accuracy_at_80) == Approx(3.0 / 4));
+  CHECK(value(e, Measure::accuracy_at_50) == Approx(2.5 / 3));
+  CHECK(value(e, Measure::aurc) == Approx((0.5 / 3 + 1.0 / 4 + 2.0 / 5) / 5));
+  const std::vector<CoveragePoint> curve = e.coverage_curve(10);
+  REQUIRE(curve.size() == 3);
+  CHECK(curve[0].coverage == Approx(0.4));
+  CHECK(curve[0].accuracy == 1);
+  CHECK(curve[1].coverage == Approx(0.8));
+  CHECK(curve[1].accuracy == Approx(0.75));
+  CHECK(curve[2].coverage == 1);
+  CHECK(e.coverage_curve(2).size() == 2);
   CHECK_FALSE(value(e, Measure::rating_mae));
 }
 

@@ -294,14 +294,17 @@ bool Explainer::add_sentence(const ExplainedReview& review, Explanation& explana
   if (left < kBesideWords + 4) return false;
   const std::size_t most = (left - kBesideWords) / 2;
 
+  // White space stands in front of what follows it, as between sentences; a tokenizer may see it at a text's end.
+  const std::size_t begin = &part == &explanation.parts.front() ? 0 : (&part - 1)->end_byte;
+  const std::size_t end = &part == &explanation.parts.back() ? review.text.size() : part.end_byte;
   std::vector<std::size_t> ends;
-  if (part.begin_byte > 0) ends.push_back(part.begin_byte);
+  if (begin > 0) ends.push_back(begin);
   const std::size_t front = ends.size();
-  std::vector<std::size_t> words = word_ends(review.text.substr(part.begin_byte, part.end_byte - part.begin_byte));
+  const std::vector<std::size_t> words = word_ends(review.text.substr(begin, end - begin));
   if (words.size() < 2 || (words.size() > most && !first)) return false;
-  for (const std::size_t end : joined(words, most)) ends.push_back(part.begin_byte + end);
+  for (const std::size_t word : joined(words, most)) ends.push_back(begin + word);
   const std::size_t behind = ends.size();
-  if (part.end_byte < review.text.size()) ends.push_back(review.text.size());
+  if (end < review.text.size()) ends.push_back(review.text.size());
   const Parts parts = split(review.text, ends, review.ids, tokenizer_);
   if (parts.ends != ends) return false;  // the tokenizer's words are others
 

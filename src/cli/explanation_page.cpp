@@ -20,8 +20,8 @@ constexpr std::string_view kStyle =
     "padding:1rem;overflow-wrap:anywhere}"
     "h1{font-size:1.4rem}h2{font-size:1rem;margin:0}article{border-top:1px solid var(--line);margin-top:1.5rem;"
     "padding-top:1rem}p{margin:.4rem 0}.verdict{font-size:1.15rem;font-weight:700}"
-    ".verdict.for,li.for b,.word.for small{color:rgb(var(--for))}"
-    ".verdict.against,li.against b,.word.against small{color:rgb(var(--against))}"
+    ".verdict.for,li.for b{color:rgb(var(--for))}"
+    ".verdict.against,li.against b{color:rgb(var(--against))}"
     ".parts{list-style:none;padding:0;margin:.6rem 0}"
     "li{display:grid;grid-template-columns:4.5rem 1fr;gap:.6rem;margin:.2rem 0}"
     "li b{text-align:right;font-variant-numeric:tabular-nums}li>span{padding:0 .35rem;border-left:.2rem solid}"
@@ -29,7 +29,7 @@ constexpr std::string_view kStyle =
     ".unseen{color:var(--soft)}.s0{--strength:0}.s1{--strength:.08}.s2{--strength:.16}.s3{--strength:.24}"
     ".s4{--strength:.34}li.for>span,.word.for{background:rgba(var(--for),var(--strength))}"
     "li.against>span,.word.against{background:rgba(var(--against),var(--strength))}"
-    ".word{border-radius:.2rem;padding:0 .15rem}.word small{font-variant-numeric:tabular-nums}"
+    "li.words>span{background:none}.word{border-radius:.2rem;padding:0 .15rem}.word small{font-variant-numeric:tabular-nums}"
     ".sum,.note{color:var(--soft);font-size:.9rem}";
 
 }  // namespace

@@ -58,7 +58,8 @@ std::string explanation_html(const Prediction& prediction, const std::string& te
   double sum = explanation.base + explanation.remainder;
   for (const ExplainedPart& part : explanation.parts) {
     sum += part.contribution;
-    list += "<li class=\"" + (part.seen ? classes(part.contribution, most) : "unseen") + "\"><b>" +
+    list += "<li class=\"" + (part.seen ? classes(part.contribution, most) : "unseen") +
+            (part.words.empty() ? "" : " words") + "\"><b>" +
             (part.seen ? signed_number(part.contribution) : "not read") + "</b><span dir=\"auto\">" +
             sentence_html(part, text) + "</span></li>\n";
   }

@@ -100,7 +100,7 @@ def test_completion_at_a_prompt(shell: str, typed: str, words: list[str], run: R
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("reviewrate eval --min accu\t0.9", ["eval", "--min", "accuracy=0.9"]),
+        ("reviewrate eval --min prec\t0.9", ["eval", "--min", "precision=0.9"]),
         ("reviewrate eval --max-drop rating_mae\t1", ["eval", "--max-drop", "rating_mae=1"]),
         ("reviewrate in.csv --pass sta\t", ["in.csv", "--pass", "stars"]),
         ("reviewrate in.csv --text-field my\t", ["in.csv", "--text-field", "my review"]),

@@ -124,9 +124,9 @@ class Evaluation {
   std::vector<CoveragePoint> coverage_curve(std::size_t most) const;
 
   /// Percentile bootstrap (Efron 1979): `resamples` draws of size() observations with replacement, 2.5th and 97.5th
-  /// percentile as numpy.percentile gives them. Empty for measures that are undefined in any draw, and for those that are
-  /// the same in all: what never varies here, such as no mistake in a few reviews, is not for that certain elsewhere. The numbers depend
-  /// on observations and seed alone, not on the platform.
+  /// percentile as numpy.percentile gives them. Empty for measures that are undefined in any draw, and for those that
+  /// are the same in all: what never varies here, such as no mistake in a few reviews, is not for that certain
+  /// elsewhere. The numbers depend on observations and seed alone, not on the platform.
   std::array<std::optional<Interval>, kMeasureCount> intervals(std::size_t resamples, std::uint64_t seed) const;
 
   /// The same for how much more each measure is here than in `other`, which holds the same reviews in the order that

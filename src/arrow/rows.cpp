@@ -42,7 +42,8 @@ void check(const arrow::Status& status) {
   const bool memory = status.IsOutOfMemory();
   // Thrift, in which a Parquet file describes itself, is read up to a size: of more than some 100,000 columns, say.
   if (status.message().find("Exceeded size limit") != std::string::npos) {
-    throw InputFailure("size", "describes itself at greater length than is read: it has too many columns or row groups");
+    throw InputFailure("size",
+                       "describes itself at greater length than is read: it has too many columns or row groups");
   }
   throw InputFailure(memory ? "size" : "damaged",
                      memory ? "needs more memory than 2 GiB for a part of it: write it in smaller row groups or batches"

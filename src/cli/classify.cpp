@@ -211,8 +211,8 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
                                       " needs the columns by name (--annotate keeps all of them)");
   }
   if (output.format == OutputFormat::parquet && output_name(a.output).compression != Compression::none) {
-    throw Error(ErrorKind::usage,
-                "--output " + a.output + ": Parquet is compressed in itself, and read by nobody if compressed as a whole");
+    throw Error(ErrorKind::usage, "--output " + a.output +
+                                      ": Parquet is compressed in itself, and read by nobody if compressed as a whole");
   }
   if (terminal && is_binary(output.format)) {
     throw Error(ErrorKind::usage,

@@ -38,8 +38,7 @@ void print_first(const std::vector<std::string>& messages, std::size_t count, co
   if (count == 0) return;
   if (quiet) return print_notice("eval: " + std::to_string(count) + ' ' + what + "; the first: " + messages.front());
   for (const std::string& message : messages) print_notice("eval: " + message);
-  if (count > messages.size())
-    print_notice("eval: and " + std::to_string(count - messages.size()) + " more " + what);
+  if (count > messages.size()) print_notice("eval: and " + std::to_string(count - messages.size()) + " more " + what);
 }
 
 /// Says what failed; true if anything did.
@@ -145,7 +144,8 @@ int eval(EvalOptions a, const Interruption& interruption) {
     print_notice("eval: interrupted; nothing is reported");
     return kInterrupted + interruption.signal();
   };
-  if (!a.fit_threshold.empty() && !fit_threshold(a, rules, first ? first->texts : std::unordered_set<std::size_t>(), interruption)) {
+  if (!a.fit_threshold.empty() &&
+      !fit_threshold(a, rules, first ? first->texts : std::unordered_set<std::size_t>(), interruption)) {
     return interruption.signal() != 0 ? interrupted() : kRecordsFailed;
   }
   std::optional<EvalReport> other;

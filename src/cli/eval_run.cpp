@@ -239,10 +239,9 @@ bool fit_threshold(EvalOptions& a, const LabelRules& rules, const std::unordered
   }
   a.scoring.threshold = *best;
   print_notice("eval: --threshold " + shortest(*best) + ": gives the best F1, " +
-               decimals(evaluation.measures()[static_cast<std::size_t>(Measure::best_f1)]) + ", on " +
-               a.fit_threshold);
-  const auto shared = std::count_if(first.texts.begin(), first.texts.end(),
-                                    [&](std::size_t text) { return measured.contains(text); });
+               decimals(evaluation.measures()[static_cast<std::size_t>(Measure::best_f1)]) + ", on " + a.fit_threshold);
+  const auto shared =
+      std::count_if(first.texts.begin(), first.texts.end(), [&](std::size_t text) { return measured.contains(text); });
   if (shared > 0) {
     print_notice("eval: --fit-threshold " + a.fit_threshold + ": " + std::to_string(shared) +
                  (shared == 1 ? " text of it is" : " texts of it are") +

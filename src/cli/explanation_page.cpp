@@ -29,7 +29,8 @@ constexpr std::string_view kStyle =
     ".unseen{color:var(--soft)}.s0{--strength:0}.s1{--strength:.08}.s2{--strength:.16}.s3{--strength:.24}"
     ".s4{--strength:.34}li.for>span,.word.for{background:rgba(var(--for),var(--strength))}"
     "li.against>span,.word.against{background:rgba(var(--against),var(--strength))}"
-    "li.words>span{background:none}.word{border-radius:.2rem;padding:0 .15rem}.word small{font-variant-numeric:tabular-nums}"
+    "li.words>span{background:none}.word{border-radius:.2rem;padding:0 .15rem}.word "
+    "small{font-variant-numeric:tabular-nums}"
     ".sum,.note{color:var(--soft);font-size:.9rem}";
 
 }  // namespace

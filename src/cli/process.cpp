@@ -224,10 +224,8 @@ void InputWaiter::wake() {
 }
 
 Waiter::Event InputWaiter::wait(int fd, bool may_block) {
-  std::array<pollfd, 4> fds = {{{fd, POLLIN, 0},
-                                {g_wake_up[0], POLLIN, 0},
-                                {watch_stdout_ ? STDOUT_FILENO : -1, 0, 0},
-                                {wake_up_, POLLIN, 0}}};
+  std::array<pollfd, 4> fds = {
+      {{fd, POLLIN, 0}, {g_wake_up[0], POLLIN, 0}, {watch_stdout_ ? STDOUT_FILENO : -1, 0, 0}, {wake_up_, POLLIN, 0}}};
   while (true) {
     const int count = ::poll(fds.data(), fds.size(), may_block ? -1 : 0);
     if (count < 0 && errno != EINTR) return Event::ready;  // read() itself will tell what is wrong

@@ -341,6 +341,7 @@ class JsonReader final : public FieldsReader {
     const bool in_string = state_ == State::string || state_ == State::escape || state_ == State::hex;
     open_brackets_ = brackets_.size();
     state_ = open_brackets_ == 0 ? State::line_rest : in_string ? State::quoted : State::brackets;
+    if (state_ == State::line_rest) lost_ = lost_ || in_array_;
   }
 
   bool fail_record(Review& review, const std::string& kind, const std::string& reason) {
@@ -354,7 +355,6 @@ class JsonReader final : public FieldsReader {
   bool line_rest() {
     const std::string_view rest(cursor_.at, cursor_.end);
     cursor_.at += std::min(rest.find('\n'), rest.size());
-    lost_ = lost_ || in_array_;
     if (cursor_.at != cursor_.end) state_ = State::between;
     return false;
   }

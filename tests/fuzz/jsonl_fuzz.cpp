@@ -40,7 +40,8 @@ std::optional<bool> is_json(std::string_view text) {
 void check_against_nlohmann(std::string_view line, const std::vector<Review>& reviews) {
   const std::size_t first = line.find_first_not_of(" \t\r");
   if (first == line.npos || line[first] != '{' || line[line.find_last_not_of(" \t\r")] != '}') return;
-  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != 1 && c != '\n'; };
+  // What is behind a NUL nlohmann's parser does not see.
+  const auto is_plain = [](char c) { return static_cast<unsigned char>(c) < 0x80 && c > 1 && c != '\n'; };
   const auto has = [&](std::string_view part) { return line.find(part) != line.npos; };
   // Half surrogates and Python's NaN are read here, and values may follow each other.
   if (!std::all_of(line.begin(), line.end(), is_plain) || has("\\u") || has("NaN") || has("Infinity")) return;

@@ -4,7 +4,7 @@
 Fits the temperature of least log loss (Guo et al., ICML 2017) and divides the classifier layer's weight and bias by
 it, which is exact, so that every reader of the folder sees calibrated probabilities; stores the weights in fp16. With
 --rating it also writes the nine thresholds on p that turn it into a rating of 1 to 10 with the least absolute error in
-stars.
+stars; with --confidence the percentiles of max(p, 1 - p) that tell the least sure N % of reviews.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ def fit_thresholds(p: np.ndarray, stars: np.ndarray) -> list[float]:
     return [*low, 0.5, *high]
 
 
+def confidence_percentiles(p: np.ndarray) -> list[float]:
+    """What max(p, 1 - p) of 1, 2, ... 50 % of the reviews is not above."""
+    return [float(c) for c in np.percentile(np.maximum(p, 1 - p), range(1, 51))]
+
+
 @command("calibrate")
 def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser("calibrate", __doc__, argparse.ArgumentDefaultsHelpFormatter)
@@ -91,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", required=True, help="source of reviews, as finetune.py takes them")
     parser.add_argument("--hold-out", type=Path, required=True, help="file of held-out train ids, one a line")
     parser.add_argument("--rating", type=Path, help="json file of the fitted rating thresholds")
+    parser.add_argument("--confidence", type=Path, help="json file of the percentiles of confidence")
     parser.add_argument("--tokens", type=bounded(int, 3), default=512, help="longest input, cut head-tail")
     parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
     args = parser.parse_args(argv)
@@ -116,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             error = np.abs(rating - stars)
             print(f"rating {name}: mean absolute error {error.mean():.3f}, within one {(error <= 1).mean():.4f}")
         args.rating.write_text(json.dumps({"thresholds": thresholds}, indent=2) + "\n")
+    if args.confidence:
+        args.confidence.write_text(json.dumps({"percentiles": confidence_percentiles(stored)}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -72,16 +72,24 @@ def note(message: str) -> None:
     print(f"export: {message}", file=sys.stderr)
 
 
-def thresholds(path: str) -> list[float]:
-    """The nine rising probabilities that scripts/calibrate.py --rating wrote."""
+def rising(path: str, key: str, count: int, lowest: float) -> list[float]:
+    """The rising probabilities that scripts/calibrate.py wrote to a file."""
     try:
-        fitted = json.loads(Path(path).read_text())["thresholds"]
-        held = len(fitted) == 9 and all(0 <= a <= b <= 1 for a, b in zip(fitted, fitted[1:], strict=False))
+        values = json.loads(Path(path).read_text())[key]
+        held = len(values) == count and all(lowest <= a <= b <= 1 for a, b in zip(values, values[1:], strict=False))
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise argparse.ArgumentTypeError(f"{path}: cannot be read: {e}") from e
     if not held:
-        raise argparse.ArgumentTypeError(f"{path}: thresholds must be nine rising probabilities")
-    return fitted
+        raise argparse.ArgumentTypeError(f"{path}: {key} must be {count} rising probabilities from {lowest:g}")
+    return values
+
+
+def thresholds(path: str) -> list[float]:
+    return rising(path, "thresholds", 9, 0)
+
+
+def percentiles(path: str) -> list[float]:
+    return rising(path, "percentiles", 50, 0.5)
 
 
 def sha256(path: Path) -> str:
@@ -112,6 +120,7 @@ def read_source(args: argparse.Namespace) -> Source:
     card = read_text(card_file) if card_file.is_file() else ""
     license_name = args.license or card_license(card) or "unknown"
     require(not args.rating or len(labels) == 2, "--rating: its thresholds are for models of two labels")
+    require(not args.confidence or len(labels) == 2, "--confidence: its percentiles are for models of two labels")
     return Source(
         model,
         tokenizer,
@@ -149,6 +158,7 @@ def make_manifest(folder: Path, args: argparse.Namespace, source: Source) -> dic
             **({"fitted": args.rating} if args.rating else {}),
             **({"values": source.values} if source.values else {}),
         },
+        **({"confidence_percentiles": args.confidence} if args.confidence else {}),
         "precisions": ["fp32", "bf16", "int8"] if native else ["fp32"],
         "metrics": {},
         "reference": {"file": "reference.jsonl", "sha256": sha256(folder / "reference.jsonl")},
@@ -221,6 +231,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="jsonl of id and text for reference.jsonl (default: %(default)s)",
     )
     parser.add_argument("--rating", metavar="FILE", type=thresholds, help="what calibrate.py --rating wrote")
+    parser.add_argument("--confidence", metavar="FILE", type=percentiles, help="what calibrate.py --confidence wrote")
     parser.add_argument(
         "--reviewrate",
         metavar="PATH",

@@ -44,6 +44,7 @@ struct Manifest {
   std::size_t max_tokens = 512;
   LongText long_text = LongText::head;
   std::optional<RatingThresholds> rating_thresholds;  ///< of a model of two labels
+  std::vector<double> confidence_percentiles;  ///< two labels: unsure_range() has what they are; empty: not known
   std::vector<double> label_values;  ///< more than two labels: the rating that each stands for; empty: not known
   std::vector<std::string> precisions = {"fp32"};  ///< that were checked when it was exported
   std::optional<PackageFile> reference;

@@ -34,6 +34,14 @@ struct UnsureRange {
   double high = 0.5;
 };
 
+/// The percents of reviews for which a model may know how sure it is of them.
+inline constexpr std::size_t kConfidencePercents = 50;
+
+/// The range in which `share` (above 0, at most 0.5) of reviews lie that are like those of calibration.
+/// `percentiles` [kConfidencePercents] are what the confidence max(p, 1 - p) of 1, 2, ... percent of these is not
+/// above; between them it is linear, as numpy.percentile has it.
+UnsureRange unsure_range(double share, const std::vector<double>& percentiles);
+
 /// Turns a review's probabilities into its label, score and rating. The rating of two labels goes by the probability of
 /// the positive one, that of more by the values of all of them; where those are not known there is none.
 struct Scorer {

@@ -37,7 +37,7 @@ struct ClassifyOptions {
   InputChoice input;
   std::size_t workers = 0;
   ScoringChoice scoring;
-  std::optional<UnsureRange> unsure;
+  UnsureChoice unsure;
   ExplainChoice explain;
   std::string explain_html;
   std::optional<OutputFormat> format;
@@ -90,7 +90,8 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--stride", a.scoring.stride},
           {"--threshold", a.scoring.threshold_or_half()},
           {"--rating", a.scoring.fitted_rating.value_or(false)},
-          {"--unsure", a.unsure ? shortest(a.unsure->low) + ":" + shortest(a.unsure->high) : ""},
+          {"--unsure", a.unsure.range ? shortest(a.unsure.range->low) + ":" + shortest(a.unsure.range->high) : ""},
+          {"--unsure-rate", a.unsure.rate.value_or(0)},
           {"--explain", a.explain.unit ? explain_unit_name(*a.explain.unit) : ""},
           {"--explain-budget", a.explain.budget},
           {"--fail-fast", a.fail_fast}};
@@ -192,8 +193,8 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   output.on_terminal = terminal;
   output.text_width = terminal ? terminal_width(STDOUT_FILENO) : 0;
   output.wrap = a.wrap;
-  output.unsure = a.unsure.has_value();
-  if (!a.unsure) {
+  output.unsure = a.unsure.asked();
+  if (!output.unsure) {
     for (const std::string& column : a.columns) {
       if (column.starts_with("unsure"))
         throw Error(ErrorKind::usage, "--columns " + column + ": there is one with --unsure");
@@ -259,10 +260,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
       !none.empty() && std::find(a.columns.begin(), a.columns.end(), "rating") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns rating: " + none);
   }
-  options.unsure = a.unsure;
-  if (a.unsure && !manifest.positive) {
-    throw Error(ErrorKind::usage, "--unsure: the model names no positive label, whose probability would tell");
-  }
+  options.unsure = a.unsure.range_for(manifest);
   set_explanation(options, a.explain, manifest);
   options.fail_fast = a.fail_fast;
   options.reuse_answers = true;
@@ -363,7 +361,7 @@ Run add_classify(CLI::App& app) {
   add_workers_option(app, a->workers);
   add_precision_option(app, a->model);
   add_scoring_options(app, a->scoring);
-  add_unsure_option(app, a->unsure);
+  add_unsure_options(app, a->unsure);
   add_explain_options(app, a->explain);
   begin_group(app, "Output");
   app.add_option("--pass", a->input.options.pass,

@@ -262,25 +262,51 @@ void add_scoring_options(CLI::App& app, ScoringChoice& choice) {
       "labels the expected value of those of the model package; fitted, p_positive by the thresholds of the package");
 }
 
-void add_unsure_option(CLI::App& app, std::optional<UnsureRange>& range) {
+std::optional<UnsureRange> UnsureChoice::range_for(const Manifest& manifest) const {
+  if (!asked()) return std::nullopt;
+  if (!manifest.positive) {
+    throw Error(ErrorKind::usage, "--unsure: the model names no positive label, whose probability would tell");
+  }
+  if (range) return range;
+  if (manifest.confidence_percentiles.empty()) {
+    throw Error(ErrorKind::usage, "--unsure-rate: model " + manifest.name +
+                                      " does not say how sure it is of most reviews (scripts/export.py --confidence): "
+                                      "use --unsure LOW:HIGH");
+  }
+  return unsure_range(*rate, manifest.confidence_percentiles);
+}
+
+void add_unsure_options(CLI::App& app, UnsureChoice& choice) {
   begin_group(app, kRatingGroup);
-  app.add_option_function<std::string>(
-         "--unsure",
-         [&range](const std::string& text) {
-           const std::size_t colon = text.find(':');
-           UnsureRange read;
-           const bool fits = colon != std::string::npos && refuse_no_share(text.substr(0, colon)).empty() &&
-                             refuse_no_share(text.substr(colon + 1)).empty() &&
-                             CLI::detail::lexical_cast(text.substr(0, colon), read.low) &&
-                             CLI::detail::lexical_cast(text.substr(colon + 1), read.high) && read.low <= read.high;
-           if (!fits) {
-             throw CLI::ValidationError("--unsure", "\"" + text + "\" must be LOW:HIGH, two numbers from 0 to 1");
-           }
-           range = read;
-         },
-         "Mark predictions with a p_positive from LOW to HIGH as unsure, and those of texts that are mostly unknown to "
-         "the vocabulary or one token over and over")
-      ->type_name("LOW:HIGH");
+  CLI::Option* range =
+      app.add_option_function<std::string>(
+             "--unsure",
+             [&choice](const std::string& text) {
+               const std::size_t colon = text.find(':');
+               UnsureRange read;
+               const bool fits = colon != std::string::npos && refuse_no_share(text.substr(0, colon)).empty() &&
+                                 refuse_no_share(text.substr(colon + 1)).empty() &&
+                                 CLI::detail::lexical_cast(text.substr(0, colon), read.low) &&
+                                 CLI::detail::lexical_cast(text.substr(colon + 1), read.high) && read.low <= read.high;
+               if (!fits) {
+                 throw CLI::ValidationError("--unsure", "\"" + text + "\" must be LOW:HIGH, two numbers from 0 to 1");
+               }
+               choice.range = read;
+             },
+             "Mark predictions with a p_positive from LOW to HIGH as unsure, and those of texts that are mostly "
+             "unknown to "
+             "the vocabulary or one token over and over")
+          ->type_name("LOW:HIGH");
+  app.add_option(
+         "--unsure-rate", choice.rate,
+         "The same for the share R of reviews of which the model is least sure, by its calibration; above 0, to 0.5")
+      ->check([](const std::string& text) -> std::string {
+        double value = 0;
+        const bool fits = CLI::detail::lexical_cast(text, value) && value > 0 && value <= 0.5;
+        return fits ? "" : "\"" + text + "\" must be a number above 0, to 0.5";
+      })
+      ->excludes(range)
+      ->type_name("R");
 }
 
 CLI::Option* add_explain_options(CLI::App& app, ExplainChoice& choice) {

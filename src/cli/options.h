@@ -42,8 +42,19 @@ struct ScoringChoice {
   double threshold_or_half() const { return threshold.value_or(0.5); }
 };
 
-/// --unsure LOW:HIGH.
-void add_unsure_option(CLI::App& app, std::optional<UnsureRange>& range);
+/// Which predictions are unsure, if it is asked for.
+struct UnsureChoice {
+  std::optional<UnsureRange> range;
+  std::optional<double> rate;  ///< the share of reviews that are, by the model's calibration
+
+  bool asked() const { return range || rate; }
+
+  /// What `manifest` makes of it. Throws Error(usage) where the model does not fit.
+  std::optional<UnsureRange> range_for(const Manifest& manifest) const;
+};
+
+/// --unsure LOW:HIGH and --unsure-rate.
+void add_unsure_options(CLI::App& app, UnsureChoice& choice);
 
 /// What each prediction is explained by.
 struct ExplainChoice {

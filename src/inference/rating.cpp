@@ -42,6 +42,16 @@ int expected_rating(std::span<const double> probabilities, std::span<const doubl
   return std::clamp(static_cast<int>(std::nearbyint(value)), 1, 10);
 }
 
+UnsureRange unsure_range(double share, const std::vector<double>& percentiles) {
+  const double place = share * 100;
+  const auto below = static_cast<std::size_t>(place);
+  // No confidence is below one half.
+  const double low = below == 0 ? 0.5 : percentiles[below - 1];
+  const double high = percentiles[std::min(below, percentiles.size() - 1)];
+  const double confidence = low + (high - low) * (place - static_cast<double>(below));
+  return {1 - confidence, confidence};
+}
+
 Prediction Scorer::operator()(std::span<const double> probabilities) const {
   Prediction result;
   const auto largest = std::max_element(probabilities.begin(), probabilities.end());

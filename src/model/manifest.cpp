@@ -64,6 +64,7 @@ class ManifestReader {
     if (!long_text) fail("long_text", "must be head, head-tail or windows");
     m.long_text = *long_text;
     read_rating(object_at(root, "rating"), m);
+    read_confidence(root, m);
     m.precisions = strings_at(root, "precisions");
     if (root.contains("reference")) m.reference = file_at(object_at(root, "reference"));
     return m;
@@ -216,6 +217,20 @@ class ManifestReader {
       fail("rating.fitted", "must ascend from 0 to 1, each above the one before");
     }
     m.rating_thresholds = thresholds;
+  }
+
+  void read_confidence(const json& root, Manifest& m) const {
+    const auto percentiles = root.find("confidence_percentiles");
+    if (percentiles == root.end()) return;
+    if (!has_threshold(m)) fail("confidence_percentiles", "are for two labels, one of them positive");
+    const bool numbers =
+        percentiles->is_array() && percentiles->size() == kConfidencePercents &&
+        std::all_of(percentiles->begin(), percentiles->end(), [](const json& c) { return c.is_number(); });
+    if (numbers) m.confidence_percentiles = percentiles->get<std::vector<double>>();
+    const std::vector<double>& c = m.confidence_percentiles;
+    if (!numbers || !std::is_sorted(c.begin(), c.end()) || c.front() < 0.5 || c.back() > 1) {
+      fail("confidence_percentiles", "must be 50 numbers from 0.5 to 1, none below the one before");
+    }
   }
 
   std::string dir_;

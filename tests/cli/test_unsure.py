@@ -1,6 +1,12 @@
 """--unsure: what is marked, why, and what is not."""
 
-from conftest import Run, error_line, records
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY, Run, error_line, records
 
 TEXTS = ["The film is good.", "\u4e00\u4e01\u4e02 film", "good " * 9, "good good good", ""]
 
@@ -33,6 +39,40 @@ def test_in_tables_and_text(run: Run) -> None:
     assert lines[1].endswith("false,") and lines[2].endswith("true,unknown tokens")
     people = run("-q", "-f", "text", "--unsure", "1:1", "-t", TEXTS[0], "-t", TEXTS[1]).stdout.decode().splitlines()
     assert "?" not in people[0] and "?" in people[1]
+
+
+def with_percentiles(folder: Path, percentiles: object) -> Path:
+    package = shutil.copytree(TINY, folder / "package", dirs_exist_ok=True)
+    manifest = json.loads((TINY / "manifest.json").read_text())
+    (package / "manifest.json").write_text(json.dumps(manifest | {"confidence_percentiles": percentiles}))
+    return package
+
+
+@pytest.mark.parametrize(
+    ("rate", "confidence"), [("0.005", 0.505), ("0.01", 0.51), ("0.2", 0.7), ("0.205", 0.705), ("0.5", 1)]
+)
+def test_a_rate_is_a_range(run: Run, tmp_path: Path, rate: str, confidence: float) -> None:
+    package = with_percentiles(tmp_path, [0.5 + percent / 100 for percent in range(1, 51)])
+    texts = [word for text in [*TEXTS, *("good " * i for i in range(7))] for word in ("-t", text)]
+    by_rate = records(run("-m", package, "-q", "-f", "jsonl", "--unsure-rate", rate, *texts))
+    plain = records(run("-q", "-f", "jsonl", "--unsure", "1:1", *texts))
+    marked = [record.get("unsure_reason") == "probability" for record in by_rate]
+    assert marked == [
+        r.get("unsure_reason", "probability") == "probability"
+        and max(r["p_positive"], 1 - r["p_positive"]) <= confidence
+        for r in plain
+    ]
+    assert any(marked) or confidence < 0.52
+
+
+def test_rates_of_models_that_do_not_know(run: Run, tmp_path: Path) -> None:
+    assert "--unsure LOW:HIGH" in error_line(run("--unsure-rate", "0.1", "-t", "x"))
+    for rate in ("0", "0.51", "nan", "x"):
+        assert run("--unsure-rate", rate, "-t", "x").returncode == 2
+    assert run("--unsure-rate", "0.1", "--unsure", "0:1", "-t", "x").returncode == 2
+    for wrong in ([0.5] * 49, [0.6] * 49 + [0.5], [0.4] + [0.5] * 49, [1.1] * 50, "x", [None] * 50):
+        result = run("-m", with_percentiles(tmp_path, wrong), "-t", "x")
+        assert result.returncode == 3 and "confidence_percentiles" in error_line(result)
 
 
 def test_usage(run: Run) -> None:

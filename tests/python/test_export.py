@@ -380,6 +380,22 @@ def test_the_rating_of_three_labels_is_their_expected_value(
     assert result.returncode == 2 and "brings no thresholds" in error_line(result)
 
 
+def test_confidence_percentiles(run: Run, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, package = tmp_path / "confidence.json", tmp_path / "package"
+    values = [0.5 + percent / 100 for percent in range(1, 51)]
+    file.write_text(json.dumps({"percentiles": values}))
+    assert export.main([str(source), "-o", str(package), "--license", "MIT", "--confidence", str(file)]) == 0
+    assert json.loads((package / "manifest.json").read_text())["confidence_percentiles"] == values
+    (record,) = records(run("-f", "jsonl", "-t", "good", "--unsure-rate", "0.5", model=package))
+    assert record["unsure_reason"] == "probability"
+    capsys.readouterr()
+    for wrong in (values[::-1], values[1:], [0.4, *values[1:]], "x"):
+        file.write_text(json.dumps({"percentiles": wrong}))
+        with pytest.raises(SystemExit) as exit:
+            export.main([str(source), "-o", str(package), "--force", "--confidence", str(file)])
+        assert exit.value.code == 2 and "50 rising probabilities" in capsys.readouterr().err
+
+
 def test_labels_without_an_order_give_no_rating_and_that_is_said(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -374,10 +374,11 @@ def test_staged_recipe(
     assert command(monkeypatch, distill, "-o", tmp_path / "soft", "--init", tmp_path / "whole", *stage, *learnt) == 0
     assert "140 labelled, 40 unlabelled, 60 held out" in capsys.readouterr().out
 
-    rating = tmp_path / "fitted.json"
-    assert (
-        command(monkeypatch, calibrate, tmp_path / "soft", *sources, "-o", tmp_path / "final", "--rating", rating) == 0
-    )
+    rating, confidence = tmp_path / "fitted.json", tmp_path / "confidence.json"
+    written = ("-o", tmp_path / "final", "--rating", rating, "--confidence", confidence)
+    assert command(monkeypatch, calibrate, tmp_path / "soft", *sources, *written) == 0
     assert {value.dtype for value in weights(tmp_path / "final").values()} == {torch.float16}
     thresholds = json.loads(rating.read_text())["thresholds"]
     assert thresholds == sorted(thresholds) and len(thresholds) == 9
+    percentiles = json.loads(confidence.read_text())["percentiles"]
+    assert percentiles == sorted(percentiles) and len(percentiles) == 50 and percentiles[0] >= 0.5

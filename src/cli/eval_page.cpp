@@ -163,9 +163,9 @@ std::string coverage(const Evaluation& e) {
     lowest = std::min(lowest, p.accuracy);
   }
   // Most models are nearly always right: what they lose is to be seen.
-  lowest = std::floor(10 * std::min(lowest, 0.9)) / 10;
-  Chart chart("Accuracy by coverage, area above " + measure_text(e, Measure::aurc),
-              "share of the reviews, surest first", "accuracy", {0, lowest}, {1, 1});
+  lowest = std::floor(10 * std::min(lowest, 0.8)) / 10;
+  Chart chart("Accuracy by coverage, AURC " + measure_text(e, Measure::aurc), "share of the reviews, surest first",
+              "accuracy", {0, lowest}, {1, 1});
   chart.ticks(0.2, lowest < 0.8 ? 0.2 : 0.1);
   chart.line(points, "line");
   return chart.svg();

@@ -160,7 +160,8 @@ class FieldsReader : public Reader {
     pass(fields, review);
     review.has_fields = true;
     if (fields.repeated()) {
-      fail(review, line, "field", "the field \"" + *fields.repeated() + "\" comes twice, and which is meant is not told");
+      fail(review, line, "field",
+           "the field \"" + *fields.repeated() + "\" comes twice, and which is meant is not told");
     } else {
       take_text(fields, line, review);
     }

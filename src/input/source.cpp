@@ -209,7 +209,10 @@ class InputSource final : public Source {
     given_bytes_ = 0;
     container_ = origin_;
     container_name_ = name_;
+    // Stdin may begin in the middle of a file.
+    ByteFile* const file = owned && stream->size() > 0 ? stream.get() : nullptr;
     set_content(std::move(stream));
+    file_ = file;
   }
 
   void set_content(std::unique_ptr<ByteStream> stream) {

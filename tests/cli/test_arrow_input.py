@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import math
+import os
 import random
 import shutil
 import subprocess
@@ -478,3 +479,26 @@ def test_a_million_columns(run: Run, tmp_path: Path) -> None:
     result = run("-q", tmp_path / "wide.parquet", tmp_path / "wide.arrows")
     assert [one.get("error", {}).get("kind") for one in records(result)] == ["size", None]
     assert "too many columns" in error_line(result)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "feather"])
+def test_only_what_cannot_be_read_in_place_is_copied(run: Run, tmp_path: Path, suffix: str) -> None:
+    table = pa.table({"text": [f"film {number}" for number in range(50)]})
+    path = tmp_path / f"in.{suffix}"
+    path.write_bytes(parquet(table) if suffix == "parquet" else file(table))
+    nowhere = {**os.environ, "TMPDIR": str(tmp_path / "gone"), "REVIEWRATE_MODEL": str(TINY)}
+
+    def program(*words: str | Path, data: bytes | None = None) -> Result:
+        return subprocess.run(
+            [BINARY, *words], input=data, capture_output=True, env=nowhere, timeout=PATIENCE, check=False
+        )
+
+    assert len(records(program("-q", path))) == 50
+    (tmp_path / "folder").mkdir()
+    shutil.copy(path, tmp_path / "folder" / path.name)
+    assert len(records(program("-q", tmp_path / "folder"))) == 50
+    refused = program("-q", data=path.read_bytes())
+    assert refused.returncode == 1 and str(tmp_path / "gone") in refused.stderr.decode()
+    with path.open("rb") as stdin:  # not from the file's beginning
+        stdin.seek(len(path.read_bytes()) // 2)
+        assert subprocess.run([BINARY, "-q"], stdin=stdin, capture_output=True, check=False).returncode == 1

@@ -53,13 +53,17 @@ class Stage:
         self.command: list[str] = []
         run("mmdebstrap", "--variant=apt", "--quiet", "bookworm", root)
 
-    def run(self, line: str) -> None:
+    def run(self, line: str, stages: dict[str, "Stage"]) -> None:
         """A RUN, with this machine's package settings and pip's folders, which an image would not have."""
-        mounts = ["/proc", "/dev", *self.lent]
+        mounts = {path: path for path in ("/proc", "/dev", *self.lent)}
+        while line.startswith("--mount="):
+            word, _, line = line.partition(" ")
+            option = dict(pair.split("=") for pair in word.removeprefix("--mount=").split(","))
+            mounts[f"{stages[option['from']].root}{option['source']}"] = option["target"]
         names = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         try:
-            for path in mounts:
-                target = self.root / path.lstrip("/")
+            for path, at in mounts.items():
+                target = self.root / at.lstrip("/")
                 if Path(path).is_dir():
                     target.mkdir(parents=True, exist_ok=True)
                 elif not target.exists():
@@ -71,20 +75,17 @@ class Stage:
             script = f"cd {shlex.quote(self.folder)} && {line}"
             run("chroot", self.root, "/bin/sh", "-c", script, env={**self.env, **names})
         finally:
-            for path in reversed(mounts):
-                words = ["umount", "-l", str(self.root / path.lstrip("/"))]
+            for at in reversed(mounts.values()):
+                words = ["umount", "-l", str(self.root / at.lstrip("/"))]
                 subprocess.run(words, check=False, stderr=subprocess.DEVNULL)
 
-    def copy(self, words: list[str], stages: dict[str, "Stage"]) -> None:
-        source, target = words[-2:]
-        origin = next((stages[word.partition("=")[2]].root for word in words if word.startswith("--from=")), None)
+    def copy(self, source: str, target: str) -> None:
+        """A COPY of the checkout, of which only what is committed matters."""
+        assert source == "."
         place = self.root / target.lstrip("/")
         place.mkdir(parents=True, exist_ok=True)
-        if origin:
-            run("cp", "-a", f"{origin / source.lstrip('/')}/.", place)
-        else:  # what a checkout holds; .containerignore keeps the rest out
-            archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, stdout=subprocess.PIPE)
-            subprocess.run(["tar", "-x", "-C", place], input=archive.stdout, check=True)
+        archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, stdout=subprocess.PIPE)
+        subprocess.run(["tar", "-x", "-C", place], input=archive.stdout, check=True)
 
 
 def build(work: Path, lent: list[str]) -> Stage:
@@ -97,9 +98,9 @@ def build(work: Path, lent: list[str]) -> Stage:
             continue
         assert stage, "FROM comes first"
         if word == "RUN":
-            stage.run(rest)
+            stage.run(rest, stages)
         elif word == "COPY":
-            stage.copy(rest.split(), stages)
+            stage.copy(*rest.split())
         elif word == "WORKDIR":
             stage.folder = rest
         elif word == "ENV":
@@ -119,16 +120,17 @@ set -e
 ip link set lo up
 mount --bind {root} {root}
 mount -o remount,ro,bind {root}
+mount --bind /proc {root}/proc
 rights="--reuid {uid} --regid {gid} --clear-groups --no-new-privs --bounding-set -all"
-run() {{ chroot {root} /usr/bin/setpriv $rights "$@"; }}
+run() {{ exec chroot {root} /usr/bin/setpriv $rights "$@"; }}  # always in a shell of its own
 run {command} > {log} 2>&1 &
 server=$!
 for i in $(seq 100); do curl -sf localhost:8080/health > /dev/null && break; sleep 0.2; done
 echo "review: $(curl -sS -d 'text=A lovely film.' localhost:8080/classify)"
-echo "user: $(stat -c %u /proc/$(pgrep -n -f 'reviewrate serve'))"
+echo "user: $(stat -c %u /proc/$server)"
 echo "writes: $(run /bin/sh -c 'touch /x /tmp/x /var/tmp/x 2>&1 || true' | grep -c 'Read-only')"
 echo "network out: $(curl -sS -m 2 http://192.0.2.1/ 2>&1 | grep -c .)"
-echo "parquet: $(run {program} -q /parquet 2>&1)"
+echo "parquet: $(run {program} -q /reviews.parquet 2>&1)"
 kill -TERM $server
 wait $server || echo "exit $?"
 """
@@ -138,7 +140,7 @@ def check(stage: Stage, work: Path) -> bool:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"text": ["a fine film"]}), stage.root / "parquet")
+    pq.write_table(pa.table({"text": ["a fine film"]}), stage.root / "reviews.parquet")
     uid, _, gid = stage.user.partition(":")
     words = [f"{name}={value}" for name, value in stage.env.items()]
     command = shlex.join(["/usr/bin/env", *words, *stage.command])

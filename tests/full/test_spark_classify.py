@@ -1,5 +1,5 @@
 """scripts/spark_classify.py on a real cluster of two workers (local-cluster): the rows of one machine to the last
-digit, whatever fails in between. The archive that is shipped to the workers has the folders of that of scripts/release."""
+digit, whatever fails in between. The archive that workers get has the folders of that of scripts/release."""
 
 import json
 import os

@@ -274,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("the source's weights are fp16 already: nothing was rounded")
         else:
             difference = largest_difference(probabilities, transformers_probabilities(source.model, windows))
-            print(f"largest difference between rounded and unrounded weights {difference:.1e}")
+            print(f"largest difference of a probability that rounding the weights to fp16 makes: {difference:.1e}")
     with new_folder(args.output) as folder:
         write_package(
             folder, args, source, module, reference_records(lines, tokens, args.long_text, probabilities, source.labels)

@@ -313,7 +313,9 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   RecordWriter writer(stream, *formatter, written.bytes == 0 ? formatter->header() : "", summary, bar,
                       a.quiet || terminal ? 0 : kToldFailures);  // a terminal shows all of them
   const bool can_go_on = journal && journal->noted() && std::find(files.begin(), files.end(), "-") == files.end();
-  const std::string advice = can_go_on    ? "interrupted: the same command with --resume goes on with " + a.output
+  const std::string the_same =
+      a.explain_html.empty() ? "the same command with" : "the same command without --explain-html and with";
+  const std::string advice = can_go_on    ? "interrupted: " + the_same + " --resume goes on with " + a.output
                              : is_parquet ? "interrupted: " + (a.output.empty() ? "stdout" : a.output) +
                                                 ": nothing is kept, as Parquet cannot be read until its end is written"
                                           : std::string();

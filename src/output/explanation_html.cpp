@@ -42,7 +42,7 @@ std::string sentence_html(const ExplainedPart& sentence, std::string_view text) 
   for (const ExplainedPart& word : sentence.words) {
     if (std::abs(word.contribution) < kLeastShare * most || most == 0) continue;
     out += shown(text.substr(at, word.begin_byte - at)) + "<span class=\"word " + classes(word.contribution, most) +
-           "\">" + shown(text.substr(word.begin_byte, word.end_byte - word.begin_byte)) + " <small>" +
+           "\">" + shown(text.substr(word.begin_byte, word.end_byte - word.begin_byte)) + " <small dir=\"ltr\">" +
            signed_number(word.contribution) + "</small></span>";
     at = word.end_byte;
   }
@@ -56,7 +56,9 @@ std::string explanation_html(const Prediction& prediction, const std::string& te
   const double most = largest(explanation.parts);
   std::string list;
   double sum = explanation.base + explanation.remainder;
+  bool has_words = false;
   for (const ExplainedPart& part : explanation.parts) {
+    has_words = has_words || !part.words.empty();
     sum += part.contribution;
     list += "<li class=\"" + (part.seen ? classes(part.contribution, most) : "unseen") +
             (part.words.empty() ? "" : " words") + "\"><b>" +
@@ -65,7 +67,8 @@ std::string explanation_html(const Prediction& prediction, const std::string& te
   }
   return (list.empty() ? "" : "<ol class=\"parts\">\n" + list + "</ol>\n") + "<p class=\"sum\">An empty review has " +
          signed_number(explanation.base) + ", all of this together " + signed_number(sum) + ": the log odds of " +
-         shown(positive) + ". +0.69 doubles the odds, −0.69 halves them.</p>\n";
+         shown(positive) + ". +0.69 doubles the odds, −0.69 halves them." +
+         (has_words ? " Words that contribute little beside others of their sentence have no number." : "") + "</p>\n";
 }
 
 }  // namespace reviewrate

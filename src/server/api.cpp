@@ -216,7 +216,11 @@ Asked Api::read_classify(const Request& request) const {
   if (text.is_null() == texts.is_null()) throw HttpError(400, "the body must have \"text\" or \"texts\"");
   if (!text.is_null()) {
     if (!text.is_string()) throw HttpError(400, "\"text\" must be a text; several are \"texts\"");
-    return one_record(text.get<std::string>());
+    Asked asked = one_record(text.get<std::string>());
+    if (const json& id = member(body, "id"); id.is_string() || id.is_number()) {
+      asked.reviews.front().id = {id.is_string() ? id.get<std::string>() : id.dump(), id.is_number()};
+    }
+    return asked;
   }
   if (!texts.is_array()) throw HttpError(400, "\"texts\" must be an array of texts");
   Asked asked;

@@ -76,6 +76,12 @@ def test_form_fields(server: Server, expected: list[dict[str, Any]]) -> None:
         assert as_record(status, body) == without_id(record)
 
 
+@pytest.mark.parametrize("review_id", ["r 17", 17, -1.5, "naïve"])
+def test_a_record_has_the_id_that_came_with_its_text(server: Server, review_id: str | float) -> None:
+    assert server.post("/classify", {"text": "a film", "id": review_id})["id"] == review_id
+    assert server.post("/classify", {"text": "a film", "id": None})["id"] == "text:1"
+
+
 def test_a_stream_is_answered_as_classify_answers_a_pipe(server: Server, run: Run) -> None:
     lines = b"".join(json.dumps({"text": text, "id": f"r{i}"}).encode() + b"\n" for i, text in enumerate(TEXTS))
     lines += b'{"text": 5}\nnot json\n{"no": 1}\n\n{"text": "bad \xff byte"}\n{"id": 7, "text": "half \\ud800"}\n'

@@ -113,6 +113,13 @@ def interrupted(folder: Path, *words: str) -> str:
     return said.decode()
 
 
+def test_an_interruption_says_a_command_that_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a good film"}\n' * 50)
+    words = ["-o", "out.jsonl", "--explain", "sentences", "--explain-budget", "2"]
+    said = interrupted(tmp_path, *words, "--explain-html", "out.html")
+    assert "the same command without --explain-html and with --resume goes on with out.jsonl" in said
+
+
 def test_an_interruption_says_how_to_go_on_and_is_not_forgotten(run: Run, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "a good film"}\n' * 50)
     said = interrupted(tmp_path, "-o", "out.jsonl")

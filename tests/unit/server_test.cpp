@@ -362,9 +362,9 @@ TEST_CASE("an explanation on the page is text, whatever it holds", "[server]") {
   const ExplainedPart unread{.begin_byte = 20, .end_byte = 28, .seen = false};
   result.prediction->explanation = Explanation{.base = -0.5, .parts = {fine, script, unread}};
   const std::string page = page_with_result(result, {"NEG", "P&N"}, "P&N", LongText::head);
-  CHECK_THAT(page,
-             Catch::Contains("<li class=\"for s4 words\"><b>+2.00</b><span dir=\"auto\"><span class=\"word for s4\">"
-                             "&#60;i&#62;Fine&#60;/i&#62; <small>+2.00</small></span> &#38; good.</span></li>"));
+  CHECK_THAT(page, Catch::Contains(
+                       "<li class=\"for s4 words\"><b>+2.00</b><span dir=\"auto\"><span class=\"word for s4\">"
+                       "&#60;i&#62;Fine&#60;/i&#62; <small dir=\"ltr\">+2.00</small></span> &#38; good.</span></li>"));
   CHECK_THAT(page, Catch::Contains("<li class=\"against s2\"><b>−1.00</b><span dir=\"auto\">&#60;script&#62;</span>"));
   CHECK_THAT(page, Catch::Contains("<li class=\"unseen\"><b>not read</b>"));
   CHECK_THAT(page, Catch::Contains("An empty review has −0.50, all of this together +0.50"));

@@ -1,4 +1,4 @@
-// reviewrate diff: compares two files of predictions by id.
+// reviewrate diff: compares two files of predictions by id, or by how their numbers are distributed.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,14 +9,17 @@
 #include <locale>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <unordered_map>
 #include <utility>
 
 #include "command.h"
 #include "console.h"
+#include "distribution.h"
 #include "exit_status.h"
 #include "help.h"
+#include "labels.h"
 #include "options.h"
 #include "output_plan.h"
 #include "predictions.h"
@@ -32,6 +35,8 @@ namespace {
 struct DiffOptions {
   std::vector<std::string> files;
   double tolerance = 1e-6;
+  bool distribution = false;
+  std::optional<double> max_psi;
   std::string json;
 };
 
@@ -210,6 +215,77 @@ bool print_doubts(const Pairing& pairing, const PredictionReader& before, const 
   return true;
 }
 
+/// The two files, after their beginnings were read.
+struct Runs {
+  PredictionReader &before, &after;
+
+  std::size_t broken() const { return before.broken() + after.broken(); }
+};
+
+/// Reads both to their ends, in turns. False if one of them holds no prediction at all, which is told.
+template <typename Take>
+bool read_all(const DiffOptions& a, const Runs& runs, const Interruption& interruption, const Take& take) {
+  bool more_before = true, more_after = true;
+  PredictionRecord record;
+  while ((more_before || more_after) && !interruption.flag().load()) {
+    more_before = more_before && runs.before.next(record);
+    if (more_before) take(false, record);
+    more_after = more_after && runs.after.next(record);
+    if (more_after) take(true, record);
+  }
+  return interruption.signal() != 0 || (print_broken(a.files[0], runs.before) && print_broken(a.files[1], runs.after));
+}
+
+/// Writes what was found to --json, and unless that is stdout, for people.
+void write_found(const DiffOptions& a, const std::string& json, const std::string& text) {
+  if (!a.json.empty()) write_whole(a.json, json);
+  if (named_descriptor(a.json) == STDOUT_FILENO) return;
+  OutputStream stream("");
+  print_lines(stream, text);
+  stream.close();
+}
+
+int compare_by_id(const DiffOptions& a, const Runs& runs, const Interruption& interruption) {
+  const bool typed = !runs.before.is_table() && !runs.after.is_table();
+  Pairing pairing;
+  const bool readable = read_all(a, runs, interruption, [&](bool is_new, const PredictionRecord& record) {
+    pairing.add(is_new, Line{record.id.json && typed ? record.id.text : json_string(record.id.text), record.label,
+                             record.p, record.failed});
+  });
+  if (interruption.signal() != 0) return kInterrupted + interruption.signal();
+  if (!readable) return kRecordsFailed;
+  std::string text;
+  const bool same = pairing.report(a.tolerance, text);
+  write_found(a, pairing.json(a.tolerance), text);
+  const bool doubtful = print_doubts(pairing, runs.before, runs.after);
+  if (!same) return kGateFailed;
+  return doubtful || runs.broken() > 0 ? kRecordsFailed : kOk;
+}
+
+int compare_distributions(const DiffOptions& a, const Runs& runs, const Interruption& interruption) {
+  std::array<Distribution, 2> found;
+  const bool readable = read_all(
+      a, runs, interruption, [&](bool is_new, const PredictionRecord& record) { found[is_new ? 1 : 0].add(record); });
+  if (interruption.signal() != 0) return kInterrupted + interruption.signal();
+  if (!readable) return kRecordsFailed;
+  bool doubtful = false;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (const std::string obstacle = found[i].obstacle(); !obstacle.empty()) {
+      print_notice("diff: nothing was compared: " + failure_message(a.files[i], obstacle));
+      return kRecordsFailed;
+    }
+    if (2 * found[i].errors <= found[i].records) continue;
+    print_notice("diff: " + failure_message(a.files[i], "most of its records are error records: " +
+                                                            std::to_string(found[i].errors) + " of " +
+                                                            std::to_string(found[i].records)));
+    doubtful = true;
+  }
+  const DistributionComparison comparison(std::move(found[0]), std::move(found[1]));
+  write_found(a, comparison.json(a.max_psi), comparison.text(a.max_psi));
+  if (!comparison.holds(a.max_psi)) return kGateFailed;
+  return doubtful || runs.broken() > 0 ? kRecordsFailed : kOk;
+}
+
 int diff(const DiffOptions& a, const Interruption& interruption) {
   const std::string &old_file = a.files.at(0), &new_file = a.files.at(1);
   if (old_file == "-" && new_file == "-") {
@@ -217,8 +293,7 @@ int diff(const DiffOptions& a, const Interruption& interruption) {
   }
   OutputPlan plan;
   plan.writes("--json", a.json);
-  const bool table = named_descriptor(a.json) != STDOUT_FILENO;  // else the JSON is the result
-  if (table) plan.writes("the comparison", "-");
+  if (named_descriptor(a.json) != STDOUT_FILENO) plan.writes("the comparison", "-");
   plan.reads_inputs(a.files);
   plan.check();
   InputWaiter waiter(true);
@@ -229,35 +304,13 @@ int diff(const DiffOptions& a, const Interruption& interruption) {
     print_notice("diff: " + failure_message(*file, "is " + what + ", and diff compares what classify writes"));
     return kRecordsFailed;
   }
-  const bool typed = !before.is_table() && !after.is_table();
-  Pairing pairing;
-  bool more_before = true, more_after = true;
-  PredictionRecord record;
-  const auto line = [&] {
-    return Line{record.id.json && typed ? record.id.text : json_string(record.id.text), record.label, record.p,
-                record.failed};
-  };
-  while ((more_before || more_after) && !interruption.flag().load()) {
-    more_before = more_before && before.next(record);
-    if (more_before) pairing.add(false, line());
-    more_after = more_after && after.next(record);
-    if (more_after) pairing.add(true, line());
-  }
-  if (interruption.signal() != 0) return kInterrupted + interruption.signal();
-  for (const auto& [file, predictions] : {std::pair(&old_file, &before), std::pair(&new_file, &after)}) {
-    if (!print_broken(*file, *predictions)) return kRecordsFailed;
-  }
-  std::string text;
-  const bool same = pairing.report(a.tolerance, text);
-  if (!a.json.empty()) write_whole(a.json, pairing.json(a.tolerance));
-  if (table) {
-    OutputStream stream("");
-    print_lines(stream, text);
-    stream.close();
-  }
-  const bool doubtful = print_doubts(pairing, before, after);
-  if (!same) return kGateFailed;
-  return doubtful || before.broken() + after.broken() > 0 ? kRecordsFailed : kOk;
+  return (a.distribution ? compare_distributions : compare_by_id)(a, {before, after}, interruption);
+}
+
+/// Why a bound on an index, which is never below 0, is refused; empty if it is not.
+std::string refuse_negative(const std::string& text) {
+  const std::optional<double> value = parse_number(text);
+  return value && *value >= 0 ? "" : "\"" + text + "\" is no number from 0 up";
 }
 
 }  // namespace
@@ -276,9 +329,22 @@ Run add_diff(CLI::App& app) {
       ->capture_default_str()
       ->check(refuse_no_share)
       ->type_name("P");
+  CLI::Option* distribution =
+      app.add_flag(
+             "--distribution", a->distribution,
+             "Compare how the records of two runs are distributed, whose ids need not match, such as two months' "
+             "reviews: p_positive and tokens by population stability index and Kolmogorov-Smirnov test, and shares "
+             "of labels, of error records, of truncated and unsure ones")
+          ->excludes("--tolerance");
+  app.add_option("--max-psi", a->max_psi, "Exit 4 above this population stability index of p_positive")
+      ->needs(distribution)
+      ->check(refuse_negative)
+      ->type_name("X");
   app.add_option("--json", a->json, "Write what was found to FILE; - is stdout, in place of the text")
       ->type_name("FILE");
-  add_footer(app, "Example: reviewrate diff yesterday.jsonl today.jsonl --tolerance 1e-4");
+  add_footer(app,
+             "Example: reviewrate diff yesterday.jsonl today.jsonl --tolerance 1e-4\n"
+             "Example: reviewrate diff --distribution may.jsonl june.jsonl --max-psi 0.25");
   return [a](const Interruption& interruption) { return diff(*a, interruption); };
 }
 

@@ -51,7 +51,10 @@ std::optional<double> probability(const Review& review, bool is_table, const std
   return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
 }
 
-bool is_true(const Value* value) { return value != nullptr && value->text == "true"; }
+std::optional<bool> boolean(const Value* value) {
+  if (value == nullptr || (value->text != "true" && value->text != "false")) return std::nullopt;
+  return value->text == "true";
+}
 
 /// Whether a file begins as Parquet or Arrow do, whose records have types and are no lines.
 bool has_types(const std::string& path) {
@@ -87,8 +90,8 @@ bool take_fields(const Review& review, bool is_table, const std::string& prefix,
   const std::optional<double> number = tokens == nullptr ? std::nullopt : parse_number(tokens->text);
   constexpr double kMostTokens = 1e15;  // a whole number up to it is exact
   if (number && *number >= 0 && *number <= kMostTokens) record.tokens = static_cast<std::size_t>(*number);
-  record.truncated = is_true(find(review, prefix + "truncated"));
-  record.unsure = is_true(find(review, prefix + "unsure"));
+  record.truncated = boolean(find(review, prefix + "truncated"));
+  record.unsure = boolean(find(review, prefix + "unsure"));
   return true;
 }
 

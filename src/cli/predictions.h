@@ -22,8 +22,8 @@ struct PredictionRecord {
   bool failed = false;
   bool has_positive = false;               ///< p is that of the positive label
   std::optional<std::size_t> tokens = {};  ///< empty: the record does not say
-  bool truncated = false;
-  bool unsure = false;
+  std::optional<bool> truncated = {};      ///< the same
+  std::optional<bool> unsure = {};         ///< the same; jsonl has it only where it is true
 };
 
 /// Whether the line is a record of classify's jsonl.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binomtest, ks_2samp, spearmanr
 from sklearn import metrics
 
 from conftest import Run, records
@@ -303,3 +303,51 @@ def test_unlabelled_reviews_of_a_stream_are_left_out_of_every_measure(run: Run, 
         assert report["parts"]["all"]["measures"][measure] == (
             None if math.isnan(value) else pytest.approx(value, abs=1e-9)
         ), measure
+
+
+def population_stability(before: np.ndarray, after: np.ndarray) -> float:
+    bounds = np.unique(np.percentile(before, np.arange(10, 100, 10)))
+    bins = [np.searchsorted(bounds, values, side="right") for values in (before, after)]
+    a, b = (np.maximum(np.bincount(which, minlength=len(bounds) + 1) / len(which), 1e-4) for which in bins)
+    return float(np.sum((b - a) * np.log(b / a)))
+
+
+@pytest.mark.parametrize(
+    ("old_size", "new_size", "shift", "decimals"),
+    [
+        (7, 30, 0.1, 17),
+        (100, 90, 0, 2),
+        (300, 280, 0.02, 17),
+        (300, 900, 0.2, 1),
+        (4000, 5000, 0.005, 17),
+        (6000, 3000, 0.02, 3),
+        (6000, 5000, 0.3, 17),
+    ],
+)
+def test_the_shift_between_two_runs_is_that_of_scipy_and_numpy(
+    run: Run, tmp_path: Path, old_size: int, new_size: int, shift: float, decimals: int
+) -> None:
+    rng = np.random.default_rng(old_size + new_size)
+    p, tokens = [], []
+    for name, size, by in (("old", old_size, 0.0), ("new", new_size, shift)):
+        p.append(np.round(rng.beta(0.5 + by, 0.5, size), decimals))
+        tokens.append(rng.geometric(0.01 + by / 100, size) + 2)
+        with (tmp_path / name).open("w") as file:
+            for i, (score, count) in enumerate(zip(p[-1].tolist(), tokens[-1].tolist(), strict=True)):
+                label = "POSITIVE" if score >= 0.5 else "NEGATIVE"
+                record = {"id": f"{name}{i}", "label": label, "score": max(score, 1 - score), "p_positive": score}
+                file.write(json.dumps(record | {"tokens": count, "truncated": count > 512}) + "\n")
+    result = run("diff", "--distribution", tmp_path / "old", tmp_path / "new", "--json", "-")
+    assert (result.returncode, result.stderr) == (0, b"")
+    found = json.loads(result.stdout)
+    for key, (before, after) in (("p_positive", p), ("tokens", tokens)):
+        expected_test = ks_2samp(before, after, method="asymp")
+        assert found[key]["psi"] == pytest.approx(population_stability(before, after), rel=1e-9)
+        assert found[key]["ks"] == pytest.approx(expected_test.statistic, rel=1e-12)
+        # Where n m / (n + m) is above 140, SciPy approximates p to about 1e-5 of it; ours is exact up to n d = 60.
+        assert found[key]["ks_p"] == pytest.approx(expected_test.pvalue, rel=3e-5)
+    for run_name, scores, counts in zip(("old", "new"), p, tokens, strict=True):
+        assert found[run_name]["p_positive_mean"] == pytest.approx(np.mean(scores))
+        assert found[run_name]["tokens_mean"] == pytest.approx(np.mean(counts))
+        assert found[run_name]["truncated_share"] == pytest.approx(np.mean(counts > 512))
+        assert found[run_name]["label_shares"]["POSITIVE"] == pytest.approx(np.mean(scores >= 0.5))

@@ -345,6 +345,7 @@ def test_the_summary_on_stdout(run: Run, tmp_path: Path) -> None:
     assert "--summary -: the records are on stdout" in error_line(result)
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
     # Of more than a second: the bar does not appear before.
     (tmp_path / "many.txt").write_text("".join(f"a good film {i} and a bad ending\n" for i in range(300_000)))

@@ -393,6 +393,7 @@ def test_the_twenty_most_confident_mistakes(run: Run, tmp_path: Path) -> None:
     assert all(m["text"].endswith("ü…") and len(m["text"].encode()) <= 603 for m in mistakes)
 
 
+@pytest.mark.slow
 def test_pictures(run: Run, tmp_path: Path) -> None:
     for i, data in enumerate((balanced(), jsonl({"text": GOOD, "label": 1}))):
         report_of(run, tmp_path, stdin=data)

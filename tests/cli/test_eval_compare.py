@@ -119,6 +119,7 @@ def test_a_model_against_itself_does_not_differ(run: Run, folder: Path) -> None:
     assert run("eval", "--against", TINY, stdin=reviews()).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "csv.gz"])
 def test_predictions_are_measured_without_a_model(run: Run, folder: Path, form: str) -> None:
     ours = report_of(run, folder, "in.jsonl")["parts"]["all"]

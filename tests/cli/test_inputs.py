@@ -43,6 +43,7 @@ def expected(run: Run) -> list[tuple[Any, ...]]:
     return [(one["id"], score) for one, score in zip(OBJECTS, scores, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_json_of_any_layout_through_any_door(
     layout: str, run: Run, expected: list[tuple[Any, ...]], tmp_path: Path
@@ -143,6 +144,7 @@ def test_tables_without_a_name(run: Run) -> None:
     assert len(records(run(stdin="Well made, and a good text\nGood\n"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_wide_encodings_with_a_mark(encoding: str, run: Run, tmp_path: Path) -> None:
     marks = {

@@ -69,6 +69,7 @@ def test_a_sample_is_reproducible_and_in_order(run: Run, many: Path) -> None:
     assert run("in.jsonl", "--seed", "2", cwd=many).returncode == 2
 
 
+@pytest.mark.slow
 def test_every_record_is_as_likely(run: Run, many: Path) -> None:
     times = {f"r{i}": 0 for i in range(200)}
     rounds = 40

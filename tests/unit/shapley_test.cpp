@@ -68,7 +68,7 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 TEST_CASE("Shapley values are exact where every coalition is known") {
-  for (const std::size_t players : {1, 2, 3, 4, 5, 6}) {
+  for (const std::size_t players : {1U, 2U, 3U, 4U, 5U, 6U}) {
     const std::vector<double> expected = by_definition(players, saturating);
     const std::vector<double> values = estimated(players, 64, saturating);
     REQUIRE(values.size() == players);
@@ -106,8 +106,8 @@ TEST_CASE("a player who changes nothing gets next to nothing, and twins get the 
 }
 
 TEST_CASE("a design begins with nobody and all, has no coalition twice, and keeps to its size") {
-  for (const std::size_t players : {1, 2, 3, 4, 7, 30, 500}) {
-    for (const std::size_t count : {3, 7, 32, 65}) {
+  for (const std::size_t players : {1U, 2U, 3U, 4U, 7U, 30U, 500U}) {
+    for (const std::size_t count : {3U, 7U, 32U, 65U}) {
       const std::vector<Coalition> design = shapley_design(players, count);
       INFO(players << " players, " << count << " coalitions");
       const std::size_t all = players < 10 ? std::size_t{1} << players : 1000;

@@ -1,6 +1,7 @@
 """Whether a process waits or computes, so that tests act on it then, however fast or busy the machine is."""
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -42,6 +43,19 @@ def wait_until_computed(process: subprocess.Popen[bytes], seconds: float) -> Non
     while cpu_seconds(process) < seconds:
         assert process.poll() is None, "it ended before it had computed as much"
         time.sleep(0.01)
+
+
+def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
+    """Returns once something takes connections on this machine's `port`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert process.poll() is None, "it ended instead of listening"
+        assert time.monotonic() < deadline, "it never listens"
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.1)
 
 
 def tolerated_seconds() -> float:

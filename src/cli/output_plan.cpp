@@ -98,6 +98,10 @@ OutputPlan::OutputPlan() { reads("the program", "/proc/self/exe"); }
 
 void OutputPlan::writes(const std::string& option, const std::string& path, bool required) {
   if (path.empty()) return;
+  if (path.starts_with('-') && path != "-") {
+    throw Error(ErrorKind::usage, option + " " + path + ": is an option in the place of a FILE; ./" + path +
+                                      " would be a file of that name");
+  }
   written_.push_back(place(option, path, named_descriptor(path)));
   written_.back().required = required;
 }

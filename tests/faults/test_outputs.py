@@ -201,6 +201,18 @@ def test_the_table_knows_every_option_that_writes(run: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("word", ["--help", "-q", "--no-such-option"])
+@pytest.mark.parametrize(("command", "option"), [(c, o) for c, options in OPTIONS.items() for o in options])
+def test_an_option_is_no_file_to_write(command: str, option: str, word: str, world: Path) -> None:
+    before = sorted(path.name for path in world.iterdir())
+    result = subprocess.run(
+        [BINARY, command, *READS[command], option, word], cwd=world, capture_output=True, timeout=PATIENCE, check=False
+    )
+    said = result.stderr.decode()
+    assert result.returncode == 2 and f"{option} {word}: is an option in the place of a FILE" in said, said
+    assert sorted(path.name for path in world.iterdir()) == before
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "option"), [(c, o) for c, options in OPTIONS.items() for o in options])
 def test_no_option_writes_to_what_is_read(command: str, option: str, world: Path) -> None:

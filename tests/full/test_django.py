@@ -7,13 +7,13 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from conftest import TOP, Run, records
 from server import FORM, PATIENCE, serving
+from waiting import wait_until_listening
 
 
 @contextmanager
@@ -29,14 +29,7 @@ def django(url: str) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            assert process.poll() is None and time.monotonic() < end
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.1)
+        wait_until_listening(process, port)
         yield port
     finally:
         process.kill()

@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BINARY, PATIENCE, TINY, TOP, Run, records
+from waiting import wait_until_listening
 
 RECIPE = (TOP / "scripts" / "recipes" / "README.md").read_text().partition("## GNU parallel\n")[2]
 JSONL, CSV = re.findall(r"```sh\n(.*?)```", RECIPE, re.DOTALL)
@@ -102,14 +102,7 @@ SetEnv REVIEWRATE_MODEL={TINY} PATH={folder}:/usr/bin:/bin
     assert program
     server = subprocess.Popen([program, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            assert server.poll() is None and time.monotonic() < end
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.1)
+        wait_until_listening(server, port)
         yield port, folder / "key"
     finally:
         server.terminate()

@@ -203,14 +203,13 @@ def test_the_table_knows_every_option_that_writes(run: Run) -> None:
 
 @pytest.mark.parametrize("word", ["--help", "-q", "--no-such-option"])
 @pytest.mark.parametrize(("command", "option"), [(c, o) for c, options in OPTIONS.items() for o in options])
-def test_an_option_is_no_file_to_write(command: str, option: str, word: str, world: Path) -> None:
-    before = sorted(path.name for path in world.iterdir())
-    result = subprocess.run(
-        [BINARY, command, *READS[command], option, word], cwd=world, capture_output=True, timeout=PATIENCE, check=False
-    )
-    said = result.stderr.decode()
-    assert result.returncode == 2 and f"{option} {word}: is an option in the place of a FILE" in said, said
-    assert sorted(path.name for path in world.iterdir()) == before
+def test_an_option_is_no_file_to_write(run: Run, command: str, option: str, word: str, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "a film", "label": "POSITIVE", "p_positive": 1}\n')
+    files = ["in.jsonl"] * (2 if command == "diff" else 1)
+    result = run(command, *files, *NEEDS.get(option, []), option, word, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert f"{option} {word}: is an option in the place of a FILE" in error_line(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 @pytest.mark.slow

@@ -14,6 +14,9 @@ std::string shortest(double value);
 /// `value` with exactly `digits` decimals, rounded half to even on its exact value.
 std::string fixed(double value, int digits);
 
+/// The same with its sign: "+1.20" or, with `minus` before it, "-0.35"; without one where only zeros are left, "0.00".
+std::string signed_fixed(double value, int digits, std::string_view minus = "-");
+
 /// Whether there is nothing but ASCII white space in `text`.
 bool is_blank(std::string_view text);
 

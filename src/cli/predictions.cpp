@@ -10,6 +10,7 @@
 #include <set>
 #include <system_error>
 
+#include "../input/content.h"
 #include "labels.h"
 #include "reviewrate/error.h"
 #include "reviewrate/text.h"
@@ -59,9 +60,9 @@ std::optional<bool> boolean(const Value* value) {
 /// Whether a file begins as Parquet or Arrow do, whose records have types and are no lines.
 bool has_types(const std::string& path) {
   std::array<char, 8> bytes{};
-  std::ifstream(path, std::ios::binary).read(bytes.data(), bytes.size());
-  const std::string_view beginning(bytes.data(), bytes.size());
-  return beginning.starts_with("PAR1") || beginning.starts_with("ARROW1") || beginning.starts_with("\xFF\xFF\xFF\xFF");
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), bytes.size());
+  return binary_format({bytes.data(), static_cast<std::size_t>(file.gcount())}) != InputFormat::automatic;
 }
 
 /// Fills `record` from one record's fields; false if they are not those of a prediction or an error record.

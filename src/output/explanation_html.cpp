@@ -12,11 +12,7 @@ namespace reviewrate {
 namespace {
 
 /// As it is printed for people: "+1.20", "−0.35", "0.00".
-std::string signed_number(double value) {
-  const std::string size = fixed(std::abs(value), 2);
-  if (size == "0.00") return size;
-  return (value < 0 ? "−" : "+") + size;
-}
+std::string signed_number(double value) { return signed_fixed(value, 2, "−"); }
 
 /// The classes of a contribution, of which the largest of its kind is `most`.
 std::string classes(double contribution, double most) {

@@ -106,15 +106,8 @@ class TextFormatter : public Formatter {
     return colored(text, color, options_.color);
   }
 
-  /// A contribution with its sign, which says the same as its color.
-  static std::string signed_number(double contribution) {
-    const std::string size = fixed(std::abs(contribution), 2);
-    if (size == "0.00") return size;
-    return (contribution < 0 ? "-" : "+") + size;
-  }
-
   std::string colored_number(double contribution) const {
-    return colored(signed_number(contribution), contribution < 0 ? kRed : kGreen);
+    return colored(signed_fixed(contribution, 2), contribution < 0 ? kRed : kGreen);
   }
 
   /// The sentences below one another, each with its contribution, and below it the words that weigh most in it.
@@ -124,7 +117,7 @@ class TextFormatter : public Formatter {
       return printable(std::string_view(text).substr(part.begin_byte, part.end_byte - part.begin_byte));
     };
     for (const ExplainedPart& part : explanation.parts) {
-      const std::string number = part.seen ? signed_number(part.contribution) : "unseen";
+      const std::string number = part.seen ? signed_fixed(part.contribution, 2) : "unseen";
       std::string before(kIndent + kCellWidth - std::min(number.size(), kCellWidth), ' ');
       before += (part.seen ? colored_number(part.contribution) : number) + "  ";
       for (const std::string& line : wrapped(text_of(part), std::max(width, 3 * kExplained) - kExplained)) {

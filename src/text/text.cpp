@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 namespace reviewrate {
 namespace {
@@ -22,6 +23,12 @@ std::string fixed(double value, int digits) {
   Digits text;
   return {text.data(),
           std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr};
+}
+
+std::string signed_fixed(double value, int digits, std::string_view minus) {
+  const std::string size = fixed(std::abs(value), digits);
+  if (size.find_first_not_of("0.") == std::string::npos) return size;
+  return std::string(value < 0 ? minus : "+") + size;
 }
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }

@@ -27,6 +27,7 @@ inline bool has_index(InputFormat format) {
 /// What to read, and how; the command line's options of the same names.
 struct InputOptions {
   InputFormat format = InputFormat::automatic;
+  bool or_typed = false;  ///< what is Parquet or Arrow is read as such, whatever `format` is
   /// A field's name, or several with commas between, whose texts are joined by line breaks. Where it is "text", and
   /// there is no such field, the only one that has a usual name is taken (text_fields.h).
   std::string text_field = "text";

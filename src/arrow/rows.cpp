@@ -40,6 +40,9 @@ void check_array(const arrow::Array& array) {
 void check(const arrow::Status& status) {
   if (status.ok()) return;
   const bool memory = status.IsOutOfMemory();
+  if (status.message().find("ecrypt") != std::string::npos) {
+    throw InputFailure("format", "is encrypted, at least in part, and is not read");
+  }
   // Thrift, in which a Parquet file describes itself, is read up to a size: of more than some 100,000 columns, say.
   if (status.message().find("Exceeded size limit") != std::string::npos) {
     throw InputFailure("size",

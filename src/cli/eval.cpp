@@ -80,6 +80,9 @@ ModelChoice other_model(const EvalOptions& a) { return {a.against, "", a.model.p
 
 int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.mistakes.empty()) check_mistakes_file(a.mistakes);
+  if (!a.predictions.empty() && !can_be_read_twice({a.predictions})) {
+    throw Error(ErrorKind::usage, "--predictions " + a.predictions + ": cannot be read twice: name a file");
+  }
   if (!a.predictions.empty() && a.input.files.empty() && a.input.files_from.empty()) {
     if (!a.mistakes.empty()) {
       throw Error(ErrorKind::usage, "--mistakes: the predictions have no texts: name the labelled reviews' FILE, too");

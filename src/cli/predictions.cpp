@@ -4,13 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <system_error>
 
-#include "../input/content.h"
 #include "labels.h"
 #include "reviewrate/error.h"
 #include "reviewrate/text.h"
@@ -55,14 +53,6 @@ std::optional<double> probability(const Review& review, bool is_table, const std
 std::optional<bool> boolean(const Value* value) {
   if (value == nullptr || (value->text != "true" && value->text != "false")) return std::nullopt;
   return value->text == "true";
-}
-
-/// Whether a file begins as Parquet or Arrow do, whose records have types and are no lines.
-bool has_types(const std::string& path) {
-  std::array<char, 8> bytes{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(bytes.data(), bytes.size());
-  return binary_format({bytes.data(), static_cast<std::size_t>(file.gcount())}) != InputFormat::automatic;
 }
 
 /// Fills `record` from one record's fields; false if they are not those of a prediction or an error record.
@@ -173,19 +163,14 @@ PredictionReader::PredictionReader(const std::string& path, Waiter& waiter, std:
     : path_(path), prefix_(std::move(prefix)), record_options_(record_options(prefix_)) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) throw Error(ErrorKind::input, path + ": is a folder");
-  typed_ = has_types(path);
-  if (typed_) {
-    source_ = open_source({}, {path}, record_options_, waiter);
-    return;
-  }
-  InputOptions options;
+  InputOptions options = record_options_;
   options.format = InputFormat::lines;
+  options.or_typed = true;
   options.max_review_bytes = kMostLine;
   source_ = open_source({}, {path}, options, waiter);
 }
 
 std::string PredictionReader::recognize() {
-  if (typed_) return "";
   Line line;
   std::string beginning;
   while (beginning.size() < kMostBeginning && read_line(line)) {
@@ -195,7 +180,7 @@ std::string PredictionReader::recognize() {
     if (first != "{" && first != "[") break;  // only JSON over several lines has to be seen further
   }
   PredictionRecord first;
-  if (seen_.empty() || parse_json(seen_.front().text, prefix_, first)) return "";
+  if (first_ || seen_.empty() || parse_json(seen_.front().text, prefix_, first)) return "";
   if (const std::optional<InputFormat> table = table_format(seen_.front().text, prefix_)) {
     format_ = *table;
     rows_ = open_records(format_, {path_, path_}, record_options_);
@@ -207,7 +192,7 @@ std::string PredictionReader::recognize() {
 }
 
 bool PredictionReader::next(PredictionRecord& record) {
-  if (typed_) return next_typed(record);
+  if (first_) return next_typed(record);
   if (is_table()) return next_row(record);
   for (Line line; take_line(line);) {
     if (line.valid && parse_json(line.text, prefix_, record)) {
@@ -220,7 +205,9 @@ bool PredictionReader::next(PredictionRecord& record) {
 }
 
 bool PredictionReader::next_typed(PredictionRecord& record) {
-  for (Review review; source_->next(review, /*may_block=*/true) == Source::Status::review; review = Review()) {
+  while (!ended_) {
+    const Review review = std::move(*first_);
+    ended_ = source_->next(*first_, /*may_block=*/true) != Source::Status::review;
     if (review.failure && !review.has_fields) throw Error(ErrorKind::input, review.failure->message);
     if (take_fields(review, /*is_table=*/false, prefix_, record)) {
       count(record);
@@ -264,6 +251,10 @@ bool PredictionReader::take_line(Line& line) {
 bool PredictionReader::read_line(Line& line) {
   Review review;
   if (source_->next(review, /*may_block=*/true) != Source::Status::review) return false;
+  if (review.has_fields) {
+    first_ = std::move(review);
+    return false;
+  }
   if (review.failure && review.failure->kind != "size") throw Error(ErrorKind::input, review.failure->message);
   // What is not UTF-8 is no JSON, though its repaired form may be.
   line = {review.id.text, std::move(review.text), review.repaired == 0 && !review.failure};

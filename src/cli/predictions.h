@@ -45,7 +45,7 @@ class PredictionReader {
   std::string recognize();
 
   /// After recognize(): whether the records are rows of a table, whose ids have no type.
-  bool is_table() const { return typed_ || format_ != InputFormat::jsonl; }
+  bool is_table() const { return first_ || format_ != InputFormat::jsonl; }
 
   /// The next record, or false at the end. What is none is noted and counted. Throws Error(input).
   bool next(PredictionRecord& record);
@@ -74,7 +74,7 @@ class PredictionReader {
   std::string path_;
   std::string prefix_;
   std::unique_ptr<Source> source_;  // of lines, or of records with types
-  bool typed_ = false;              // it is Parquet or Arrow
+  std::optional<Review> first_;     // of Parquet and Arrow: the record that comes next
   std::deque<Line> seen_;           // lines that were read by recognize() and not yet by next()
   InputOptions record_options_;
   InputFormat format_ = InputFormat::jsonl;

@@ -127,9 +127,9 @@ bool is_header(const std::vector<std::string>& cells, const InputOptions& option
 }
 
 // A structure follows in Thrift's compact form, of which the first byte is a control character; text may begin so, too.
-bool is_parquet(std::string_view beginning) {
-  return beginning.starts_with("PAR1") && (beginning.size() == 4 || (static_cast<unsigned char>(beginning[4]) < 0x20 &&
-                                                                     std::isspace(beginning[4]) == 0));
+bool is_parquet(std::string_view beginning, std::string_view letters = "PAR1") {
+  return beginning.starts_with(letters) && (beginning.size() == 4 || (static_cast<unsigned char>(beginning[4]) < 0x20 &&
+                                                                      std::isspace(beginning[4]) == 0));
 }
 
 // csv or tsv, or automatic if the line is no header.
@@ -169,8 +169,8 @@ std::string binary_kind(std::string_view beginning) {
     return "a picture or recording";
   if (has_at(0, "\0"sv) && has_at(4, "ftyp")) return "a picture or recording";
   if (is_parquet(beginning)) return "a Parquet file";
-  // Behind these letters of an encrypted one stands the length of its first part, which four bytes are for.
-  if (has_at(0, "PARE") && has_at(7, "\0"sv)) {
+  // Of an encrypted one; where its first part is, too, that part's length comes first, which four bytes are for.
+  if (has_at(0, "PARE") && (has_at(7, "\0"sv) || (beginning.size() > 4 && is_parquet(beginning, "PARE")))) {
     return std::string("an encrypted Parquet file").append(kConvert);
   }
   // safetensors: the length of a JSON object, and that object.

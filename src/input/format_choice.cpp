@@ -56,7 +56,8 @@ std::optional<InputFormat> FormatChoice::choose(const PlainContent& content) {
   refuse_page(content);
   const InputFormat binary = binary_format(content.seen);
   const InputFormat asked = binary == InputFormat::arrow_file ? InputFormat::arrow : binary;
-  if (is_binary(binary) && (options_.format == InputFormat::automatic || options_.format == asked)) {
+  if (is_binary(binary) &&
+      (options_.format == InputFormat::automatic || options_.format == asked || options_.or_typed)) {
     refuse_uncompressed(content, /*archive_only=*/true);
     return binary;
   }

@@ -144,6 +144,13 @@ class FieldsReader : public Reader {
     for (std::size_t i = 0; i < named_.size(); ++i) {
       if (!tally_.named[i]) tally_.named[i] = fields.find(named_[i]) != nullptr;
     }
+    if (fields.repeated()) {
+      set_id(review, line);
+      review.has_fields = true;
+      fail(review, line, "field",
+           "the field \"" + *fields.repeated() + "\" comes twice, and which is meant is not told");
+      return true;
+    }
     bool kept = true;
     for (std::size_t i = 0; i < conditions_.size(); ++i) {
       const Value* value = fields.find(conditions_[i].field());
@@ -159,12 +166,7 @@ class FieldsReader : public Reader {
     if (id != nullptr && has_id(*id)) review.id = *id;
     pass(fields, review);
     review.has_fields = true;
-    if (fields.repeated()) {
-      fail(review, line, "field",
-           "the field \"" + *fields.repeated() + "\" comes twice, and which is meant is not told");
-    } else {
-      take_text(fields, line, review);
-    }
+    take_text(fields, line, review);
     return true;
   }
 

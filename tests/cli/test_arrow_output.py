@@ -1,5 +1,6 @@
 """Parquet and Arrow streams as outputs: columns with types, read back by pyarrow, DuckDB and Polars."""
 
+import gzip
 import io
 import json
 import signal
@@ -241,6 +242,12 @@ def test_diff_and_eval_read_what_was_written(run: Run, tmp_path: Path) -> None:
     for name in ("old.parquet", "old.arrows"):
         same = run("diff", tmp_path / "old.jsonl", tmp_path / name, "--json", "-")
         assert (same.returncode, same.stdout) == (text.returncode, text.stdout), same.stderr.decode()
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(data))
+        ways = [("-", data), ("-", gzip.compress(data)), (tmp_path / f"{name}.gz", b"")]
+        for path, stdin in ways:
+            same = run("diff", tmp_path / "old.jsonl", path, "--json", "-", stdin=stdin)
+            assert (same.returncode, same.stdout) == (text.returncode, text.stdout), (path, same.stderr.decode())
     other = run("diff", tmp_path / "old.parquet", tmp_path / "fewer.parquet")
     assert other.returncode == 3 and b"No such file" in other.stderr
     labelled = b"".join(
@@ -253,4 +260,10 @@ def test_diff_and_eval_read_what_was_written(run: Run, tmp_path: Path) -> None:
         done = run("eval", tmp_path / "labelled.jsonl", "--predictions", tmp_path / name, "--json", "-")
         assert done.returncode == 0, done.stderr.decode()
         reports.append(json.loads(done.stdout)["parts"])
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(data))
+        done = run("eval", tmp_path / "labelled.jsonl", "--predictions", tmp_path / f"{name}.gz", "--json", "-")
+        assert done.returncode == 0 and json.loads(done.stdout)["parts"] == reports[-1]
+        done = run("eval", tmp_path / "labelled.jsonl", "--predictions", "-", stdin=data)
+        assert done.returncode == 2 and "--predictions -: cannot be read twice: name a file" in error_line(done)
     assert reports[0] == reports[1]

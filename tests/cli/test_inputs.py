@@ -338,12 +338,15 @@ def test_folders_with_brackets_and_names_that_are_not_utf8(run: Run, tmp_path: P
         ('{"text": "a fine film", "text": null}', []),
         ('{"text": "a fine film", "stars": 1, "stars": 9}', ["--pass", "stars"]),
         ('{"text": "a fine film", "stars": 1, "stars": 9}', ["--where", "stars>5"]),
+        ('{"text": "a fine film", "stars": 9, "stars": 1}', ["--where", "stars>5"]),
         ('{"text": "a fine film", "n": [1], "n": [2]}', ["--annotate"]),
     ],
 )
 def test_a_field_that_comes_twice_is_not_chosen_from(run: Run, record: str, options: list[str]) -> None:
     result = run(*options, "-f", "jsonl", stdin=f'{{"text": "before", "stars": 7}}\n{record}\n{{"text": "behind"}}\n')
-    error = [one["error"] for one in records(result) if "error" in one]
+    (failed,) = [one for one in records(result) if "error" in one]
+    error = [failed["error"]]
+    assert set(failed) == {"id", "error"} and failed["id"] == "-:2"
     name = json.loads(record, object_pairs_hook=lambda pairs: pairs[-1][0])
     assert [one["kind"] for one in error] == ["field"] and f'-:2: the field "{name}" comes twice' in error[0]["message"]
 

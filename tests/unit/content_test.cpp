@@ -296,6 +296,7 @@ TEST_CASE("What is no text is one bad record that says what it is") {
       {"lz4", "\x04\x22\x4D\x18\x64\x40\xA7 a text"s},
       {"Avro", "Obj\x01 some text\n"s},
       {"encrypted Parquet", "PARE\x2C\0\0\0"s},
+      {"encrypted Parquet", "PARE\x15\x04\x15\x10\x15"s},
       {"Feather", "FEA1\0\0\0\0"s},
       {"SQLite", "SQLite format 3\0\x10"s},
       {"PNG", "\x89PNG\r\n\x1A\n\0"s},

@@ -43,9 +43,10 @@ struct Attention {
   const T* const* key;  ///< a pointer to each key row [heads * size], which the value row [heads * size] follows
   std::size_t keys;     ///< at least 1
   std::size_t heads;
-  std::size_t size;  ///< of a head
-  float* scratch;    ///< Kernels::attention_scratch(keys, size) floats
-  T* out;            ///< [queries, heads * size], rows one after another
+  std::size_t size;           ///< of a head
+  float* scratch;             ///< Kernels::attention_scratch(keys, size) floats
+  T* out;                     ///< [queries, heads * size], rows one after another
+  float* received = nullptr;  ///< [keys]: the attention that each key receives, if it is wanted
 };
 
 /// The fewest rows of a product.
@@ -111,7 +112,9 @@ struct Kernels {
   void (*multiply_int8)(const Int8Product&);
 
   /// softmax(Q K^T / sqrt(size)) V of each head (https://arxiv.org/abs/1706.03762), in fp32. attend_bf16 and
-  /// attend_rounded round what they multiply to bf16 where the CPU is faster at that, and add up in fp32.
+  /// attend_rounded round what they multiply to bf16 where the CPU is faster at that, and add up in fp32. The attention
+  /// that a key receives is the sum of its probabilities over all queries and heads
+  /// (https://arxiv.org/abs/2001.08950); it is NaN where a query or a key holds NaN or infinity.
   void (*attend_fp32)(const Attention<float>&);
   void (*attend_bf16)(const Attention<Bf16>&);
   void (*attend_rounded)(const Attention<float>&);

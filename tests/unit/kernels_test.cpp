@@ -102,10 +102,18 @@ struct Shape {
   std::size_t size;
 };
 
-/// Rows of query, key and value [keys, 3, heads * size] -> [queries, heads * size].
-std::vector<double> reference_attention(const std::vector<float>& qkv, const Shape& s) {
+/// What attention gives: the context [queries, heads * size], and what each key receives [keys].
+template <typename T>
+struct Attended {
+  std::vector<T> context;
+  std::vector<T> received;
+};
+
+/// Of rows of query, key and value [keys, 3, heads * size].
+Attended<double> reference_attended(const std::vector<float>& qkv, const Shape& s) {
   const std::size_t width = s.heads * s.size;
   std::vector<double> out(s.queries * width);
+  std::vector<double> received(s.keys);
   for (std::size_t h = 0; h < s.heads; ++h) {
     for (std::size_t i = 0; i < s.queries; ++i) {
       std::vector<double> weights;
@@ -119,6 +127,7 @@ std::vector<double> reference_attention(const std::vector<float>& qkv, const Sha
       const double max = *std::max_element(weights.begin(), weights.end());
       double sum = 0;
       for (double& w : weights) sum += w = std::exp(w - max);
+      for (std::size_t j = 0; j < s.keys; ++j) received[j] += weights[j] / sum;
       for (std::size_t c = 0; c < s.size; ++c) {
         double value = 0;
         for (std::size_t j = 0; j < s.keys; ++j) {
@@ -128,21 +137,33 @@ std::vector<double> reference_attention(const std::vector<float>& qkv, const Sha
       }
     }
   }
-  return out;
+  return {out, received};
+}
+
+std::vector<double> reference_attention(const std::vector<float>& qkv, const Shape& s) {
+  return reference_attended(qkv, s).context;
 }
 
 template <typename T>
 using AttentionKernel = void (*)(const Attention<T>&);
 
+/// Writes what keys receive to `received`, unless it is null.
 template <typename T>
-std::vector<T> attention(const Kernels& kernels, AttentionKernel<T> kernel, const std::vector<T>& qkv, const Shape& s) {
+std::vector<T> attention(const Kernels& kernels, AttentionKernel<T> kernel, const std::vector<T>& qkv, const Shape& s,
+                         std::vector<float>* received = nullptr) {
   const std::size_t width = s.heads * s.size;
   const auto queries = rows_of(qkv, 3 * width, 0);
   const auto keys = rows_of(qkv, 3 * width, width);
   const std::size_t needed = kernels.attention_scratch(s.keys, s.size);
   std::vector<float> scratch(needed + 64, 12345.0F);
   std::vector<T> out(s.queries * width);
-  kernel({queries.data(), s.queries, keys.data(), s.keys, s.heads, s.size, scratch.data(), out.data()});
+  if (received != nullptr) received->assign(s.keys + 1, 12345.0F);
+  kernel({queries.data(), s.queries, keys.data(), s.keys, s.heads, s.size, scratch.data(), out.data(),
+          received == nullptr ? nullptr : received->data()});
+  if (received != nullptr) {
+    CHECK(received->back() == 12345.0F);
+    received->pop_back();
+  }
   CHECK(std::all_of(scratch.begin() + static_cast<std::ptrdiff_t>(needed), scratch.end(),
                     [](float x) { return x == 12345.0F; }));  // it stays within its scratch memory
   return out;
@@ -176,6 +197,32 @@ TEST_CASE("attention agrees with its formula for every width of vectors") {
       CHECK(worst < 3e-6);
       CHECK(worst_bf16 < 2.0 / 256);  // half a unit in the last of bf16's 8 bits, of values below 2, and a little
       CHECK(worst_rounded < 4.0 / 256);
+    }
+  }
+}
+
+TEST_CASE("what a key receives is the sum of its probabilities over queries and heads") {
+  for (const Kernels* kernels : supported_kernels()) {
+    for (const Shape& s : kShapes) {
+      INFO(kernels->name << ": " << s.queries << " queries, " << s.keys << " keys, " << s.heads << " x " << s.size);
+      const std::vector<float> qkv = random_numbers(s.keys * 3 * s.heads * s.size, 1);
+      const std::vector<Bf16> qkv_bf16 = to_bf16(qkv);
+      const std::vector<double> expected = reference_attended(qkv, s).received;
+      const std::vector<double> expected_bf16 = reference_attended(widened(qkv_bf16), s).received;
+      std::vector<float> received;
+      std::vector<float> of_bf16;
+      std::vector<float> rounded;
+      const std::vector<float> context = attention(*kernels, kernels->attend_fp32, qkv, s, &received);
+      const std::vector<Bf16> context_bf16 = attention(*kernels, kernels->attend_bf16, qkv_bf16, s, &of_bf16);
+      attention(*kernels, kernels->attend_rounded, qkv, s, &rounded);
+      for (std::size_t j = 0; j < s.keys; ++j) {
+        CHECK(received[j] == Approx(expected[j]).epsilon(2e-6));
+        CHECK(of_bf16[j] == Approx(expected_bf16[j]).epsilon(2e-6));
+        CHECK(rounded[j] == Approx(expected[j]).epsilon(4.0 / 256));
+      }
+      // Nothing else changes by its being asked for.
+      CHECK(context == attention(*kernels, kernels->attend_fp32, qkv, s));
+      CHECK(widened(context_bf16) == widened(attention(*kernels, kernels->attend_bf16, qkv_bf16, s)));
     }
   }
 }
@@ -489,9 +536,13 @@ TEST_CASE("attention carries NaN and infinity of any query, key or value to the 
           std::vector<float> qkv = finite;
           qkv[kRow * 3 * width + part * width + s.size / 2] = bad;
           INFO(kernels->name << ": " << bad << " in part " << part << " of " << s.keys << " rows");
-          const std::vector<float> got = attention(*kernels, kernels->attend_fp32, qkv, s);
-          const std::vector<float> rounded = attention(*kernels, kernels->attend_rounded, qkv, s);
-          const std::vector<Bf16> bf16 = attention(*kernels, kernels->attend_bf16, to_bf16(qkv), s);
+          std::vector<float> received[3];
+          const std::vector<float> got = attention(*kernels, kernels->attend_fp32, qkv, s, &received[0]);
+          const std::vector<float> rounded = attention(*kernels, kernels->attend_rounded, qkv, s, &received[1]);
+          const std::vector<Bf16> bf16 = attention(*kernels, kernels->attend_bf16, to_bf16(qkv), s, &received[2]);
+          for (const std::vector<float>& each : received) {
+            CHECK(std::any_of(each.begin(), each.end(), [](float x) { return std::isnan(x); }) == (part != 2));
+          }
           for (std::size_t r = 0; r < s.queries; ++r) {
             const bool affected = part != 0 || r == kRow;
             CHECK(all_finite(got.data() + r * width, s.size) == !affected);

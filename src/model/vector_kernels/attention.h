@@ -94,7 +94,7 @@ struct HeadSizes {
         columns(round_up(size, kLanes)) {}
 
   std::size_t scratch() const {
-    return (groups + kTileRows) * key_step + (value_rows + kTileRows + kLanes) * columns + kTileRows * groups;
+    return (groups + kTileRows + 1) * key_step + (value_rows + kTileRows + kLanes) * columns + kTileRows * groups;
   }
 
   std::size_t groups;      ///< of a query or key
@@ -116,7 +116,8 @@ struct Head : HeadSizes<Products> {
         scores(values + this->value_rows * this->columns),
         queries(scores + kTileRows * this->key_step),
         context(queries + kTileRows * this->groups),
-        key_tile(context + kTileRows * this->columns) {}
+        key_tile(context + kTileRows * this->columns),
+        received(key_tile + kLanes * this->columns) {}
 
   float* transposed_keys;  ///< [groups, key_step], of which `keys` are used
   float* values;           ///< [value_rows, columns]
@@ -124,6 +125,7 @@ struct Head : HeadSizes<Products> {
   float* queries;          ///< [kTileRows, groups]
   float* context;          ///< [kTileRows, columns]
   float* key_tile;         ///< [kLanes, columns]: keys before they are transposed
+  float* received;         ///< [key_step], of which `keys` are used: Attention::received
 };
 
 std::size_t attention_scratch(std::size_t keys, std::size_t size) {
@@ -195,8 +197,8 @@ inline void compute_scores(std::size_t keys, const Head<Products>& head) {
   }
 }
 
-/// scores -> 2^(scale (score - row max)), as Products takes them, and one over the sum of each row, which is NaN where
-/// a score is NaN or plus infinity. Row beside row, since a single one would wait for each of its own steps.
+/// scores -> 2^(scale (score - row max)), and one over the sum of each row, which is NaN where a score is NaN or plus
+/// infinity. Row beside row, since a single one would wait for each of its own steps.
 template <typename Products>
 inline void softmax(float scale, const Head<Products>& head, float (&inverse_sums)[kTileRows]) {
   Vector largest[kTileRows];
@@ -219,14 +221,24 @@ inline void softmax(float scale, const Head<Products>& head, float (&inverse_sum
       sum += p;
     }
     sums[r] = sum;
-    Products::to_groups_in_place(row, head.keys);
   }
   for (std::size_t r = 0; r < kTileRows; ++r) inverse_sums[r] = 1.0F / sum_of(sums[r]);
 }
 
-/// context = P V.
+/// Adds the tile's probabilities, those of row r times inverse_sums[r], to what their keys have received.
+template <typename Products>
+inline void add_received(const Head<Products>& head, const float (&inverse_sums)[kTileRows]) {
+  for (std::size_t i = 0; i < head.keys; i += kLanes) {
+    Vector sum = {};
+    for (std::size_t r = 0; r < kTileRows; ++r) sum += load(head.scores + r * head.key_step + i) * inverse_sums[r];
+    store(head.received + i, load(head.received + i) + sum);
+  }
+}
+
+/// context = P V, which leaves nothing of P.
 template <typename Products>
 inline void compute_context(const Head<Products>& head) {
+  for (std::size_t r = 0; r < kTileRows; ++r) Products::to_groups_in_place(head.scores + r * head.key_step, head.keys);
   multiply_tiles<Products>(head.scores, head.key_step, head.values, head.columns, head.value_rows, head.columns,
                            [&](std::size_t c, const auto& tile) { store_tile(tile, head.context + c, head.columns); });
 }
@@ -235,6 +247,8 @@ template <typename Products, typename T>
 void attend(const Attention<T>& args) {
   const Head<Products> head(args.keys, args.size, args.scratch);
   const float scale = 1.44269504F / std::sqrt(static_cast<float>(args.size));  // 2^(x log2(e)) = e^x
+  const bool received = args.received != nullptr;
+  if (received) __builtin_memset(head.received, 0, sizeof(float) * head.keys);
   for (std::size_t h = 0; h < args.heads; ++h) {
     const float bad_keys = load_head(args, h, head);
     for (std::size_t begin = 0; begin < args.queries; begin += kTileRows) {
@@ -242,16 +256,22 @@ void attend(const Attention<T>& args) {
       compute_scores(args.keys, head);
       float inverse_sums[kTileRows];
       softmax(scale, head, inverse_sums);
-      compute_context(head);
       const std::size_t rows = args.queries - begin < kTileRows ? args.queries - begin : kTileRows;
       for (std::size_t r = 0; r < rows; ++r) {
+        inverse_sums[r] += bad_keys + nonfinite(args.query[begin + r] + h * args.size, args.size);
+      }
+      for (std::size_t r = rows; r < kTileRows; ++r) inverse_sums[r] = 0.0F;  // there is no such query
+      if (received) add_received(head, inverse_sums);
+      compute_context(head);
+      for (std::size_t r = 0; r < rows; ++r) {
         T* const out = args.out + ((begin + r) * args.heads + h) * args.size;
-        const float bad = bad_keys + nonfinite(args.query[begin + r] + h * args.size, args.size);
-        const float inverse_sum = inverse_sums[r] + bad;
-        for (std::size_t k = 0; k < args.size; ++k) narrow(head.context[r * head.columns + k] * inverse_sum, out[k]);
+        for (std::size_t k = 0; k < args.size; ++k) {
+          narrow(head.context[r * head.columns + k] * inverse_sums[r], out[k]);
+        }
       }
     }
   }
+  if (received) __builtin_memcpy(args.received, head.received, sizeof(float) * args.keys);
 }
 
 }  // namespace

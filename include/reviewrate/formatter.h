@@ -37,6 +37,7 @@ struct OutputOptions {
   bool on_terminal = false;  ///< csv, tsv: cells are without what a terminal obeys; nobody reads them back there
   bool unsure = false;       ///< predictions may be unsure
   bool explained = false;    ///< predictions may have explanations
+  bool effort = false;       ///< predictions tell the effort
   bool wrap = false;         ///< text: the whole review below each line
 };
 

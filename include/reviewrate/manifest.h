@@ -26,6 +26,18 @@ enum class ModelInterface {
   traced,  ///< forward(input_ids[n, t], attention_mask[n, t]) -> tensor, tuple or dict, as Hugging Face models traced
 };
 
+/// A way to less work at some cost in quality: tokens of long texts are dropped on their way through a native model.
+struct Schedule {
+  std::string name;
+  /// For each layer but the last the share of a window's tokens that goes on after its attention, those that receive
+  /// most of it (src/model/drop_tokens.h): above 0 and up to 1, none above the one before.
+  std::vector<double> keep;
+  std::string metrics = "{}";  ///< measured figures, a JSON object
+};
+
+/// The effort at which no token is dropped; every model has it.
+inline constexpr const char* kFullEffort = "full";
+
 /// Everything the program must know of a model besides its weights.
 struct Manifest {
   std::string path;  ///< of manifest.json; empty for a bare TorchScript file
@@ -47,6 +59,7 @@ struct Manifest {
   std::vector<double> confidence_percentiles;  ///< two labels: unsure_range() has what they are; empty: not known
   std::vector<double> label_values;  ///< more than two labels: the rating that each stands for; empty: not known
   std::vector<std::string> precisions = {"fp32"};  ///< that were checked when it was exported
+  std::vector<Schedule> schedules;                 ///< of a native model
   std::optional<PackageFile> reference;
 };
 
@@ -55,6 +68,9 @@ Manifest read_manifest(const std::string& dir);
 
 /// Whether the label is decided by a threshold: there are two, and one is the positive one.
 bool has_threshold(const Manifest& manifest);
+
+/// The efforts that the model can be run at: full, and its schedules.
+std::vector<std::string> effort_names(const Manifest& manifest);
 
 /// Why the model gives no rating, for people, and what gives it one; empty where it gives one.
 std::string no_rating(const Manifest& manifest);

@@ -16,9 +16,10 @@ namespace reviewrate {
 
 /// Which model, as the command line names it.
 struct ModelChoice {
-  std::string model;               ///< a package's folder or name, or a TorchScript file; empty: the default package
-  std::string vocab;               ///< of a bare TorchScript file
-  std::string precision = "fp32";  ///< or bf16, int8, auto
+  std::string model;                 ///< a package's folder or name, or a TorchScript file; empty: the default package
+  std::string vocab;                 ///< of a bare TorchScript file
+  std::string precision = "fp32";    ///< or bf16, int8, auto
+  std::string effort = kFullEffort;  ///< or a schedule of the package
 
   // What the file does not tell of a bare TorchScript module.
   bool cased = false;                          ///< its vocabulary knows capital letters
@@ -30,6 +31,7 @@ struct ModelChoice {
 struct Package {
   Manifest manifest;
   Precision precision = Precision::fp32;
+  std::string effort = kFullEffort;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<Model> model;
   bool runs_unverified_code = false;  ///< a TorchScript program whose bytes no manifest vouches for
@@ -45,7 +47,8 @@ Manifest find_manifest(const ModelChoice& choice);
 std::unique_ptr<Tokenizer> open_tokenizer(const Manifest& manifest);
 
 /// Opens the package of `choice`. Throws Error(usage) where model or CPU are not made for the precision that is asked
-/// for, Error(model) where a file is missing, damaged or does not fit the others.
+/// for or the model has no schedule of the effort's name, Error(model) where a file is missing, damaged or does not fit
+/// the others.
 Package open_package(const ModelChoice& choice);
 
 /// The model file's SHA-256: what the manifest states, or that of a bare file. Throws Error(model).

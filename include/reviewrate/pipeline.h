@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include "reviewrate/batch.h"
 #include "reviewrate/input.h"
@@ -39,6 +40,7 @@ struct PipelineOptions {
   std::optional<UnsureRange> unsure = {};      ///< predictions are looked at for reasons not to rely on them
   std::optional<ExplainUnit> explain = {};     ///< every review is explained; Scorer::positive must be set
   std::size_t explain_budget = 64;             ///< variants of a review that the model sees for that, 2 or more
+  std::string effort = {};                     ///< of the model; every prediction says it
   const std::atomic<bool>* stopped = nullptr;  ///< once true no more is read or given to the model
 };
 

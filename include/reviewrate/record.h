@@ -73,6 +73,7 @@ struct Prediction {
   std::vector<double> logits = {};              ///< of every label, means over the windows; none of a repeated text
   std::string unsure = {};                      ///< why it is not to be relied on; empty: nothing speaks against it
   std::optional<Explanation> explanation = {};  ///< where it was asked for
+  std::string effort = {};                      ///< PipelineOptions::effort
 };
 
 /// A review with its prediction, or with its failure: then `prediction` is empty.

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "reviewrate/file.h"
 #include "reviewrate/manifest.h"
@@ -15,6 +16,7 @@ namespace reviewrate {
 struct TorchModelOptions {
   ModelInterface interface = ModelInterface::native;
   Precision precision = Precision::fp32;  ///< other ones: native models only
+  std::vector<double> keep = {};          ///< native models: a schedule's, or empty: every token goes on
   std::size_t labels = 0;                 ///< expected width of the logits; 0: whatever a traced module gives
   std::size_t vocab_size = 1;             ///< ids from 0 to vocab_size - 1 have to be known to the model
   std::size_t max_tokens = 1;             ///< so many tokens, special ones included, have to fit into a window

@@ -152,6 +152,7 @@ class TimedSink : public Sink {
 struct BenchReport {
   std::string model;
   Precision precision;
+  std::string effort;
   std::size_t workers = 0;
   double load_seconds = 0;
   std::size_t reviews = 0;
@@ -201,6 +202,7 @@ std::string report_json(const BenchReport& r) {
   };
   nlohmann::ordered_json out = {{"model", r.model},
                                 {"precision", precision_name(r.precision)},
+                                {"effort", r.effort},
                                 {"workers", r.workers},
                                 {"load_seconds", r.load_seconds},
                                 {"reviews", r.reviews},
@@ -220,10 +222,10 @@ std::string report_text(const BenchReport& r) {
     return name + std::string(10 - std::min<std::size_t>(10, name.size()), ' ') +
            std::string(11 - std::min<std::size_t>(10, number.size()), ' ') + number;
   };
-  std::string out = r.model + ", " + precision_name(r.precision) + ", " + std::to_string(r.workers) +
-                    " workers: " + std::to_string(r.reviews) + " reviews (" + std::to_string(r.failures) +
-                    " failed), " + std::to_string(r.tokens) + " tokens, " + std::to_string(r.rounds.size()) +
-                    " rounds after one to warm up\n\n";
+  std::string out = r.model + ", " + precision_name(r.precision) + ", effort " + r.effort + ", " +
+                    std::to_string(r.workers) + " workers: " + std::to_string(r.reviews) + " reviews (" +
+                    std::to_string(r.failures) + " failed), " + std::to_string(r.tokens) + " tokens, " +
+                    std::to_string(r.rounds.size()) + " rounds after one to warm up\n\n";
   out += row("reviews/s", static_cast<double>(r.reviews) / r.seconds, 1) + '\n';
   out += row("tokens/s", static_cast<double>(r.tokens) / r.seconds, 0) + '\n';
   out += row("whole", r.seconds, 3) + " s, median of";
@@ -259,6 +261,7 @@ int bench(BenchOptions a, const Interruption& interruption) {
   report.load_seconds = seconds_since(begin);
   report.model = package.manifest.name;
   report.precision = package.precision;
+  report.effort = package.effort;
   report.workers = a.workers;
   const PipelineOptions options = pipeline_options(a.workers, a.scoring, package.manifest, interruption);
   OutputOptions output;
@@ -300,7 +303,7 @@ Run add_bench(CLI::App& app) {
   add_model_options(app, a->model);
   add_input_options(app, a->input);
   add_workers_option(app, a->workers);
-  add_precision_option(app, a->model);
+  add_speed_options(app, a->model);
   add_scoring_options(app, a->scoring);
   begin_group(app, "Output");
   app.add_option("--rounds", a->rounds, "Measured runs over the input, after one to warm up")
@@ -309,7 +312,7 @@ Run add_bench(CLI::App& app) {
       ->type_name("N");
   app.add_option("--json", a->json, "Write all measures to FILE; - is stdout, in place of the table")
       ->type_name("FILE");
-  add_footer(app, "Example: reviewrate bench reviews.jsonl --precision int8");
+  add_footer(app, "Example: reviewrate bench reviews.jsonl --precision int8 --effort fast");
   return [a](const Interruption& interruption) { return bench(*a, interruption); };
 }
 

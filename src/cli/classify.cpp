@@ -86,6 +86,7 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--sample", input.sample.value_or(0)},
           {"--seed", input.seed},
           {"--precision", precision_name(package.precision)},
+          {"--effort", package.effort},
           {"--long-text", long_text_name(a.scoring.long_text.value_or(m.long_text))},
           {"--stride", a.scoring.stride},
           {"--threshold", a.scoring.threshold_or_half()},
@@ -200,6 +201,10 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
         throw Error(ErrorKind::usage, "--columns " + column + ": there is one with --unsure");
     }
   }
+  output.effort = a.model.effort != kFullEffort;
+  if (!output.effort && std::find(a.columns.begin(), a.columns.end(), "effort") != a.columns.end()) {
+    throw Error(ErrorKind::usage, "--columns effort: there is one with another --effort than full");
+  }
   output.explained = a.explain.unit.has_value();
   if (!output.explained && std::find(a.columns.begin(), a.columns.end(), "explanation") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns explanation: there is one with --explain");
@@ -264,6 +269,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   set_explanation(options, a.explain, manifest);
   options.fail_fast = a.fail_fast;
   options.reuse_answers = true;
+  options.effort = package.effort;
 
   const bool terminal = on_stdout && ::isatty(STDOUT_FILENO) != 0;
   OutputOptions output = output_options(a, manifest, terminal);
@@ -307,6 +313,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   Summary summary(manifest.labels);
   summary.resumed = options.skip = written.records;
   summary.failures = written.failures;
+  summary.effort = package.effort;
   // What a pipe's reader shows could come to stand on the bar's line.
   ProgressBar bar(*source, !a.quiet && stream.keeps_records(), input, written.records > 0);
   constexpr std::size_t kToldFailures = 5;
@@ -361,7 +368,7 @@ Run add_classify(CLI::App& app) {
   add_text_option(app, a->input, "Classify TEXT; may repeat");
   add_input_options(app, a->input);
   add_workers_option(app, a->workers);
-  add_precision_option(app, a->model);
+  add_speed_options(app, a->model);
   add_scoring_options(app, a->scoring);
   add_unsure_options(app, a->unsure);
   add_explain_options(app, a->explain);

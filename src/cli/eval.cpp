@@ -76,7 +76,7 @@ std::string utc_now() {
 }
 
 /// The model of --against.
-ModelChoice other_model(const EvalOptions& a) { return {a.against, "", a.model.precision}; }
+ModelChoice other_model(const EvalOptions& a) { return {a.against, "", a.model.precision, a.model.effort}; }
 
 int eval(EvalOptions a, const Interruption& interruption) {
   if (!a.mistakes.empty()) check_mistakes_file(a.mistakes);
@@ -161,6 +161,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
                 .model = other->model,
                 .model_sha256 = other->model_sha256,
                 .precision = other->precision,
+                .effort = other->effort,
                 .input_sha256 = other->input_sha256,
                 .outcomes = other->outcomes};
   }
@@ -287,7 +288,7 @@ Run add_eval(CLI::App& app) {
   app.add_option("--stars-scale", a->stars_scale, "Lowest and highest stars there are, if not 1:10")
       ->type_name("LOW:HIGH");
   add_workers_option(app, a->workers);
-  add_precision_option(app, a->model);
+  add_speed_options(app, a->model);
   add_scoring_options(app, a->scoring);
   app.add_option(
          "--fit-threshold", a->fit_threshold,

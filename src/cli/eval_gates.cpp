@@ -7,6 +7,7 @@
 #include "predictions.h"
 #include "reviewrate/error.h"
 #include "reviewrate/file.h"
+#include "reviewrate/manifest.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::cli {
@@ -27,6 +28,9 @@ std::string other_model(const Baseline& old, const EvalReport& report) {
   }
   if (old.precision != report.precision) {
     out += " The baseline's precision was " + old.precision + ", this one's is " + report.precision + ".";
+  }
+  if (old.effort != report.effort) {
+    out += " The baseline's effort was " + old.effort + ", this one's is " + report.effort + ".";
   }
   return out;
 }
@@ -68,6 +72,7 @@ Baseline read_baseline(const std::string& path) {
     baseline.model = json.at("model").at("name").get<std::string>();
     baseline.model_sha256 = json.at("model").at("sha256").get<std::string>();
     baseline.precision = json.at("precision").get<std::string>();
+    baseline.effort = json.value("effort", kFullEffort);  // reports of before there was a choice have none
     baseline.input_sha256 = json.at("input").at("sha256").get<std::string>();
     baseline.outcomes = json.at("outcomes").get<std::string>();
     return baseline;

@@ -33,6 +33,7 @@ struct Baseline {
   std::string model;
   std::string model_sha256;
   std::string precision;
+  std::string effort;
   std::string input_sha256;
   std::string outcomes;
 };

@@ -26,7 +26,7 @@ std::string row(const std::vector<std::string>& cells) {
 std::string report_markdown(const EvalReport& r) {
   bool all_hold = true;
   for (const Gate& gate : r.gates) all_hold = all_hold && gate.holds;
-  std::string out = "<!-- reviewrate eval -->\n## " + plain(r.model) + ", " + r.precision + ": " +
+  std::string out = "<!-- reviewrate eval -->\n## " + plain(model_text(r)) + ": " +
                     (r.gates.empty() ? "measured"
                      : all_hold      ? "every gate holds"
                                      : "A GATE DOES NOT HOLD") +

@@ -312,8 +312,8 @@ std::string report_html(const EvalReport& r) {
          std::string(kStyle) + "</style></head><body>\n" + tag("h1", title) +
          tag("p", std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) + " of them failed; " +
                       std::to_string(r.unlabelled) + " without a label were left out. Precision " +
-                      escape_markup(r.precision) + ", long reviews " + escape_markup(r.long_text) + ", rating " +
-                      escape_markup(r.rating) + ".") +
+                      escape_markup(r.precision) + ", effort " + escape_markup(r.effort) + ", long reviews " +
+                      escape_markup(r.long_text) + ", rating " + escape_markup(r.rating) + ".") +
          (r.taken.empty() ? "" : tag("p", "Labels: " + escape_markup(r.taken) + ".")) +
          (r.stars.seen().empty() ? "" : tag("p", "S" + escape_markup(r.stars.seen().substr(1)) + ".")) +
          (r.stars.doubt().empty() ? "" : tag("p", escape_markup(r.stars.doubt()) + ".", "class=\"bad\"")) +

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "reviewrate/manifest.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::cli {
@@ -103,6 +104,11 @@ std::string padded(std::string text, std::size_t width, bool left = false) {
 
 }  // namespace
 
+std::string model_text(const EvalReport& r) {
+  const bool tells_effort = r.effort != kFullEffort && r.effort != r.precision;  // predictions tell neither
+  return r.model + ", " + r.precision + (tells_effort ? ", " + r.effort : "");
+}
+
 std::string decimals(std::optional<double> value) { return value ? fixed(*value, 4) : "-"; }
 
 std::string command_line(const EvalReport& r) {
@@ -121,7 +127,7 @@ std::string command_line(const EvalReport& r) {
 }
 
 std::string report_text(const EvalReport& r) {
-  std::string out = r.model + ", " + r.precision + ", long reviews " + r.long_text + ": " + std::to_string(r.labelled) +
+  std::string out = model_text(r) + ", long reviews " + r.long_text + ": " + std::to_string(r.labelled) +
                     " labelled reviews, " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
                     " without a label left out" +
                     (r.stars.reviews() > 0 ? ", " + std::to_string(r.stars.bad()) + " bad stars" : "") + "\n";
@@ -168,6 +174,7 @@ std::string report_json(const EvalReport& r) {
       {"run", {{"command", r.command}, {"files", r.files}, {"date", r.date}}},
       {"model", {{"name", r.model}, {"sha256", r.model_sha256}, {"max_tokens", r.max_tokens}}},
       {"precision", r.precision},
+      {"effort", r.effort},
       {"long_text", r.long_text},
       {"rating", r.rating},
       {"threshold", r.threshold},

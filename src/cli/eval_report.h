@@ -75,6 +75,7 @@ struct EvalReport {
   std::string model;
   std::string model_sha256;
   std::string precision;
+  std::string effort;
   std::string long_text;
   std::string rating;
   std::array<std::string, 2> labels;  ///< the negative one, the positive one
@@ -94,6 +95,9 @@ struct EvalReport {
   std::vector<Gate> gates;
   std::optional<BaselineComparison> comparison;
 };
+
+/// Model, precision, and the effort unless it is full.
+std::string model_text(const EvalReport& report);
 
 /// A number for people: four decimals, "-" for none.
 std::string decimals(std::optional<double> value);

@@ -104,6 +104,7 @@ EvalReport describe_run(const EvalOptions& a, const Package& package, const Pipe
   report.model = manifest.name;
   report.model_sha256 = model_sha256(manifest);
   report.precision = precision_name(package.precision);
+  report.effort = package.effort;
   report.long_text = long_text_name(options.window.policy);
   report.rating = a.scoring.fitted_rating.value_or(false) ? "fitted" : "linear";
   report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
@@ -116,7 +117,7 @@ EvalReport describe_predictions(const EvalOptions& a, const Manifest& manifest) 
   EvalReport report;
   report.model = "predictions of " + a.predictions;
   report.model_sha256 = sha256_file(a.predictions);
-  report.precision = report.long_text = "as they are";
+  report.precision = report.effort = report.long_text = "as they are";
   report.rating = "linear";
   report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
   report.max_tokens = manifest.max_tokens;

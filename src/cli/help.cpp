@@ -67,6 +67,7 @@ const HelpSection& output_fields() {
       "  tokens         of the whole review, [CLS] and [SEP] included\n"
       "  truncated      true: the model did not see all of them\n"
       "  windows        how many pieces the model saw\n"
+      "  effort         with another --effort than full: which\n"
       "  repaired       bytes that were not UTF-8 (jsonl: only if there were some)\n"
       "  empty          true: there is nothing but white space (jsonl, or --columns)\n"
       "  unsure         with --unsure: true, and unsure_reason: probability, unknown\n"

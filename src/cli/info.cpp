@@ -44,6 +44,11 @@ int info(const ModelChoice& choice) {
   if (!manifest.label_values.empty()) out["label_values"] = manifest.label_values;
   out["precisions"] = manifest.precisions;
   out["precision"] = precision_name(package.precision);
+  out["schedules"] = Json::object();
+  for (const Schedule& schedule : manifest.schedules) {
+    out["schedules"][schedule.name] = {{"keep", schedule.keep}, {"metrics", Json::parse(schedule.metrics)}};
+  }
+  out["effort"] = package.effort;
   out["program"] = {{"version", REVIEWRATE_VERSION},
                     {"libtorch", torch_version()},
                     {"instructions", instruction_set()},
@@ -59,7 +64,7 @@ int info(const ModelChoice& choice) {
 Run add_info(CLI::App& app) {
   const auto choice = std::make_shared<ModelChoice>();
   add_model_options(app, *choice);
-  add_precision_option(app, *choice);
+  add_speed_options(app, *choice);
   add_footer(app, "Example: reviewrate info -m models/imdb-small");
   return [choice](const Interruption&) { return info(*choice); };
 }

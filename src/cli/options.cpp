@@ -128,7 +128,7 @@ void add_model_options(CLI::App& app, ModelChoice& choice) {
       ->type_name("N");
 }
 
-void add_precision_option(CLI::App& app, ModelChoice& choice) {
+void add_speed_options(CLI::App& app, ModelChoice& choice) {
   begin_group(app, kModelGroup);
   app.add_option("--precision", choice.precision,
                  "Arithmetic of the model: fp32 as it was trained; int8 and bf16 faster where the CPU has instructions "
@@ -136,6 +136,12 @@ void add_precision_option(CLI::App& app, ModelChoice& choice) {
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}).description(""))
       ->type_name("fp32|bf16|int8|auto");
+  app.add_option("--effort", choice.effort,
+                 "full: the model as it was trained; fast, fastest, or another schedule of the model package (info "
+                 "lists them): of long texts the tokens that receive least attention are dropped on the way")
+      ->capture_default_str()
+      ->check(refuse_empty)
+      ->type_name("full|fast|fastest");
 }
 
 void add_workers_option(CLI::App& app, std::size_t& workers) {

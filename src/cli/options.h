@@ -63,7 +63,7 @@ struct ExplainChoice {
 };
 
 void add_model_options(CLI::App& app, ModelChoice& choice);
-void add_precision_option(CLI::App& app, ModelChoice& choice);
+void add_speed_options(CLI::App& app, ModelChoice& choice);  ///< --precision and --effort
 void add_workers_option(CLI::App& app, std::size_t& workers);
 void add_text_option(CLI::App& app, InputChoice& choice, const std::string& help);
 void add_input_options(CLI::App& app, InputChoice& choice);

@@ -33,7 +33,8 @@ int serve(ServeOptions a, const Interruption& interruption) {
   const server::ApiKeys keys = a.api_key_file.empty() ? server::ApiKeys() : server::ApiKeys(a.api_key_file);
   server::Server server(a.server, a.max_queue_tokens, {print_notice, print_log_line});
   const Package package = open_package_for(a.model, a.workers);
-  const PipelineOptions pipeline = pipeline_options(a.workers, a.scoring, package.manifest, interruption);
+  PipelineOptions pipeline = pipeline_options(a.workers, a.scoring, package.manifest, interruption);
+  pipeline.effort = package.effort;
   return server.run(package, pipeline, keys, REVIEWRATE_VERSION) == 0 ? kOk : kRecordsFailed;
 }
 
@@ -85,7 +86,7 @@ Run add_serve(CLI::App& app) {
   app.add_option("--unix", options.unix_path, "Listen on a socket in the file system instead")->type_name("PATH");
   add_model_options(app, a->model);
   add_workers_option(app, a->workers);
-  add_precision_option(app, a->model);
+  add_speed_options(app, a->model);
   add_scoring_options(app, a->scoring);
   app.add_option("--api-key-file", a->api_key_file, "Keys, one a line, of which every request must bring one")
       ->type_name("FILE");

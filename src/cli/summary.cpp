@@ -100,6 +100,7 @@ std::string Summary::failure_line() const {
 std::string Summary::json(double seconds, bool interrupted, const InputFindings& findings) const {
   nlohmann::ordered_json out = {
       {"records", records}, {"failures", failures}, {"failures_by_kind", failures_by_kind}, {"resumed", resumed}};
+  out["effort"] = effort;
   for (std::size_t i = 0; i < labels.size(); ++i) out["labels"][labels[i]] = by_label[i];
   out["mean_rating"] = mean_rating() > 0 ? nlohmann::ordered_json(mean_rating()) : nlohmann::ordered_json(nullptr);
   out["ratings"] = ratings;

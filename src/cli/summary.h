@@ -34,6 +34,7 @@ struct Summary {
   std::string json(double seconds, bool interrupted, const InputFindings& findings) const;
 
   std::vector<std::string> labels;
+  std::string effort;  ///< of the model
   std::vector<std::size_t> by_label;
   std::size_t records = 0;
   std::size_t failures = 0;

@@ -1,10 +1,13 @@
-// reviewrate verify: does the model still give the probabilities that transformers gave when it was exported?
+// reviewrate verify: does the model still give the probabilities that transformers, or for a schedule PyTorch, gave
+// when it was exported?
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "command.h"
@@ -28,11 +31,13 @@ struct VerifyOptions {
   std::size_t workers = 0;
 };
 
-/// Compares each prediction with the label, the probabilities and the token count that came along with its text.
+/// Compares each prediction with the label, the probabilities and the token count that came along with its text. Those
+/// of a schedule are in the object `schedules`; a text that has none there is not compared: the choice of its tokens
+/// hung on less than fp32 can tell.
 class ReferenceCheck : public Sink {
  public:
-  ReferenceCheck(const Manifest& manifest, double tolerance)
-      : path_(manifest.reference->path), labels_(manifest.labels), tolerance_(tolerance) {}
+  ReferenceCheck(const Manifest& manifest, std::string effort, double tolerance)
+      : path_(manifest.reference->path), labels_(manifest.labels), effort_(std::move(effort)), tolerance_(tolerance) {}
 
   void write(const Outcome& outcome) override {
     const std::string where = path_ + ": " + outcome.review.id.text;
@@ -43,17 +48,18 @@ class ReferenceCheck : public Sink {
       if (found == fields.end() || !found->value.json) throw Error(ErrorKind::model, where + ": has no " + name);
       return nlohmann::json::parse(found->value.text);
     };
-    ++texts_;
-    std::vector<double> expected;
-    std::size_t tokens = 0;
     try {
-      expected = passed("p").get<std::vector<double>>();
-      tokens = passed("tokens").get<std::size_t>();
+      const auto p = passed("p").get<std::vector<double>>();
+      compare_label(where, outcome.review, p);
+      const bool full = effort_ == kFullEffort;
+      const nlohmann::json schedules = full ? nlohmann::json() : passed("schedules");
+      if (!full && !schedules.contains(effort_)) return;
+      ++texts_;
+      compare(where, full ? p : schedules.at(effort_).get<std::vector<double>>(), passed("tokens").get<std::size_t>(),
+              *outcome.prediction);
     } catch (const nlohmann::json::exception& e) {
       throw Error(ErrorKind::model, where + ": " + json_complaint(e.what()));
     }
-    compare(where, expected, tokens, *outcome.prediction);
-    compare_label(where, outcome.review, expected);
   }
 
   void flush() override {}
@@ -61,6 +67,7 @@ class ReferenceCheck : public Sink {
   std::size_t texts() const { return texts_; }
   std::size_t mismatches() const { return mismatches_; }
   double largest() const { return largest_; }
+  double tolerance() const { return tolerance_; }
 
  private:
   void compare(const std::string& where, const std::vector<double>& expected, std::size_t tokens,
@@ -84,7 +91,7 @@ class ReferenceCheck : public Sink {
     }
     if (differences.empty()) return;
     ++mismatches_;
-    print_notice("verify: " + where + ": " + differences.substr(2));
+    print_notice("verify: " + where + (effort_ == kFullEffort ? "" : ", " + effort_) + ": " + differences.substr(2));
   }
 
   /// Probabilities go by index, so label names that changed places would not be noticed by them. References of packages
@@ -102,14 +109,17 @@ class ReferenceCheck : public Sink {
 
   std::string path_;
   std::vector<std::string> labels_;
+  std::string effort_;
   double tolerance_;
   std::size_t texts_ = 0;
   std::size_t mismatches_ = 0;
   double largest_ = 0;
 };
 
-int verify(VerifyOptions a, const Interruption& interruption) {
-  const Package package = open_package_for(a.model, a.workers);
+/// Compares the model, at the effort of `choice`, with its reference; empty where a signal came.
+std::optional<ReferenceCheck> compare_with_reference(const ModelChoice& choice, std::size_t& workers,
+                                                     const Interruption& interruption) {
+  const Package package = open_package_for(choice, workers);
   const Manifest& manifest = package.manifest;
   if (!manifest.reference) {
     throw Error(ErrorKind::model, "model " + manifest.name + ": brings no reference to verify against");
@@ -119,34 +129,54 @@ int verify(VerifyOptions a, const Interruption& interruption) {
   plan.reads_model(manifest);
   plan.check();
   read_package_file(*manifest.reference, kMaxModelBytes);  // throws unless it is as it was exported
-  const double tolerance = package.precision == Precision::fp32 ? kTolerance : kRoughTolerance;
 
   InputOptions input;
   input.format = InputFormat::jsonl;
   input.pass = {"p", "tokens", "label"};
+  if (package.effort != kFullEffort) input.pass.emplace_back("schedules");
   InputWaiter waiter(false);
   const auto source = open_source({}, {manifest.reference->path}, input, waiter);
-  const PipelineOptions options = pipeline_options(a.workers, {}, manifest, interruption);
-  ReferenceCheck check(manifest, tolerance);
+  const PipelineOptions options = pipeline_options(workers, {}, manifest, interruption);
+  ReferenceCheck check(manifest, package.effort, package.precision == Precision::fp32 ? kTolerance : kRoughTolerance);
   run_pipeline(*source, *package.tokenizer, *package.model, check, options);
-  if (interruption.signal() != 0) return kInterrupted + interruption.signal();
-  if (check.texts() == 0) throw Error(ErrorKind::model, manifest.reference->path + ": holds no texts");
+  if (interruption.signal() != 0) return std::nullopt;
+  if (check.texts() == 0) {
+    throw Error(ErrorKind::model, manifest.reference->path + ": holds no texts" +
+                                      (package.effort == kFullEffort ? "" : " for the schedule " + package.effort));
+  }
+  return check;
+}
 
+int verify(VerifyOptions a, const Interruption& interruption) {
+  const Manifest manifest = find_manifest(a.model);
+  const std::vector<std::string> efforts =
+      a.model.effort.empty() ? effort_names(manifest) : std::vector<std::string>{a.model.effort};
+  std::string lines;
+  bool same = true;
+  for (const std::string& effort : efforts) {
+    a.model.effort = effort;
+    const std::optional<ReferenceCheck> found = compare_with_reference(a.model, a.workers, interruption);
+    if (!found) return kInterrupted + interruption.signal();
+    same = same && found->mismatches() == 0;
+    lines += manifest.name + (effort == kFullEffort ? "" : ", " + effort) + ": " + std::to_string(found->texts()) +
+             " texts, " + std::to_string(found->mismatches()) + " differ, largest difference " +
+             shortest(found->largest()) + " (tolerance " + shortest(found->tolerance()) + ")\n";
+  }
   OutputStream stream("");
-  print_lines(stream, manifest.name + ": " + std::to_string(check.texts()) + " texts, " +
-                          std::to_string(check.mismatches()) + " differ, largest difference " +
-                          shortest(check.largest()) + " (tolerance " + shortest(tolerance) + ")\n");
+  print_lines(stream, lines);
   stream.close();
-  return check.mismatches() == 0 ? kOk : kGateFailed;
+  return same ? kOk : kGateFailed;
 }
 
 }  // namespace
 
 Run add_verify(CLI::App& app) {
   const auto a = std::make_shared<VerifyOptions>();
+  a->model.effort = "";  // each that there is
   add_model_options(app, a->model);
   add_workers_option(app, a->workers);
-  add_precision_option(app, a->model);
+  add_speed_options(app, a->model);
+  app.get_option("--effort")->default_str("each of the package's");
   add_footer(app, "Example: reviewrate verify -m models/imdb-small");
   return [a](const Interruption& interruption) { return verify(*a, interruption); };
 }

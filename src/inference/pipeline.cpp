@@ -217,6 +217,7 @@ class OutcomeWriter {
     if (options_.unsure && prediction.unsure.empty()) {
       prediction.unsure = doubt_about_probability(*prediction.positive, *options_.unsure);
     }
+    prediction.effort = options_.effort;
     prediction.tokens = item.tokens;
     prediction.truncated = item.truncated;
     prediction.windows = item.windows;

@@ -66,6 +66,7 @@ class ManifestReader {
     read_rating(object_at(root, "rating"), m);
     read_confidence(root, m);
     m.precisions = strings_at(root, "precisions");
+    read_schedules(root, m);
     if (root.contains("reference")) m.reference = file_at(object_at(root, "reference"));
     return m;
   }
@@ -233,6 +234,27 @@ class ManifestReader {
     }
   }
 
+  void read_schedules(const json& root, Manifest& m) const {
+    if (!root.contains("schedules")) return;
+    if (m.interface != ModelInterface::native) fail("schedules", "are for a native model");
+    for (const auto& [name, schedule] : object_at(root, "schedules").items()) {
+      const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+      if (name.empty() || name.front() == '-' || name == kFullEffort || !std::all_of(name.begin(), name.end(), plain)) {
+        fail("schedules", json(name).dump() + " must be of lower-case letters, digits and -, and not full");
+      }
+      const std::string key = "schedules." + name;
+      if (!schedule.is_object()) fail(key, "must be an object");
+      const json& keep = at(schedule, "keep");
+      const bool shares =
+          keep.is_array() && !keep.empty() &&
+          std::all_of(keep.begin(), keep.end(), [](const json& k) { return k.is_number() && k > 0 && k <= 1; }) &&
+          std::is_sorted(keep.begin(), keep.end(), std::greater<>());
+      if (!shares) fail(key + ".keep", "must be shares above 0 and up to 1, none above the one before");
+      m.schedules.push_back({name, keep.get<std::vector<double>>()});
+      if (schedule.contains("metrics")) m.schedules.back().metrics = object_at(schedule, "metrics").dump();
+    }
+  }
+
   std::string dir_;
   std::string path_;
 };
@@ -242,6 +264,12 @@ class ManifestReader {
 Manifest read_manifest(const std::string& dir) { return ManifestReader(dir).read(); }
 
 bool has_threshold(const Manifest& manifest) { return manifest.labels.size() == 2 && manifest.positive; }
+
+std::vector<std::string> effort_names(const Manifest& manifest) {
+  std::vector<std::string> names = {kFullEffort};
+  for (const Schedule& schedule : manifest.schedules) names.push_back(schedule.name);
+  return names;
+}
 
 std::string no_rating(const Manifest& manifest) {
   if (has_threshold(manifest) || !manifest.label_values.empty()) return "";

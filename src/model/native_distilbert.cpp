@@ -2,6 +2,7 @@
 // - The windows' tokens lie one after another in a single row, with no padding. Only attention looks at the windows.
 // - The classifier reads the first token alone, so the last layer computes keys and values for every token, but
 //   everything after them for first tokens only.
+// - A schedule may let only the most attended tokens of a long window go on, so that upper layers have fewer rows.
 // - All but attention goes through a layer in blocks of rows, whose hidden rows stay in the cache, and which come in
 //   few sizes: oneDNN, where products are its own, compiles one for each.
 // Products are ours in fp32, where none is faster on AVX2 and weights stay fp16 in memory, and in int8, where what
@@ -20,8 +21,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 #include <string_view>
+#include <utility>
 
+#include "drop_tokens.h"
 #include "kernels.h"
 
 namespace reviewrate {
@@ -136,10 +140,12 @@ std::vector<const T*> row_pointers(const std::vector<at::Tensor>& blocks, std::s
 }
 
 /// Attention of each window to itself. Queries are the windows' rows, or, if `one_query`, one row a window; a key row
-/// is followed by its value row. `context` [rows of queries or more, width] is written.
+/// is followed by its value row. `context` [rows of queries or more, width] is written, and, unless it is null,
+/// `received` [rows of keys], as Attention says.
 template <typename T, typename Attend>
 void attend(const std::vector<const T*>& queries, bool one_query, const std::vector<const T*>& keys,
-            const std::vector<std::int64_t>& lengths, std::size_t heads, at::Tensor& context, Attend kernel) {
+            const std::vector<std::int64_t>& lengths, std::size_t heads, at::Tensor& context, float* received,
+            Attend kernel) {
   thread_local std::vector<float> scratch;
   const auto width = static_cast<std::size_t>(context.size(1));
   const auto longest = static_cast<std::size_t>(*std::max_element(lengths.begin(), lengths.end()));
@@ -150,10 +156,11 @@ void attend(const std::vector<const T*>& queries, bool one_query, const std::vec
   for (const std::int64_t length : lengths) {
     const auto n = static_cast<std::size_t>(length);
     const std::size_t query_count = one_query ? 1 : n;
-    kernel({query, query_count, key, n, heads, width / heads, scratch.data(), out});
+    kernel({query, query_count, key, n, heads, width / heads, scratch.data(), out, received});
     query += query_count;
     key += n;
     out += query_count * width;
+    if (received != nullptr) received += n;
   }
 }
 
@@ -259,7 +266,8 @@ Layer::Layer(const LayerWeights& weights, bool last, Precision precision)
   if (last) query_.emplace(weights.query, precision);
 }
 
-at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const {
+at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths,
+                             std::vector<std::int64_t>& kept) const {
   at::Tensor output = x;  // all rows, which are changed in place, or the windows' first
   if (query_) {
     std::vector<std::int64_t> begins(static_cast<std::size_t>(aligned(static_cast<std::int64_t>(lengths.size()))));
@@ -270,15 +278,24 @@ at::Tensor Layer::operator()(const at::Tensor& x, const std::vector<std::int64_t
   const std::vector<at::Tensor> queried = query_ ? in_blocks(*query_, output) : projected;
   const auto width = static_cast<std::size_t>(x.size(1));
   at::Tensor context = at::zeros(output.sizes(), output.options());
+  const bool drops = !query_ && kept != lengths;
+  std::vector<float> received(drops ? static_cast<std::size_t>(x.size(0)) : 0);
   const auto call = [&](auto type, auto kernel) {
     using T = decltype(type);
     attend<T>(row_pointers<T>(queried, 0), query_.has_value(), row_pointers<T>(projected, query_ ? 0 : width), lengths,
-              heads_, context, kernel);
+              heads_, context, drops ? received.data() : nullptr, kernel);
   };
   if (x.scalar_type() == at::kBFloat16) {
     call(Bf16(), kernels().attend_bf16);
   } else {
     call(float(), rounded_ ? kernels().attend_rounded : kernels().attend_fp32);
+  }
+  if (drops) {
+    std::vector<std::int64_t> rows = most_attended(received, lengths, kept);
+    rows.resize(static_cast<std::size_t>(aligned(size(rows.size()))));
+    const at::Tensor chosen = at::tensor(rows);
+    context = context.index_select(0, chosen);
+    output = output.index_select(0, chosen);
   }
   return feed_forward(context, output);
 }
@@ -293,11 +310,17 @@ at::Tensor Layer::feed_forward(const at::Tensor& context, at::Tensor x) const {
   return x;
 }
 
-NativeDistilBert::NativeDistilBert(const DistilBertWeights& weights, Precision precision)
+NativeDistilBert::NativeDistilBert(const DistilBertWeights& weights, Precision precision, std::vector<double> keep)
     : type_(tensor_type(precision)),
       norm_(weights.norm),
+      keep_(std::move(keep)),
       pre_classifier_(weights.pre_classifier, Precision::fp32, Activation::relu),
       classifier_(weights.classifier, Precision::fp32) {
+  if (!keep_.empty() && keep_.size() + 1 != weights.layers.size()) {
+    throw std::invalid_argument("it has " + std::to_string(weights.layers.size()) +
+                                " layers, and the schedule a share for " + std::to_string(keep_.size()) +
+                                ", not for each but the last");
+  }
   const auto embeddings = [](const EmbeddingWeights& e) {
     return view(e.weight, {size(e.rows), size(e.width)}).clone();
   };
@@ -317,7 +340,15 @@ at::Tensor NativeDistilBert::forward(const Batch& batch) const {
   at::Tensor x = rows(word_embeddings_, batch.ids);
   norm_(x, rows(position_embeddings_, batch.positions), x);
   x = x.to(type_);
-  for (const Layer& layer : layers_) x = layer(x, batch.lengths);
+  std::vector<std::int64_t> lengths = batch.lengths;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    std::vector<std::int64_t> kept = lengths;
+    if (l < keep_.size()) {
+      for (std::size_t w = 0; w < kept.size(); ++w) kept[w] = kept_tokens(keep_[l], batch.lengths[w], lengths[w]);
+    }
+    x = layers_[l](x, lengths, kept);
+    lengths = std::move(kept);
+  }
   return classifier_(pre_classifier_(x.to(at::kFloat))).narrow(0, 0, static_cast<std::int64_t>(batch.lengths.size()));
 }
 

@@ -57,8 +57,11 @@ class Layer {
   Layer(const LayerWeights& weights, bool last, Precision precision);
 
   /// The layer's output for x [rows, dim], whose first rows are windows of these lengths one after another (the others
-  /// are in no window): [rows, dim], in x itself, or from the last layer [at least one row a window, dim].
-  at::Tensor operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths) const;
+  /// are in no window). Of each window as many tokens go on as `kept` says (most_attended()); the others are computed
+  /// no further: [rows, dim], in x itself where all go on, or from the last layer, which does not look at `kept`, [at
+  /// least one row a window, dim].
+  at::Tensor operator()(const at::Tensor& x, const std::vector<std::int64_t>& lengths,
+                        std::vector<std::int64_t>& kept) const;
 
  private:
   at::Tensor feed_forward(const at::Tensor& context, at::Tensor x) const;
@@ -77,7 +80,9 @@ class Layer {
 /// The classifier. It keeps nothing of the weights that it is made from.
 class NativeDistilBert {
  public:
-  NativeDistilBert(const DistilBertWeights& weights, Precision precision);
+  /// `keep` are the shares of a window's tokens that go on after each layer but the last (Schedule); none: all do.
+  /// Throws std::invalid_argument where there are not as many.
+  NativeDistilBert(const DistilBertWeights& weights, Precision precision, std::vector<double> keep);
 
   /// Logits, fp32 [windows, labels]. From any thread that is in inference mode.
   at::Tensor forward(const Batch& batch) const;
@@ -88,6 +93,7 @@ class NativeDistilBert {
   at::Tensor position_embeddings_;  ///< fp16
   Norm norm_;
   std::vector<Layer> layers_;
+  std::vector<double> keep_;
   Linear pre_classifier_;
   Linear classifier_;
 };

@@ -103,6 +103,20 @@ Precision choose_precision(const std::string& name, const Manifest& manifest) {
   return Precision::fp32;
 }
 
+/// The shares that `effort` keeps; none where it is full.
+std::vector<double> choose_schedule(const std::string& effort, const Manifest& manifest) {
+  if (effort == kFullEffort) return {};
+  std::string names;
+  for (const std::string& name : effort_names(manifest)) names += (names.empty() ? "" : ", ") + name;
+  for (const Schedule& schedule : manifest.schedules) {
+    if (schedule.name == effort) return schedule.keep;
+  }
+  throw Error(ErrorKind::usage, "--effort " + effort + ": model " + manifest.name + " has only " + names +
+                                    (manifest.interface == ModelInterface::native
+                                         ? ""
+                                         : ": it is a traced model, and only a native one can drop tokens"));
+}
+
 /// Names the labels of a bare model, whose file tells only how many there are.
 void name_labels(std::size_t labels, Manifest& manifest) {
   if (labels == 2) {
@@ -185,6 +199,8 @@ Package open_package(const ModelChoice& choice) {
   package.manifest = find_manifest(choice);
   Manifest& manifest = package.manifest;
   package.precision = choose_precision(choice.precision, manifest);
+  package.effort = choice.effort;
+  const std::vector<double> keep = choose_schedule(choice.effort, manifest);
   // The model's bytes are read and verified beside the vocabulary, on another core; or behind it, where the system has
   // no thread to spare. Nobody looks at them before.
   std::future<FileBytes> verified = std::async(std::launch::async | std::launch::deferred, [&manifest] {
@@ -194,6 +210,7 @@ Package open_package(const ModelChoice& choice) {
   package.model = load_torch_model(
       verified.get(), {.interface = manifest.interface,
                        .precision = package.precision,
+                       .keep = keep,
                        .labels = manifest.labels.size(),
                        .vocab_size = package.tokenizer->vocab_size(),
                        .max_tokens = manifest.path.empty() ? choice.max_tokens.value_or(1) : manifest.max_tokens});

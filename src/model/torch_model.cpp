@@ -105,7 +105,7 @@ class NativeModel : public TorchModel {
     const RunSettings settings;
     const DistilBertWeights weights =
         read_distilbert_weights(file, {options.labels, options.vocab_size, options.max_tokens});
-    guarded("cannot be loaded", [&] { network_.emplace(weights, options.precision); });
+    guarded("cannot be loaded", [&] { network_.emplace(weights, options.precision, options.keep); });
   }
 
  private:

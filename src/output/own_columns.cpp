@@ -76,6 +76,10 @@ Cell unsure_reason(const Outcome& outcome, const Labels&) {
                                                                    : Cell();
 }
 
+Cell effort(const Outcome& outcome, const Labels&) {
+  return outcome.prediction ? Cell(Value{outcome.prediction->effort, false}) : Cell();
+}
+
 /// The parts of an explanation as a JSON array; `text` is the review.
 std::string parts_json(const std::vector<ExplainedPart>& parts, const std::string& text) {
   std::string out;
@@ -108,9 +112,35 @@ constexpr OwnColumn kRepaired = {"repaired", repaired, ArrowType::count, "0"};
 constexpr OwnColumn kEmpty = {"empty", empty, ArrowType::boolean, "false"};
 constexpr std::array<OwnColumn, 2> kUnsure = {
     {{"unsure", unsure, ArrowType::boolean, "false"}, {"unsure_reason", unsure_reason}}};
+constexpr OwnColumn kEffort = {"effort", effort};
 constexpr OwnColumn kExplanation = {"explanation", explanation};
 constexpr OwnColumn kError = {"error", error, ArrowType::failure};
 constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {"error_message", error_message}}};
+
+/// The fields of JSON records or of tables, in order, with those that only some runs have if `options` ask for them.
+std::vector<OwnColumn> own_columns(const OutputOptions& options) {
+  std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());
+  if (options.effort) columns.push_back(kEffort);
+  if (is_table(options.format)) {
+    columns.push_back(kRepaired);
+    columns.insert(columns.end(), kErrorCells.begin(), kErrorCells.end());
+  } else {
+    columns.push_back(kError);
+    columns.push_back(kRepaired);
+    columns.push_back(kEmpty);
+  }
+  if (options.unsure) columns.insert(columns.end(), kUnsure.begin(), kUnsure.end());
+  if (options.explained) columns.push_back(kExplanation);
+  return columns;
+}
+
+/// All that there are in records of that format.
+std::vector<OwnColumn> all_columns(OutputFormat format) {
+  OutputOptions options;
+  options.format = format;
+  options.unsure = options.explained = options.effort = true;
+  return own_columns(options);
+}
 
 }  // namespace
 
@@ -120,23 +150,8 @@ std::string explanation_json(const Explanation& explanation, const std::string& 
          ", \"parts\": " + parts_json(explanation.parts, text) + "}";
 }
 
-std::vector<OwnColumn> own_columns(OutputFormat format, bool with_unsure, bool explained) {
-  std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());
-  if (is_table(format)) {
-    columns.push_back(kRepaired);
-    columns.insert(columns.end(), kErrorCells.begin(), kErrorCells.end());
-  } else {
-    columns.push_back(kError);
-    columns.push_back(kRepaired);
-    columns.push_back(kEmpty);
-  }
-  if (with_unsure) columns.insert(columns.end(), kUnsure.begin(), kUnsure.end());
-  if (explained) columns.push_back(kExplanation);
-  return columns;
-}
-
 std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
-  std::vector<OwnColumn> all = own_columns(options.format, options.unsure, options.explained);
+  std::vector<OwnColumn> all = own_columns(options);
   if (options.own.empty()) return all;
   std::vector<OwnColumn> chosen;
   if (is_table(options.format)) all.push_back(kEmpty);  // only where it is asked for
@@ -152,14 +167,13 @@ std::vector<OwnColumn> chosen_columns(const OutputOptions& options) {
 
 std::vector<std::string_view> taken_names() {
   std::vector<std::string_view> names = {kError.name, kEmpty.name};
-  for (const OwnColumn& column : own_columns(OutputFormat::csv, /*unsure=*/true, /*explained=*/true))
-    names.push_back(column.name);
+  for (const OwnColumn& column : all_columns(OutputFormat::csv)) names.push_back(column.name);
   return names;
 }
 
 std::vector<std::string> column_names() {
   std::vector<std::string> names;
-  for (const OwnColumn& column : own_columns(OutputFormat::jsonl, /*unsure=*/true, /*explained=*/true)) {
+  for (const OwnColumn& column : all_columns(OutputFormat::jsonl)) {
     if (column.name != kError.name) names.emplace_back(column.name);
   }
   return names;

@@ -20,10 +20,6 @@ struct OwnColumn {
   const char* absent = "";  ///< what csv and tsv have in the place of none
 };
 
-/// The fields of JSON records or of tables, in order; with those of unsure predictions and of explanations
-/// if they are asked for.
-std::vector<OwnColumn> own_columns(OutputFormat format, bool with_unsure, bool explained);
-
 /// The fields that `options` ask for, in order.
 std::vector<OwnColumn> chosen_columns(const OutputOptions& options);
 

@@ -105,7 +105,7 @@ bool is_stream(std::string_view type) {
   return type == "application/x-ndjson" || type == "application/jsonl" || type == "application/x-jsonlines";
 }
 
-Api::Api(const Manifest& manifest, LongText long_text, std::size_t max_review_bytes)
+Api::Api(const Manifest& manifest, const std::string& effort, LongText long_text, std::size_t max_review_bytes)
     : model_(manifest.name),
       labels_(manifest.labels),
       positive_(manifest.positive ? manifest.labels[*manifest.positive] : ""),
@@ -115,6 +115,7 @@ Api::Api(const Manifest& manifest, LongText long_text, std::size_t max_review_by
   OutputOptions options;
   options.labels = labels_;
   options.explained = true;
+  options.effort = effort != kFullEffort;
   records_ = make_formatter(options);
 }
 

@@ -28,7 +28,7 @@ struct Asked {
 class Api {
  public:
   /// `long_text` is what happens to long reviews, as it is told on the page.
-  Api(const Manifest& manifest, LongText long_text, std::size_t max_review_bytes);
+  Api(const Manifest& manifest, const std::string& effort, LongText long_text, std::size_t max_review_bytes);
 
   /// What a POST asks for. Throws HttpError. Streams are not read here.
   Asked read(const Request& request) const;

@@ -109,7 +109,8 @@ class Server::Impl {
   std::size_t run(const Package& package, const PipelineOptions& pipeline, const ApiKeys& keys,
                   const std::string& version) {
     const MeteredModel& model = model_.emplace(*package.model);
-    const Api& api = api_.emplace(package.manifest, pipeline.window.policy, InputOptions().max_review_bytes);
+    const Api& api =
+        api_.emplace(package.manifest, package.effort, pipeline.window.policy, InputOptions().max_review_bytes);
     Described described = describe(package, pipeline, version);
     context_.emplace(Context{options_, api, keys, queue_, model, pipeline.workers, std::move(described.json),
                              std::move(described.metric), messages_.log});
@@ -181,6 +182,7 @@ class Server::Impl {
         {"model_id", manifest.name},
         {"model_sha256", model_sha256(manifest)},
         {"model_dtype", precision},
+        {"effort", package.effort},
         {"model_type", {{"classifier", {{"id2label", id2label}, {"label2id", label2id}}}}},
         {"positive_label", manifest.positive ? nlohmann::ordered_json(manifest.labels[*manifest.positive]) : nullptr},
         {"rating", !no_rating(manifest).empty() ? nlohmann::ordered_json(nullptr)
@@ -202,7 +204,8 @@ class Server::Impl {
     return {
         dumped(info) + '\n',
         "# HELP reviewrate_info The program and its model.\n# TYPE reviewrate_info gauge\nreviewrate_info{version=" +
-            dumped(version) + ",model=" + dumped(manifest.name) + ",precision=" + dumped(precision) + "} 1\n"};
+            dumped(version) + ",model=" + dumped(manifest.name) + ",precision=" + dumped(precision) +
+            ",effort=" + dumped(package.effort) + "} 1\n"};
   }
 
   /// What a handler throws ends the connection that it belongs to, and nothing else.

@@ -30,7 +30,7 @@ Api make_api(std::size_t labels) {
   manifest.name = "fuzz";
   for (std::size_t i = 0; i < labels; ++i) manifest.labels.push_back("<LABEL_" + std::to_string(i) + ">");
   if (labels == 2) manifest.positive = 1;
-  return Api(manifest, LongText::head, kMaxReviewBytes);
+  return Api(manifest, kFullEffort, LongText::head, kMaxReviewBytes);
 }
 
 /// What a model might say of a text; of some it says nothing.

@@ -171,6 +171,44 @@ TEST_CASE("manifest: damage is named") {
   }
 }
 
+TEST_CASE("manifest: schedules, each with the shares that it keeps and what was measured") {
+  using Catch::Contains;
+  json text = valid();
+  const auto read = [&] {
+    const TempFolder folder;
+    return read_manifest(folder.write("manifest.json", text.dump()));
+  };
+  CHECK(effort_names(read()) == std::vector<std::string>{"full"});
+  text["schedules"] = {{"fast", {{"keep", {1, 0.7, 0.7}}, {"metrics", {{"f1", 0.9}}}}}, {"fast-2", {{"keep", {0.5}}}}};
+  const Manifest m = read();
+  CHECK(effort_names(m) == std::vector<std::string>{"full", "fast", "fast-2"});
+  CHECK(m.schedules[0].keep == std::vector<double>{1, 0.7, 0.7});
+  CHECK(json::parse(m.schedules[0].metrics) == json{{"f1", 0.9}});
+  CHECK(m.schedules[1].metrics == "{}");
+
+  const auto with = [&](const std::string& name, const json& schedule) {
+    text["schedules"] = {{name, schedule}};
+    return complaint(text.dump());
+  };
+  for (const char* name : {"full", "", "Fast", "fast est", "-fast", "f\x1b"}) {
+    CHECK_THAT(with(name, {{"keep", {0.5}}}), Contains(" must be of lower-case letters, digits and -, and not full"));
+  }
+  for (const json& keep : {json::array(), json(0.5), json{"0.5"}, json{0}, json{-0.5}, json{1.1}, json{0.5, 0.6},
+                           json{0.5, nullptr}, json::object()}) {
+    CHECK_THAT(with("fast", {{"keep", keep}}),
+               Contains("schedules.fast.keep: must be shares above 0 and up to 1, none above the one before"));
+  }
+  CHECK_THAT(with("fast", json::array()), Contains("schedules.fast: must be an object"));
+  CHECK_THAT(with("fast", json::object()), Contains("keep: is missing"));
+  CHECK_THAT(with("fast", {{"keep", {0.5}}, {"metrics", 1}}), Contains("metrics: must be an object"));
+  text["schedules"] = json::array();
+  CHECK_THAT(complaint(text.dump()), Contains("schedules: must be an object"));
+  text["schedules"] = json::object();
+  CHECK(effort_names(read()) == std::vector<std::string>{"full"});
+  text["model"]["interface"] = "padded";
+  CHECK_THAT(complaint(text.dump()), Contains("schedules: are for a native model"));
+}
+
 TEST_CASE("sha256: the value that FIPS 180-2 gives for \"abc\", and a mismatch is told") {
   const TempFolder folder;
   const std::string path = folder.write("abc", "abc") + "/abc";

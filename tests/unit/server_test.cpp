@@ -34,7 +34,7 @@ Manifest manifest() {
   return result;
 }
 
-Api api() { return Api(manifest(), LongText::head, 100); }
+Api api() { return Api(manifest(), kFullEffort, LongText::head, 100); }
 
 Request request(std::string path, std::string body, std::string type = "application/json") {
   return {std::move(path), "", std::move(type), std::move(body)};
@@ -310,15 +310,15 @@ TEST_CASE("what a query may ask for", "[server]") {
   }
   Manifest unnamed = manifest();
   unnamed.positive.reset();
-  CHECK_THROWS_AS(Api(unnamed, LongText::head, 100).explain_unit("explain=words"), HttpError);
+  CHECK_THROWS_AS(Api(unnamed, kFullEffort, LongText::head, 100).explain_unit("explain=words"), HttpError);
 }
 
 TEST_CASE("an explanation counts as the tokens that the model sees", "[server]") {
   Manifest small = manifest();
   small.max_tokens = 10;
   Review review = text_review("", std::string(400, 'a'));
-  const Api head(small, LongText::head, 1000);
-  const Api windows(small, LongText::windows, 1000);
+  const Api head(small, kFullEffort, LongText::head, 1000);
+  const Api windows(small, kFullEffort, LongText::windows, 1000);
   CHECK(head.estimated_tokens(review) == 102);
   review.explain = ExplainUnit::sentences;
   CHECK(head.estimated_tokens(review) == 102 + 32 * 10);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ Ids = Sequence[int] | np.ndarray  # a review's token ids
 
 ID2LABEL = {0: "NEGATIVE", 1: "POSITIVE"}
 INPUTS = ["input_ids", "attention_mask"]  # no token types: DistilBERT takes none, and one text needs none
+LEAST_KEPT = 16  # tokens that no schedule drops: short texts keep all of theirs; src/model/drop_tokens.h has the same
 LABEL2ID = {name: number for number, name in ID2LABEL.items()}
 
 
@@ -141,6 +143,46 @@ def pooled(model: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Te
         queried = layer.sa_layer_norm(queried + attention.out_lin(context))
         x = layer.output_layer_norm(queried + layer.ffn(queried))
     return F.relu(model.pre_classifier(x[:, 0]))
+
+
+def kept_tokens(keep: float, tokens: int) -> int:
+    """How many of a review's tokens go on after a layer that keeps this share of them."""
+    rounding = 1e-6  # 0.55 * 100 is a little above 55 in binary
+    return max(min(tokens, LEAST_KEPT), math.ceil(keep * tokens - rounding))
+
+
+def pooled_by_schedule(model: Any, ids: torch.Tensor, keep: Sequence[float]) -> tuple[torch.Tensor, float]:
+    """What the classifier layer sees of one review [tokens] where tokens are dropped on the way: [dim].
+
+    After attention in each layer but the last a share `keep` of the review's tokens goes on: the first one, and those
+    that receive most attention, its probabilities summed over heads and queries; of equal ones the earlier (PoWER-BERT,
+    https://arxiv.org/abs/2001.08950). The second value tells how surely they were chosen: the smallest relative
+    difference of what a token that went on and one that did not had received.
+    """
+    embeddings, layers = model.distilbert.embeddings, model.distilbert.transformer.layer
+    x = embeddings.LayerNorm(embeddings.word_embeddings(ids) + embeddings.position_embeddings.weight[: len(ids)])
+    surely = math.inf
+    for number, layer in enumerate(layers):
+        attention = layer.attention
+        size = attention.dim // attention.n_heads
+        queried = x[:1] if number == len(layers) - 1 else x
+        q, k, v = (
+            linear(t).view(len(t), attention.n_heads, size).transpose(0, 1)
+            for linear, t in ((attention.q_lin, queried), (attention.k_lin, x), (attention.v_lin, x))
+        )
+        probabilities = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(size), -1)  # [heads, queries, keys]
+        context = (probabilities @ v).transpose(0, 1).reshape(queried.shape)
+        kept = len(x) if number == len(layers) - 1 else kept_tokens(keep[number], len(ids))
+        if kept < len(x):
+            received = probabilities.sum((0, 1))
+            received[0] = math.inf
+            order = received.sort(descending=True, stable=True).indices
+            chosen = order[:kept].sort().values
+            surely = min(surely, float(1 - received[order[kept]] / received[order[kept - 1]]))
+            queried, context = queried[chosen], context[chosen]
+        queried = layer.sa_layer_norm(queried + attention.out_lin(context))
+        x = layer.output_layer_norm(queried + layer.ffn(queried))
+    return F.relu(model.pre_classifier(x[0])), surely
 
 
 def batch_of(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -45,6 +45,7 @@ from export_reference import (
     largest_difference,
     read_texts,
     reference_records,
+    schedule_probabilities,
     transformers_probabilities,
     verify,
 )
@@ -92,6 +93,24 @@ def percentiles(path: str) -> list[float]:
     return rising(path, "percentiles", 50, 0.5)
 
 
+def schedule(text: str) -> tuple[str, list[float]]:
+    """The type of --schedule: a name and falling shares."""
+    name, _, shares = text.partition("=")
+    if not re.fullmatch("[a-z0-9][a-z0-9-]*", name) or name == "full":
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: its name must be of lower-case letters, digits and -, and not full"
+        )
+    try:
+        keep = [float(share) for share in shares.split(",")]
+    except ValueError:
+        keep = []
+    if not keep or not all(0 < share <= 1 for share in keep) or keep != sorted(keep, reverse=True):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: its shares must be above 0, up to 1, and not rise: {name}=0.9,0.7,..."
+        )
+    return name, keep
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -121,6 +140,13 @@ def read_source(args: argparse.Namespace) -> Source:
     license_name = args.license or card_license(card) or "unknown"
     require(not args.rating or len(labels) == 2, "--rating: its thresholds are for models of two labels")
     require(not args.confidence or len(labels) == 2, "--confidence: its percentiles are for models of two labels")
+    require(not args.schedule or export_model.is_native(model), "--schedule: only a DistilBERT can drop tokens")
+    for name, keep in args.schedule.items():
+        layers = model.config.n_layers
+        require(
+            len(keep) == layers - 1,
+            f"--schedule {name}: has {len(keep)} shares, not one for each of the {layers} layers but the last",
+        )
     return Source(
         model,
         tokenizer,
@@ -160,6 +186,11 @@ def make_manifest(folder: Path, args: argparse.Namespace, source: Source) -> dic
         },
         **({"confidence_percentiles": args.confidence} if args.confidence else {}),
         "precisions": ["fp32", "bf16", "int8"] if native else ["fp32"],
+        **(
+            {"schedules": {name: {"keep": keep, "metrics": {}} for name, keep in args.schedule.items()}}
+            if args.schedule
+            else {}
+        ),
         "metrics": {},
         "reference": {"file": "reference.jsonl", "sha256": sha256(folder / "reference.jsonl")},
     }
@@ -233,6 +264,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rating", metavar="FILE", type=thresholds, help="what calibrate.py --rating wrote")
     parser.add_argument("--confidence", metavar="FILE", type=percentiles, help="what calibrate.py --confidence wrote")
     parser.add_argument(
+        "--schedule",
+        metavar="NAME=SHARE,SHARE,...",
+        type=schedule,
+        action="append",
+        default=[],
+        help="a schedule for --effort NAME: the share of a long text's tokens that goes on after each layer but the "
+        "last, such as fast=0.9,0.7,0.5,0.4,0.3 of 6 layers; may repeat. The weights should be trained for it",
+    )
+    parser.add_argument(
         "--reviewrate",
         metavar="PATH",
         default=os.environ.get("REVIEWRATE_BIN") or str(SCRIPTS.parent / "build" / "reviewrate"),
@@ -242,6 +282,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.output = Path(os.path.abspath(args.output))
     args.name = args.name or args.output.name
+    if len(dict(args.schedule)) < len(args.schedule):
+        parser.error("--schedule: two of the same name")
+    args.schedule = dict(args.schedule)
     if args.output.exists():
         if not args.force:
             parser.error(f"{args.output} exists; --force replaces it")
@@ -270,6 +313,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         example = source.tokenizer.fast("an example", add_special_tokens=False).input_ids
         module = export_model.compile_module(model, [source.tokenizer.begin, *example, source.tokenizer.end])
         probabilities = transformers_probabilities(model, windows)
+        schedules = {name: schedule_probabilities(model, windows, keep) for name, keep in args.schedule.items()}
         if export_model.same_weights(model, source.model):
             print("the source's weights are fp16 already: nothing was rounded")
         else:
@@ -277,7 +321,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"largest difference of a probability that rounding the weights to fp16 makes: {difference:.1e}")
     with new_folder(args.output) as folder:
         write_package(
-            folder, args, source, module, reference_records(lines, tokens, args.long_text, probabilities, source.labels)
+            folder,
+            args,
+            source,
+            module,
+            reference_records(lines, tokens, args.long_text, probabilities, schedules, source.labels),
         )
         verify(args.reviewrate, folder, args.output)
     print(f"wrote {args.output}")

@@ -5,18 +5,22 @@ Part of export.py.
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
+import encoder
 from command_line import BadInput, read_text, require
 from export_tokenizer import Tokenizer
 
 WINDOW_STRIDE = 128
+CHOSEN_SURELY = 1e-5  # relative difference of attention; fp32 is some 1e-6 off, differently on every CPU
 Windows = list[list[int]]  # the parts of a text that the model reads, as ids
 
 
@@ -59,6 +63,22 @@ def transformers_probabilities(model: PreTrainedModel, texts: list[Windows]) -> 
         return [torch.cat([probabilities(window) for window in windows]).mean(0).tolist() for windows in texts]
 
 
+def schedule_probabilities(
+    model: PreTrainedModel, texts: list[Windows], keep: Sequence[float]
+) -> list[list[float] | None]:
+    """The same where a schedule drops tokens, by plain PyTorch in fp64; None where fp32 might choose other tokens."""
+    wide: Any = copy.deepcopy(model).double()
+
+    def probabilities(windows: Windows) -> list[float] | None:
+        found = [encoder.pooled_by_schedule(wide, torch.tensor(window), keep) for window in windows]
+        if min(surely for _, surely in found) < CHOSEN_SURELY:
+            return None
+        return wide.classifier(torch.stack([pooled for pooled, _ in found])).softmax(-1).mean(0).tolist()
+
+    with torch.inference_mode():
+        return [probabilities(windows) for windows in texts]
+
+
 def largest_difference(a: list[list[float]], b: list[list[float]]) -> float:
     return (torch.tensor(a, dtype=torch.float64) - torch.tensor(b, dtype=torch.float64)).abs().max().item()
 
@@ -78,9 +98,10 @@ def reference_records(
     tokens: list[int],
     policy: str,
     probabilities: list[list[float]],
+    schedules: dict[str, list[list[float] | None]],
     labels: list[str],
 ) -> list[dict[str, Any]]:
-    """The lines of reference.jsonl."""
+    """The lines of reference.jsonl; `schedules` are the probabilities that each of them gives."""
     return [
         {
             "id": line["id"],
@@ -89,8 +110,9 @@ def reference_records(
             "long_text": policy,
             "label": labels[p.index(max(p))],
             "p": p,
+            **({"schedules": {name: found[i] for name, found in schedules.items() if found[i]}} if schedules else {}),
         }
-        for line, count, p in zip(lines, tokens, probabilities, strict=True)
+        for i, (line, count, p) in enumerate(zip(lines, tokens, probabilities, strict=True))
     ]
 
 
@@ -99,7 +121,10 @@ def verify(reviewrate: str, folder: Path, name: Path) -> None:
     done = subprocess.run(
         [reviewrate, "verify", "-m", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
     )
-    said = [line.replace(str(folder), str(name)) for line in [*done.stdout.splitlines(), *done.stderr.splitlines()]]
-    why = said[0] if said else f"exit status {done.returncode}"
+    told, errors = (
+        [line.replace(str(folder), str(name)) for line in out.splitlines()] for out in (done.stdout, done.stderr)
+    )
+    why = "; ".join(told or errors[:1]) or f"exit status {done.returncode}"
     require(done.returncode == 0, f"{name}: not made: `reviewrate verify` does not pass: {why}")
-    print(f"verified: {why}")
+    for line in told:
+        print(f"verified: {line}")

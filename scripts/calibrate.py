@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Calibrates a trained classifier on held-out train reviews and writes the folder that is exported.
 
-Fits the temperature of least log loss (Guo et al., ICML 2017) and divides the classifier layer's weight and bias by
+Fits the temperature of least log loss (Guo et al., ICML 2017), on whole reviews and as many crops of one to several
+sentences, a crop having the label of its review, and divides the classifier layer's weight and bias by
 it, which is exact, so that every reader of the folder sees calibrated probabilities; stores the weights in fp16. With
 --rating it also writes the nine thresholds on p that turn it into a rating of 1 to 10 with the least absolute error in
 stars; with --confidence the percentiles of max(p, 1 - p) that tell the least sure N % of reviews.
@@ -22,10 +23,10 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from command_line import Parser, bounded, command
-from distill import token_ids
-from encoder import load, predict, probability, scores
-from imdb import read_hold_out, read_reviews
+from command_line import Parser, bounded, command, require
+from encoder import Ids, load, predict, probability, scores, token_ids
+from imdb import Review, read_hold_out, read_reviews
+from teach_corpus import Reviews
 
 
 def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -83,9 +84,24 @@ def fit_thresholds(p: np.ndarray, stars: np.ndarray) -> list[float]:
     return [*low, 0.5, *high]
 
 
+def crops(rows: Sequence[Ids], seed: int) -> list[np.ndarray]:
+    """A crop of each row of token ids, with [CLS] and [SEP]."""
+    reviews = Reviews(np.concatenate([row[1:-1] for row in rows]), np.array([len(row) - 2 for row in rows]))
+    found = reviews.crops(np.arange(len(rows)), np.random.default_rng(seed))
+    first, last = rows[0][:1], rows[0][-1:]
+    spans = zip(found.start, found.length, strict=True)
+    return [np.concatenate([first, reviews.flat_ids[start : start + length], last]) for start, length in spans]
+
+
 def confidence_percentiles(p: np.ndarray) -> list[float]:
     """What max(p, 1 - p) of 1, 2, ... 50 % of the reviews is not above."""
     return [float(c) for c in np.percentile(np.maximum(p, 1 - p), range(1, 51))]
+
+
+def chosen(path: Path, reviews: list[Review]) -> list[Review]:
+    """The reviews whose ids the file names."""
+    ids = read_hold_out(path, reviews)
+    return [review for review in reviews if review.id in ids]
 
 
 @command("calibrate")
@@ -93,37 +109,46 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser("calibrate", __doc__, argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("model", help="the trained classifier's folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the calibrated model")
-    parser.add_argument("--data", required=True, help="source of reviews, as finetune.py takes them")
+    parser.add_argument("--data", nargs="+", required=True, help="sources of reviews, as finetune.py takes them")
     parser.add_argument("--hold-out", type=Path, required=True, help="file of held-out train ids, one a line")
     parser.add_argument("--rating", type=Path, help="json file of the fitted rating thresholds")
     parser.add_argument("--confidence", type=Path, help="json file of the percentiles of confidence")
+    parser.add_argument("--kept", type=Path, help="file of ids of the reviews that --confidence goes by")
     parser.add_argument("--tokens", type=bounded(int, 3), default=512, help="longest input, cut head-tail")
-    parser.add_argument("--cache", type=Path, help="folder that keeps token ids from one stage to the next")
+    parser.add_argument("--seed", type=bounded(int, 0), default=1, help="of the crops")
     args = parser.parse_args(argv)
+    require(not args.confidence or args.kept, "--confidence: needs --kept")
 
-    train = read_reviews(args.data, ("train",))
-    held_out = read_hold_out(args.hold_out, train)
-    reviews = [review for review in train if review.id in held_out]
+    every = [review for source in args.data for review in read_reviews(source, ("train", "unsup"))]
+    reviews = chosen(args.hold_out, every)
     labels = np.array([review.label for review in reviews])
     model, tokenizer = load(args.model)
-    rows = token_ids([review.text for review in reviews], tokenizer, args.cache)
-    logits = predict(model, rows, args.tokens)
-    temperature = best_temperature(labels, logits)
+    rows = token_ids([review.text for review in reviews], tokenizer)
+    parts = {"reviews": rows, "crops": crops(rows, args.seed)}
+    logits = {name: predict(model, part, args.tokens) for name, part in parts.items()}
+    temperature = best_temperature(np.tile(labels, len(parts)), np.concatenate(list(logits.values())))
     fold_temperature(model.classifier, temperature)
     model.half().save_pretrained(args.output)
     tokenizer.save_pretrained(args.output)
-    stored = probability(predict(load(args.output)[0], rows, args.tokens))
-    for name, p in (("before", probability(logits)), (f"temperature {temperature:.4f}, fp16", stored)):
-        print(f"{name}: " + " ".join(f"{key} {value:.4f}" for key, value in scores(labels, p).items()))
+    model = load(args.output)[0]
+    stored = {name: probability(predict(model, part, args.tokens)) for name, part in parts.items()}
+    alone = ", ".join(f"{best_temperature(labels, logits[name]):.4f} ({name})" for name in parts)
+    print(f"temperature {temperature:.4f}; of each alone {alone}")
+    for name in parts:
+        for when, p in (("before", probability(logits[name])), ("after, fp16", stored[name])):
+            print(f"{name} {when}: " + " ".join(f"{key} {value:.4f}" for key, value in scores(labels, p).items()))
     if args.rating:
         stars = np.array([review.stars for review in reviews])
-        thresholds = fit_thresholds(stored, stars)
-        for name, rating in (("linear", rate_linear(stored)), ("fitted", rate_fitted(stored, thresholds))):
+        thresholds = fit_thresholds(stored["reviews"], stars)
+        ratings = {"linear": rate_linear(stored["reviews"]), "fitted": rate_fitted(stored["reviews"], thresholds)}
+        for name, rating in ratings.items():
             error = np.abs(rating - stars)
             print(f"rating {name}: mean absolute error {error.mean():.3f}, within one {(error <= 1).mean():.4f}")
         args.rating.write_text(json.dumps({"thresholds": thresholds}, indent=2) + "\n")
     if args.confidence:
-        args.confidence.write_text(json.dumps({"percentiles": confidence_percentiles(stored)}, indent=2) + "\n")
+        kept = token_ids([review.text for review in chosen(args.kept, every)], tokenizer)
+        p = probability(predict(model, kept, args.tokens))
+        args.confidence.write_text(json.dumps({"percentiles": confidence_percentiles(p)}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,15 @@ def load(name: str | Path, **overrides: float) -> tuple[Any, PreTrainedTokenizer
     return model, tokenizer
 
 
+def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[np.ndarray]:
+    """Uncut token ids of every text, with [CLS] and [SEP]."""
+    rows: list[np.ndarray] = []
+    for start in range(0, len(texts), 1000):
+        encoded = tokenizer(list(texts[start : start + 1000]), truncation=False, verbose=False)
+        rows += [np.array(row, dtype=np.int64) for row in encoded["input_ids"]]
+    return rows
+
+
 def head_tail(ids: Ids, limit: int) -> Ids:
     """[CLS] body [SEP] cut to `limit` tokens: the first quarter's tokens and the last ones (128 + 382 of 512)."""
     if len(ids) <= limit:

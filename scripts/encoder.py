@@ -40,12 +40,11 @@ def minilm_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceClassification:
+def convert_bert(bert: BertModel) -> DistilBertForSequenceClassification:
     """The same encoder in the DistilBERT architecture, with a new classifier on top.
 
     DistilBERT has no token types, so the embedding of type 0, which BERT adds to every token of a single text, goes
-    into the position embeddings. Everything else is renamed; the pooler has no counterpart and is left out. `overrides`
-    are further settings of the new model, such as dropout.
+    into the position embeddings. Everything else is renamed; the pooler has no counterpart and is left out.
     """
     c = bert.config
     model = DistilBertForSequenceClassification(
@@ -59,7 +58,6 @@ def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceCl
             pad_token_id=c.pad_token_id,
             id2label=ID2LABEL,
             label2id=LABEL2ID,
-            **overrides,
         )
     )
     old = bert.state_dict()
@@ -87,19 +85,19 @@ def convert_bert(bert: BertModel, **overrides: float) -> DistilBertForSequenceCl
     return model
 
 
-def load(name: str | Path, **overrides: float) -> tuple[Any, PreTrainedTokenizerBase]:
+def load(name: str | Path) -> tuple[Any, PreTrainedTokenizerBase]:
     """A two-label classifier and its tokenizer from `minilm`, a Hugging Face folder or a hub name, in fp32."""
     name = str(name)
     if name == "minilm":
         folder = minilm_folder()
-        model = convert_bert(BertModel.from_pretrained(folder), **overrides)
+        model = convert_bert(BertModel.from_pretrained(folder))
         limit = model.config.max_position_embeddings
         return model, AutoTokenizer.from_pretrained(folder, model_max_length=limit, model_input_names=INPUTS)
     is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     require(not is_path or Path(name).is_dir(), f"{name}: no such folder of a model")
     with blaming(f"{name}: neither a model's folder nor a model on the hub that can be loaded with two labels"):
         model = AutoModelForSequenceClassification.from_pretrained(
-            name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, trust_remote_code=False, **overrides
+            name, dtype=torch.float32, id2label=ID2LABEL, label2id=LABEL2ID, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(name, model_input_names=INPUTS, trust_remote_code=False)
     require(tokenizer.pad_token is not None, f"{name}: its tokenizer has no token to pad with")
@@ -205,21 +203,16 @@ def batch_of(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor | None]:
     return ids, torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
 
 
-def predict(model: Any, rows: Sequence[Ids], limit: int = 512, bf16: bool = False) -> np.ndarray:
+def predict(model: Any, rows: Sequence[Ids], limit: int = 512) -> np.ndarray:
     """The two logits of each row of token ids, cut head-tail: [rows, 2], float64."""
     short = [head_tail(row, limit) for row in rows]
     order = sorted(range(len(short)), key=lambda i: len(short[i]))
-    device = model.device
     logits = np.zeros((len(rows), 2))
-    training = model.training
     model.eval()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+    with torch.inference_mode():
         for start in range(0, len(order), 16):
             part = order[start : start + 16]
-            ids, mask = batch_of([short[i] for i in part])
-            ids, mask = ids.to(device), None if mask is None else mask.to(device)
-            logits[part] = model.classifier(pooled(model, ids, mask)).double().cpu().numpy()
-    model.train(training)
+            logits[part] = model.classifier(pooled(model, *batch_of([short[i] for i in part]))).double().numpy()
     return logits
 
 

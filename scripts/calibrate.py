@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from command_line import Parser, bounded, command, require
+from command_line import Parser, bounded, command
 from encoder import Ids, load, predict, probability, scores, token_ids
-from imdb import Review, read_hold_out, read_reviews
-from teach_corpus import Reviews
+from imdb import UNLABELLED, Review, read_hold_out, read_reviews
+from teach_corpus import Reviews, require_vocabulary
 
 
 def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -117,12 +117,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tokens", type=bounded(int, 3), default=512, help="longest input, cut head-tail")
     parser.add_argument("--seed", type=bounded(int, 0), default=1, help="of the crops")
     args = parser.parse_args(argv)
-    require(not args.confidence or args.kept, "--confidence: needs --kept")
+    if args.confidence and not args.kept:
+        parser.error("--confidence: needs --kept")
 
     every = [review for source in args.data for review in read_reviews(source, ("train", "unsup"))]
-    reviews = chosen(args.hold_out, every)
+    reviews = chosen(args.hold_out, [review for review in every if review.label != UNLABELLED])
     labels = np.array([review.label for review in reviews])
     model, tokenizer = load(args.model)
+    require_vocabulary(tokenizer.get_vocab(), args.model)
     rows = token_ids([review.text for review in reviews], tokenizer)
     parts = {"reviews": rows, "crops": crops(rows, args.seed)}
     logits = {name: predict(model, part, args.tokens) for name, part in parts.items()}

@@ -63,6 +63,12 @@ def read_text(path: str | Path) -> str:
         raise BadInput(f"{path}: is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
+def empty_folder(folder: Path) -> None:
+    """Makes the folder where it is not there yet, and refuses one that holds anything, which might be lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    require(not any(folder.iterdir()), f"{folder}: is not empty: remove it, or name another folder")
+
+
 class Parser(argparse.ArgumentParser):
     """Arguments with the script's documentation as its help, whose errors are one line."""
 

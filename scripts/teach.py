@@ -11,13 +11,18 @@
    full answer being half of the target.
 
 Rates follow the clock, so that each stage ends when its seconds do. Input is what teach_data.py writes; it holds
-no review of the test half. Nothing but torch and numpy is needed.
+no review of the test half. Nothing but torch, numpy and safetensors is needed, so that a machine that is lent for its
+GPU need not have more.
 """
 
 from __future__ import annotations
 
+import project_venv  # noqa: F401
+
+# isort: split
 import argparse
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,10 +34,11 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from teach_corpus import LIMIT, Corpus, Pieces, by_length, endless
+from command_line import Parser, blaming, bounded, command, empty_folder, require
+from teach_corpus import HELD_OUT, LIMIT, Corpus, Pieces, by_length, endless
 from teach_models import MPNet, Student, read_folder
 
-HELD_OUT, UNLABELLED = -1, -2  # in the place of a fold's number
+Weights = tuple[dict[str, Tensor], int]  # what read_folder gives
 SCHEDULES = {"fast": (0.9, 0.7, 0.5, 0.4, 0.3), "fastest": (0.8, 0.5, 0.3, 0.2, 0.1)}
 
 
@@ -49,13 +55,15 @@ def optimizer_for(model: nn.Module, decay: float) -> torch.optim.AdamW:
 
 
 class Clock:
-    """How far a stage has come, by the seconds it may take, and the learning rate there."""
+    """How far a stage has come, by the seconds or the steps that it may take, and the learning rate there."""
 
-    def __init__(self, seconds: float, peak: float, floor: float = 0.02, warmup: float = 0.05) -> None:
-        self.seconds, self.peak, self.floor, self.warmup = seconds, peak, floor, warmup
-        self.began = time.monotonic()
+    def __init__(self, seconds: float, steps: int, peak: float, floor: float = 0.02, warmup: float = 0.05) -> None:
+        self.seconds, self.steps, self.peak, self.floor, self.warmup = seconds, steps, peak, floor, warmup
+        self.began, self.step = time.monotonic(), 0
 
     def done(self) -> float:
+        if self.steps:
+            return self.step / self.steps
         return (time.monotonic() - self.began) / self.seconds
 
     def set_rate(self, optimizer: torch.optim.Optimizer) -> None:
@@ -113,18 +121,18 @@ def answers(
     return found
 
 
-def train_teacher(corpus: Corpus, base: Path, which: np.ndarray, a: argparse.Namespace, seed: int) -> MPNet:
+def train_teacher(corpus: Corpus, base: Weights, which: np.ndarray, a: argparse.Namespace, seed: int) -> MPNet:
     """One teacher, from the base encoder, on these reviews."""
     torch.manual_seed(seed)
-    heads, state = read_folder(base)
+    state, heads = base
     unused = ("pooler.", "embeddings.position_ids")
     model = MPNet({name: value for name, value in state.items() if not name.startswith(unused)}, heads)
     model.to(corpus.device).train()
-    optimizer, clock = optimizer_for(model, 0.01), Clock(a.teacher_seconds, a.teacher_rate)
+    optimizer, clock = optimizer_for(model, 0.01), Clock(a.teacher_seconds, a.steps, a.teacher_rate)
     labels = torch.from_numpy(corpus.labels.astype(np.float32)).to(corpus.device)
     stars = torch.from_numpy(corpus.stars.astype(np.float32)).to(corpus.device)
     sources = [endless(corpus, which, a.teacher_rows, crops, seed * 2 + crops) for crops in (False, True)]
-    step, seen, sums = 0, 0, torch.zeros(2, device=corpus.device)
+    seen, sums = 0, torch.zeros(2, device=corpus.device)
     while clock.done() < 1:
         for number, source in enumerate(sources):
             pieces = next(source)
@@ -139,15 +147,16 @@ def train_teacher(corpus: Corpus, base: Path, which: np.ndarray, a: argparse.Nam
         clock.set_rate(optimizer)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        step += 1
-        if step % 200 == 0:
-            say(f"teacher {seed} step {step} {clock.done():.2f} loss", *(f"{v:.4f}" for v in (sums / 200).tolist()))
+        clock.step += 1
+        if clock.step % 200 == 0:
+            losses = [f"{v:.4f}" for v in (sums / 200).tolist()]
+            say(f"teacher {seed} step {clock.step} {clock.done():.2f} loss", *losses)
             sums.zero_()
-    say(f"teacher {seed}: {step} steps, {seen / 2 / len(which):.2f} epochs")
+    say(f"teacher {seed}: {clock.step} steps, {seen / 2 / len(which):.2f} epochs")
     return model.eval()
 
 
-def teach(corpus: Corpus, a: argparse.Namespace) -> dict[str, np.ndarray]:
+def teach(corpus: Corpus, base: Weights, a: argparse.Namespace) -> dict[str, np.ndarray]:
     """Trains the teachers and labels everything; returns the soft targets."""
     folds = int(corpus.folds.max()) + 1
     everything = np.arange(len(corpus.lengths))
@@ -159,7 +168,7 @@ def teach(corpus: Corpus, a: argparse.Namespace) -> dict[str, np.ndarray]:
     held_crops = np.zeros((folds, a.crops, int((corpus.folds == HELD_OUT).sum()), 2), np.float32)
     for fold in range(folds):
         learnt = np.flatnonzero((corpus.folds >= 0) & (corpus.folds != fold))
-        model = train_teacher(corpus, a.base, learnt, a, fold)
+        model = train_teacher(corpus, base, learnt, a, fold)
         asked = np.flatnonzero((corpus.folds == fold) | (corpus.folds < 0))
         whole[fold, asked] = answers(model, corpus, corpus.whole(asked), True)
         mine, held = np.flatnonzero(labeller == fold), np.flatnonzero(corpus.folds == HELD_OUT)
@@ -237,12 +246,13 @@ def store(folder: Path, start: Path, state: dict[str, Tensor]) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def train_student(corpus: Corpus, soft: dict[str, np.ndarray], a: argparse.Namespace, seconds: float) -> None:
+def train_student(
+    corpus: Corpus, start: Weights, soft: dict[str, np.ndarray], a: argparse.Namespace, seconds: float
+) -> None:
     """The student, from its starting weights; stored as `student`, and as `first` before schedules begin."""
     torch.manual_seed(a.seed)
     rng = np.random.default_rng(a.seed)
-    heads, state = read_folder(a.student)
-    model = Student(state, heads).to(corpus.device).train()
+    model = Student(*start).to(corpus.device).train()
     everything = np.arange(len(corpus.lengths))
     bank = [corpus.crops(everything, np.random.default_rng(1000 + number)) for number in range(a.crops)]
     targets = Targets(corpus, soft, a.gold)
@@ -264,9 +274,9 @@ def train_student(corpus: Corpus, soft: dict[str, np.ndarray], a: argparse.Names
             yield pieces, np.zeros(len(pieces), np.int64)
 
     sources = [whole_batches(), crop_batches()]
-    optimizer, clock = optimizer_for(model, 0.02), Clock(seconds, a.rate)
+    optimizer, clock = optimizer_for(model, 0.02), Clock(seconds, a.steps, a.rate)
     mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    step, seen, first = 0, 0, True
+    seen, first = 0, True
     sums = torch.zeros(4, device=corpus.device)
     while clock.done() < 1:
         scheduled = clock.done() >= a.schedules_from
@@ -274,7 +284,7 @@ def train_student(corpus: Corpus, soft: dict[str, np.ndarray], a: argparse.Names
             first = False
             last = {name: value.detach().clone() for name, value in model.state_dict().items()}
             model.load_state_dict(mean)
-            say(f"before schedules, step {step}")
+            say(f"before schedules, step {clock.step}")
             judge_student(model, corpus, bank)
             store(a.output / "first", a.student, mean)
             model.load_state_dict(last)
@@ -307,14 +317,15 @@ def train_student(corpus: Corpus, soft: dict[str, np.ndarray], a: argparse.Names
         clock.set_rate(optimizer)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        step += 1
-        keep = min(1 - 1 / a.horizon, (step + 1) / (step + 10))
+        clock.step += 1
+        keep = min(1 - 1 / a.horizon, (clock.step + 1) / (clock.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(mean.values()), list(model.state_dict().values()), 1 - keep)
-        if step % 200 == 0:
-            say(f"student step {step} {clock.done():.2f} loss", *(f"{v:.4f}" for v in (sums / 200).tolist()))
+        if clock.step % 200 == 0:
+            losses = [f"{v:.4f}" for v in (sums / 200).tolist()]
+            say(f"student step {clock.step} {clock.done():.2f} loss", *losses)
             sums.zero_()
-    say(f"student: {step} steps, {seen / 2 / len(learnt):.2f} epochs; last weights")
+    say(f"student: {clock.step} steps, {seen / 2 / len(learnt):.2f} epochs; last weights")
     judge_student(model, corpus, bank)
     model.load_state_dict(mean)
     say("mean of the weights")
@@ -322,53 +333,69 @@ def train_student(corpus: Corpus, soft: dict[str, np.ndarray], a: argparse.Names
     store(a.output / "student", a.student, mean)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_soft(path: Path, corpus: Corpus, crops: int) -> dict[str, np.ndarray]:
+    """The soft targets of an earlier run with the same reviews."""
+    with path.open("rb") as file, blaming(f"{path}: is not what this script writes"), np.load(file) as stored:
+        soft = {name: stored[name].astype(np.float32) for name in ("p", "stars", "p_crops", "stars_crops")}
+    require(soft["p_crops"].shape == (crops, len(corpus.lengths)), f"{path}: is of other reviews or another --crops")
+    return soft
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser("teach", __doc__)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="what teach_data.py wrote")
+    add("--data", type=Path, required=True, help="data.npz, as teach_data.py writes it")
     add("--base", type=Path, required=True, help="folder of all-mpnet-base-v2")
     add("--student", type=Path, required=True, help="folder of the student's start, as teach_data.py writes it")
-    add("-o", "--output", type=Path, required=True, help="folder for soft.npz and the student")
+    add("-o", "--output", type=Path, required=True, help="new folder for soft.npz and the student")
     add("--soft", type=Path, help="soft.npz of an earlier run: trains no teacher")
-    add("--teacher-seconds", type=float, default=62, help="of each teacher (%(default)s)")
-    add("--teacher-rows", type=int, default=48, help="whole reviews a step, and as many crops (%(default)s)")
-    add("--teacher-rate", type=float, default=5e-5)
-    add(
-        "--seconds",
-        type=float,
-        default=695,
-        help="of everything; the student takes what the teachers leave (%(default)s)",
-    )
-    add("--rows", type=int, default=128, help="whole reviews a step of the student, and as many crops (%(default)s)")
-    add("--rate", type=float, default=3e-4)
-    add(
-        "--schedules-from", type=float, default=0.6, help="share of the student's time after which schedules are learnt"
-    )
-    add("--horizon", type=float, default=300, help="steps over which the mean of the weights looks back")
-    add("--thin", type=float, default=0.2, help="up to this share of the student's tokens is left out")
-    add("--gold", type=float, default=0.4, help="the label's share of the target of a train review")
-    add("--crops", type=int, default=4, help="crops of each review")
-    add("--seed", type=int, default=1)
-    add("--device", default="cuda")
-    a = parser.parse_args()
+    add("--device", choices=("cuda", "cpu"), default="cuda", help="(%(default)s)")
+    seconds = bounded(float, 1e-3)
+    add("--teacher-seconds", type=seconds, default=62, help="for training each teacher (%(default)s)")
+    add("--seconds", type=seconds, default=695, help="of all; the student has what the teachers leave (%(default)s)")
+    add("--steps", type=bounded(int, 0), default=0, help="of each teacher and of the student, in place of seconds")
+    rows, rate, share = bounded(int, 1), bounded(float, 0, 1), bounded(float, 0, 1)
+    add("--teacher-rows", type=rows, default=48, help="whole reviews a step, and as many crops (%(default)s)")
+    add("--teacher-rate", type=rate, default=5e-5, help="peak learning rate (%(default)s)")
+    add("--rows", type=rows, default=128, help="the same of the student (%(default)s)")
+    add("--rate", type=rate, default=3e-4, help="the same of the student (%(default)s)")
+    add("--schedules-from", type=share, default=0.6, help="share of the student's run before schedules (%(default)s)")
+    add("--horizon", type=bounded(float, 1), default=300, help="steps that the mean of weights goes back (%(default)s)")
+    add("--thin", type=share, default=0.2, help="up to this share of the student's tokens is left out (%(default)s)")
+    add("--gold", type=share, default=0.4, help="the label's share of a train review's target (%(default)s)")
+    add("--crops", type=bounded(int, 1), default=4, help="crops of each review (%(default)s)")
+    add("--seed", type=bounded(int, 0), default=1, help="of the student's run (%(default)s)")
+    return parser.parse_args(argv)
+
+
+@command("teach")
+def main(argv: Sequence[str] | None = None) -> None:
+    a = arguments(argv)
     began = time.monotonic()
-    a.output.mkdir(parents=True, exist_ok=True)
+    require(
+        a.device == "cpu" or torch.cuda.is_available(),
+        f"--device {a.device}: {sys.executable} finds no GPU: run another Python, or --device cpu, which is slow",
+    )
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cuda.enable_cudnn_sdp(False)  # makes a plan for each new shape, which takes longer than the step
     corpus = Corpus(a.data, a.device)
+    start = read_folder(a.student, "distilbert")
+    base = read_folder(a.base, "mpnet")
+    soft = read_soft(a.soft, corpus, a.crops) if a.soft else None
+    empty_folder(a.output)
     held_out = int((corpus.folds == HELD_OUT).sum())
     say(f"{len(corpus.lengths)} reviews, {int((corpus.folds >= 0).sum())} train, {held_out} held out")
-    if a.soft:
-        with np.load(a.soft) as stored:
-            soft = {name: stored[name].astype(np.float32) for name in stored.files}
-    else:
-        soft = teach(corpus, a)
+    if soft is None:
+        soft = teach(corpus, base, a)
         halves: dict[str, Any] = {name: value.astype(np.float16) for name, value in soft.items()}
         np.savez(a.output / "soft.part.npz", **halves)
         (a.output / "soft.part.npz").rename(a.output / "soft.npz")
-    train_student(corpus, soft, a, a.seconds - (time.monotonic() - began))
+    left = a.seconds - (time.monotonic() - began)
+    goes_on = f"--soft {a.output / 'soft.npz'} goes on from there"
+    require(a.steps > 0 or left > 0, f"--seconds {a.seconds:g}: the teachers have left none for the student; {goes_on}")
+    train_student(corpus, start, soft, a, left)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from command_line import blaming, require
+
 LIMIT = 512  # tokens of a window
-CLS, SEP, PAD = 101, 102, 0  # the student's ids; `Corpus.teacher_ids` are the teachers'
+CLS, SEP, PAD = 101, 102, 0  # of BERT's uncased vocabulary, the student's; `Corpus.teacher_ids` are the teachers'
 SENTENCE_ENDS = (1012, 999, 1029)  # . ! ?
+HELD_OUT, UNLABELLED = -1, -2  # in the place of a fold's number
+
+
+def require_vocabulary(ids: Mapping[str, int], name: str) -> None:
+    """Raises BadInput unless the vocabulary has the ids above."""
+    found = [ids.get(token) for token in ("[CLS]", "[SEP]", "[PAD]", ".", "!", "?")]
+    require(found == [CLS, SEP, PAD, *SENTENCE_ENDS], f"{name}: has not the vocabulary of bert-base-uncased")
 
 
 @dataclass
@@ -43,7 +52,10 @@ class Reviews:
         return Pieces(which, self.starts[which], self.lengths[which])
 
     def crops(self, which: np.ndarray, rng: np.random.Generator) -> Pieces:
-        """A crop of each review: mostly one to three sentences, seldom up to ten; a third lose the last stop."""
+        """A crop of each review: mostly one to three sentences, seldom up to ten; a third go without their last token.
+
+        That is mostly the full stop, which many short texts lack.
+        """
         wanted = np.minimum(rng.geometric(0.45, len(which)), 10)
         bare, chance = rng.random(len(which)) < 0.33, rng.random(len(which))
         first = np.searchsorted(self.boundaries, self.starts[which], "right")
@@ -66,7 +78,7 @@ class Corpus(Reviews):
     """What teach_data.py wrote: all reviews, their ids on the device, with labels, stars and folds."""
 
     def __init__(self, path: Path, device: str) -> None:
-        with np.load(path) as stored:
+        with path.open("rb") as file, blaming(f"{path}: is not what teach_data.py writes"), np.load(file) as stored:
             super().__init__(stored["ids"], stored["lengths"])
             self.labels, self.stars, self.folds = stored["labels"], stored["stars"], stored["folds"]
             self.teacher_ids = torch.from_numpy(stored["teacher_ids"].astype(np.int64)).to(device)

@@ -17,13 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, set_seed
 
-from command_line import Parser, bounded, command
+from command_line import Parser, blaming, bounded, command, empty_folder, require
 from encoder import load, token_ids
-from imdb import UNLABELLED, block_of, hold_out, read_reviews, training_reviews
+from imdb import block_of, hold_out, read_reviews, training_reviews
+from teach_corpus import HELD_OUT, UNLABELLED, require_vocabulary
 
 BLOCK = 250  # neighbours, of each class, that are held out or put into a fold together
+SPECIAL = {"[CLS]": "<s>", "[SEP]": "</s>", "[PAD]": "<pad>", "[MASK]": "<mask>"}  # MPNet's names of BERT's tokens
 
 
 @command("teach_data")
@@ -41,33 +43,40 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--folds", type=bounded(int, 2), default=3)
     add("--seed", type=bounded(int, 0), default=1)
     args = parser.parse_args(argv)
-    args.output.mkdir(parents=True, exist_ok=True)
+    require(args.base.is_dir(), f"{args.base}: no such folder")
+    empty_folder(args.output)
+    set_seed(args.seed)  # of the student's new layers
 
     reviews = [review for source in args.data for review in read_reviews(source, None)]
     held = hold_out([review for review in reviews if review.split != "unsup"], args.hold_out, BLOCK, args.seed)
-    learnt = training_reviews(reviews, held)
-    unlabelled = sorted(review.id for review in learnt if review.label == UNLABELLED)
+    unlabelled = sorted(review.id for review in training_reviews(reviews, held) if review.split == "unsup")
     kept = set(random.Random(args.seed).sample(unlabelled, min(args.kept, len(unlabelled))))
-    rows = [review for review in learnt if review.id not in kept]
-    blocks = sorted({block_of(review, BLOCK) for review in rows if review.label != UNLABELLED})
+    rows = training_reviews(reviews, held | kept)
+    blocks = sorted({block_of(review, BLOCK) for review in rows if review.split == "train"})
+    sources = " ".join(args.data)
+    require(len(blocks) >= args.folds, f"{sources}: too few train reviews for {args.folds} folds beside the hold-out")
     random.Random(args.seed + 1).shuffle(blocks)
     fold_of = {block: number % args.folds for number, block in enumerate(blocks)}
-    folds = [-2 if review.label == UNLABELLED else fold_of[block_of(review, BLOCK)] for review in rows]
+    folds = [fold_of[block_of(review, BLOCK)] if review.split == "train" else UNLABELLED for review in rows]
     last = [review for review in reviews if review.id in held]
-    rows, folds = rows + last, folds + [-1] * len(last)
+    rows, folds = rows + last, folds + [HELD_OUT] * len(last)
 
     model, tokenizer = load(args.init)
-    ids = token_ids([review.text for review in rows], tokenizer)
-    ours, theirs = tokenizer.get_vocab(), AutoTokenizer.from_pretrained(args.base).get_vocab()
-    special = {"[CLS]": "<s>", "[SEP]": "</s>", "[PAD]": "<pad>", "[MASK]": "<mask>"}
+    ours = tokenizer.get_vocab()
+    require_vocabulary(ours, args.init)
+    with blaming(f"{args.base}: holds no tokenizer that can be read"):
+        theirs = AutoTokenizer.from_pretrained(args.base, trust_remote_code=False).get_vocab()
     teacher_ids = np.zeros(len(ours), np.int64)
     for word, number in ours.items():
-        teacher_ids[number] = theirs[special.get(word, word)]
+        same = SPECIAL.get(word, word)
+        require(same in theirs, f"{args.base}: its vocabulary has no {same}, which the student's has")
+        teacher_ids[number] = theirs[same]
+    ids = token_ids([review.text for review in rows], tokenizer)
     np.savez(
         args.output / "data.npz",
         ids=np.concatenate([row[1:-1] for row in ids]).astype(np.uint16),
         lengths=np.array([len(row) - 2 for row in ids], np.int32),
-        labels=np.array([review.label if review.label != UNLABELLED else -1 for review in rows], np.int8),
+        labels=np.array([review.label for review in rows], np.int8),
         stars=np.array([(review.stars - 5.5) / 4.5 if review.stars else 0.0 for review in rows], np.float32),
         folds=np.array(folds, np.int8),
         teacher_ids=teacher_ids.astype(np.uint16),
@@ -77,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     (args.output / "hold_out.txt").write_text("".join(f"{review_id}\n" for review_id in sorted(held)))
     (args.output / "kept.txt").write_text("".join(f"{review_id}\n" for review_id in sorted(kept)))
     sizes = [folds.count(fold) for fold in range(args.folds)]
-    print(f"{len(rows)} reviews: {folds.count(-2)} unlabelled, {folds.count(-1)} held out, folds of {sizes}")
+    print(f"{len(rows)} reviews: {folds.count(UNLABELLED)} unlabelled, {len(last)} held out, folds of {sizes}")
 
 
 if __name__ == "__main__":

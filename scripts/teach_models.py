@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-LEAST = 16  # tokens that no schedule goes below
+from command_line import blaming, read_text, require
+
+LEAST_KEPT = 16  # tokens that no schedule drops, as in encoder.py
 
 
 class MPNet(nn.Module):
@@ -132,7 +134,7 @@ class Student(nn.Module):
         """`keep`: the share of a window's tokens that goes on after each layer but the last; None keeps all.
 
         The tokens that receive most attention go on (probabilities summed over heads and queries), the first always;
-        of equal ones the first, and never fewer than LEAST.
+        of equal ones the first, and never fewer than LEAST_KEPT.
         """
         e = self.distilbert["embeddings"]
         x = e["LayerNorm"](e["word_embeddings"](ids) + e["position_embeddings"].weight[: ids.size(1)])
@@ -155,7 +157,7 @@ class Student(nn.Module):
                 received = (p.detach() * mask[:, None, :, None]).sum((1, 2)).masked_fill(~mask, -1)
                 received[:, 0] = math.inf
                 kept = torch.ceil(keep[number] * n.double() - 1e-6).long()
-                kept = torch.minimum(torch.maximum(kept, n.clamp(max=LEAST)), mask.sum(1))
+                kept = torch.minimum(torch.maximum(kept, n.clamp(max=LEAST_KEPT)), mask.sum(1))
                 order = torch.argsort(received, dim=1, descending=True, stable=True)
                 chosen = torch.zeros_like(mask).scatter(
                     1, order, torch.arange(mask.size(1), device=ids.device) < kept[:, None]
@@ -171,8 +173,11 @@ class Student(nn.Module):
             return torch.cat([self.classifier(features), self.star_head(features)], 1)
 
 
-def read_folder(folder: Path) -> tuple[int, dict[str, Tensor]]:
-    """Heads and fp32 weights of a Hugging Face folder."""
-    config = json.loads((folder / "config.json").read_text())
-    state = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-    return config.get("n_heads") or config["num_attention_heads"], state
+def read_folder(folder: Path, kind: str) -> tuple[dict[str, Tensor], int]:
+    """The fp32 weights and the heads of a model of this kind in a Hugging Face folder."""
+    text = read_text(folder / "config.json")
+    with blaming(f"{folder}: holds no model that can be read"):
+        config = json.loads(text)
+        state = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    require(config.get("model_type") == kind, f"{folder}: holds no {kind} but a {config.get('model_type')}")
+    return state, config.get("n_heads") or config["num_attention_heads"]

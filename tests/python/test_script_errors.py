@@ -9,23 +9,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-import blend
 import calibrate
-import distill
 import export
 import finetune
 import plot_eval
 import plot_growth
-import train_teacher
+import teach
+import teach_data
 from command_line import Parser, bounded, command
 from conftest import PATIENCE, TOP
 
 Main = Callable[[list[str]], int]
 MAINS: dict[str, Main] = {
-    module.__name__: module.main
-    for module in (blend, calibrate, distill, export, finetune, plot_eval, plot_growth, train_teacher)
+    module.__name__: module.main for module in (calibrate, export, finetune, plot_eval, plot_growth, teach, teach_data)
 }
 
 
@@ -43,18 +42,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("bad.csv").write_text("text,label,split\nLovely,3,train\n")
     Path("ids.txt").write_text("train/0\ntrain/1\n")
     Path("others.txt").write_text("train/pos/99_9\n")
-    Path("teacher.jsonl").write_text('{"id": "train/0", "p": 0.5}\n')
-    Path("broken.jsonl").write_text('{"id": "train/0", "p": 0.5}\n{"id": "train/1"}\n')
+    one = np.zeros(1, np.uint16)
+    np.savez("data.npz", ids=one, lengths=one + 1, labels=one, stars=one, folds=one, teacher_ids=one)
     Path("other.json").write_text('{"input": {"labelled": 3, "failed": 0}}\n')
     Path("none.json").write_text('{"input": {"labelled": 3, "failed": 3}}\n')
     Path("broken.json").write_text("{")
     Path("empty").mkdir()
+    Path("broken").mkdir()
+    Path("broken/config.json").write_text('{"model_type": "distilbert"}')
     Path("done").mkdir()
     Path("done/result.json").write_text("{}")
     return tmp_path
 
 
 TRAINING = "--data reviews.jsonl --hold-out ids.txt"
+TEACHING = "--base empty --device cpu -o out"
 CASES = {
     "finetune -o out --data missing.csv": "missing.csv: No such file or directory",
     "finetune -o out --data empty": "empty: holds no review",
@@ -65,17 +67,17 @@ CASES = {
     "finetune -o out --data unlabelled.csv --text-field review": "unlabelled.csv:2: there is no field 'review'",
     "finetune -o out --data reviews.jsonl --init ./nowhere": "./nowhere: no such folder",
     "finetune -o out --data reviews.jsonl --init empty": "empty: neither a model's folder nor a model on the hub",
-    f"distill --init ./nowhere -o out {TRAINING}": "./nowhere: no such folder",
-    "distill --init empty -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
-    "distill --init empty -o out --data reviews.jsonl --hold-out missing.txt": "missing.txt: No such file or directory",
-    f"distill --init empty -o done {TRAINING}": "done: holds a finished run",
-    f"distill --init empty -o out --teacher broken.jsonl {TRAINING}": "broken.jsonl:2: is not a JSON object",
-    f"distill --init empty -o out --split unsup {TRAINING}": "reviews.jsonl: no review of the split unsup",
-    f"blend empty --teacher missing.jsonl {TRAINING}": "missing.jsonl: No such file or directory",
-    f"blend empty --teacher teacher.jsonl {TRAINING}": "empty: neither a model's folder nor a model on the hub",
     f"calibrate empty -o out {TRAINING}": "empty: neither a model's folder nor a model on the hub",
     "calibrate empty -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
-    "train_teacher -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
+    "calibrate ./nowhere -o out --data reviews.jsonl --hold-out missing.txt": "missing.txt: No such file or directory",
+    "teach_data --data missing.jsonl --base empty -o out": "missing.jsonl: No such file or directory",
+    "teach_data --data reviews.jsonl --base nowhere -o out": "nowhere: no such folder",
+    "teach_data --data reviews.jsonl --base empty -o done": "done: is not empty: remove it, or name another folder",
+    "teach_data --data reviews.jsonl --base empty -o out": "reviews.jsonl: too few train reviews for 3 folds",
+    f"teach --data missing.npz --student empty {TEACHING}": "missing.npz: No such file or directory",
+    f"teach --data reviews.jsonl --student empty {TEACHING}": "reviews.jsonl: is not what teach_data.py writes",
+    f"teach --data data.npz --student nowhere {TEACHING}": "nowhere/config.json: No such file or directory",
+    f"teach --data data.npz --student broken {TEACHING}": "broken: holds no model that can be read: ",
     "plot_eval missing.json a.png": "missing.json: No such file or directory",
     "plot_eval broken.json a.png": "broken.json: is not what `reviewrate eval --json` writes",
     "plot_eval other.json a.png": "other.json: is not what `reviewrate eval --json` writes",
@@ -89,7 +91,9 @@ USAGE = {
     "finetune -o out --epochs nan": "argument --epochs: 'nan' is not a number from 1e-06 to 1e+06",
     "finetune -o out --label-map 1=good": "argument --label-map: '1=good' is not VALUE=NEGATIVE, VALUE=POSITIVE",
     "finetune -o out --limit 1.5": "argument --limit: '1.5' is not a whole number of at least 0",
-    "distill --init x": "the following arguments are required",
+    f"calibrate empty -o out --confidence c.json {TRAINING}": "--confidence: needs --kept",
+    "teach --data data.npz": "the following arguments are required: --base, --student, -o/--output",
+    f"teach --data data.npz --student empty --rows 0 {TEACHING}": "argument --rows: '0' is not a whole number",
     "export": "the following arguments are required: SRC, -o/--output",
     "export empty -o done": "exists; --force replaces it",
     "export empty -o done --force": "is not a package: it has no manifest.json",

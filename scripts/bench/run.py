@@ -93,8 +93,9 @@ class Shape:
         _, peak = timed([sys.executable, BENCH / "jobs.py", file], env={**os.environ, **env}, cwd=self.folder)
         return json.loads(file.read_text()), peak
 
-    def reviewrate(self, precision: str, workers: int, *words: Any) -> tuple[float, float]:
-        command = [self.args.binary, "classify", "-q", "-m", self.package, "--precision", precision, "-j", workers]
+    def reviewrate(self, precision: str, setting: dict[str, Any], *words: Any) -> tuple[float, float]:
+        command = [self.args.binary, "classify", "-q", "-m", self.package, "--precision", precision]
+        command += ["-j", setting["j"], "--effort", setting.get("effort", "full")]
         return timed([*command, "--long-text", "head", "-f", "jsonl", *words])
 
     def tune(self, way: Way, load: str) -> None:
@@ -120,7 +121,7 @@ class Shape:
         out = self.folder / "out.jsonl"
         out.unlink(missing_ok=True)
         if way.peer == "reviewrate":
-            run = partial(self.reviewrate, way.precision, way.setting["j"])
+            run = partial(self.reviewrate, way.precision, way.setting)
             start = statistics.median(run("-t", TEXT)[0] for _ in range(3))
             whole, peak = run(self.folder.parent / f"{load}.jsonl", "-o", out)
             way.whole.append(whole)
@@ -143,7 +144,7 @@ class Shape:
         calls = {"transformers pipeline": partial(timed, [sys.executable, "-c", code, self.folder / "hf", TEXT])}
         calls["reviewrate --version, which only loads libtorch"] = partial(timed, [self.args.binary, "--version"])
         for precision in (*FLOATS, "int8"):
-            calls[f"reviewrate {precision}"] = partial(self.reviewrate, precision, self.args.threads, "-t", TEXT)
+            calls[f"reviewrate {precision}"] = partial(self.reviewrate, precision, {"j": self.args.threads}, "-t", TEXT)
         print(f"### {self.title}, one review, a new process each (files in memory)\n")
         print(f"| way | median s of {self.args.starts} | peak MB |\n|---|--:|--:|")
         seconds = {}

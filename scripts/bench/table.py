@@ -47,7 +47,8 @@ def table(ways: dict[str, Way], rates: dict[str, float]) -> Iterator[str]:
         against = ways[exact or key].answers
         difference = max(abs(a - b) for a, b in zip(way.answers, against, strict=True))
         # Written so that not a number is marked, too.
-        mark = "" if difference <= (AGREE if way.precision == "fp32" else 1) else " **differs**"
+        exactly = way.precision == "fp32" and "effort" not in way.setting
+        mark = "" if difference <= (AGREE if exactly else 1) else " **differs**"
         cells = [key, setting, f"{rates[key]:.1f}", whole, ratio, f"{max(way.peaks):.0f}"]
         yield f"| {' | '.join(cells)} | {difference:.1e}{mark} |"
 
@@ -65,6 +66,11 @@ def remarks(
         yield f"reviewrate fp32: {flops / 1e12:.2f} TFLOP at {reached:.0f} GFLOP/s, {reached / peak:.0%} of GEMM's."
         if int8 := rates.get("reviewrate-int8"):
             yield f"reviewrate int8: {int8 / fp32:.2f} times reviewrate fp32."
+    for key, rate in rates.items():
+        name, _, kind = key.partition("-")
+        precision, _, effort = kind.partition("-")
+        if name == "reviewrate" and effort.startswith("fast") and (full := rates.get(f"reviewrate-{precision}")):
+            yield f"reviewrate {precision}, --effort {effort}: {rate / full:.2f} times full."
     if fp32 and (one := rates.get("reviewrate-fp32-one")):
         yield f"{threads} workers: {fp32 / one:.2f} times one; GEMM: {peak / gemm['fp32 x 1']:.2f} times one thread."
 
@@ -80,5 +86,5 @@ def preface(everything: dict[str, Any], rounds: int) -> str:
         " padding included, 0: one text at a time. int8 is dynamic in ONNX Runtime, NNCF's in OpenVINO; `pipeline` is"
         " transformers', its `batch` in texts. `reviewrate / it`: reviewrate of the same precision over this way."
         " `largest diff.`: of the probability of POSITIVE, from the pipeline's (without it, the first fp32 way's);"
-        f" an fp32 way beyond {AGREE:g} is marked.\n"
+        f" an fp32 way beyond {AGREE:g} is marked, but for efforts that leave tokens out.\n"
     )

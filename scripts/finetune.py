@@ -143,7 +143,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="A=LABEL,...",
         type=parse_map,
         default={},
-        help="what labels mean, where that cannot be told: 1=NEGATIVE,3=,5=POSITIVE (3: no label)",
+        help="what labels mean, where that cannot be told: 1:2=NEGATIVE,3=,4:5=POSITIVE (3: no label)",
     )
     add("--init", default="distilbert-base-uncased", help="minilm, a folder or a hub name (%(default)s)")
     add("--tokens", type=bounded(int, 3), default=512, help="longest input (%(default)s)")

@@ -41,10 +41,29 @@ def key_of(value: Any) -> str:
     return text.strip().lower() if math.isnan(number) else f"{number + 0.0:.17g}"
 
 
+def range_of(key: str) -> tuple[float, float] | None:
+    """The bounds of LOW:HIGH; None if it is none."""
+    low, colon, high = key.partition(":")
+    bounds = number_of(low), number_of(high)
+    return bounds if colon and bounds[0] <= bounds[1] else None
+
+
+def said_of(keys: set[str], given: dict[str, int]) -> dict[str, int]:
+    """What `given`, which may have ranges of numbers, says of each of `keys`."""
+    out = {key: meaning for key, meaning in given.items() if range_of(key) is None}
+    for spec, meaning in given.items():
+        if bounds := range_of(spec):
+            for key in keys:
+                if bounds[0] <= number_of(key) <= bounds[1]:
+                    out.setdefault(key, meaning)
+    return out
+
+
 def meanings(keys: Iterable[str], given: dict[str, int]) -> dict[str, int] | None:
     """What each label means; `given` is what the user says of some. None: they can be read in no way or in two."""
     found = set(keys)
-    rest = found - given.keys()
+    mapped = said_of(found, given)
+    rest = found - mapped.keys()
     numbers = {key for key in rest if not math.isnan(number_of(key))}
     words = rest - numbers
     said = {WORDS[word] for word in words if word in WORDS}
@@ -63,7 +82,7 @@ def meanings(keys: Iterable[str], given: dict[str, int]) -> dict[str, int] | Non
         minus_is_none = "0" in numbers or ("1" not in numbers and {NEGATIVE, POSITIVE} <= said)
         if not minus_is_none and not given:
             return None
-    known = {**known, **({} if given else scheme), **given}
+    known = {**known, **({} if given else scheme), **mapped}
     return {key: known[key] for key in found} if found <= known.keys() else None
 
 
@@ -80,13 +99,16 @@ def taken(found: dict[str, int]) -> str:
 
 
 def parse_map(text: str) -> dict[str, int]:
-    """The type of --label-map: VALUE=LABEL, several with commas between them."""
+    """The type of --label-map: VALUE=LABEL, several with commas between them; VALUE may be LOW:HIGH."""
     found: dict[str, int] = {}
     for item in text.split(","):
         value, equals, label = item.rpartition("=")
         meaning = WORDS.get(label.strip().lower())
         if not equals or not value.strip() or meaning is None:
             raise argparse.ArgumentTypeError(f"{item!r} is not VALUE=NEGATIVE, VALUE=POSITIVE or VALUE= (no label)")
-        if found.setdefault(key_of(value), meaning) != meaning:
+        bounds = range_of(key_of(value))
+        others = [range_of(key) for key, other in found.items() if other != meaning]
+        overlaps = [other for other in others if bounds and other and other[0] <= bounds[1] and bounds[0] <= other[1]]
+        if overlaps or found.setdefault(key_of(value), meaning) != meaning:
             raise argparse.ArgumentTypeError(f"{value!r} is given two meanings")
     return found

@@ -17,15 +17,29 @@ std::string fixed(double value, int digits);
 /// The same with its sign: "+1.20" or, with `minus` before it, "-0.35"; without one where only zeros are left, "0.00".
 std::string signed_fixed(double value, int digits, std::string_view minus = "-");
 
+/// "1 review", "0 reviews", "2 reviews": a count with its `noun`, whose plural has an s.
+std::string counted(std::size_t count, std::string_view noun);
+
 /// Whether there is nothing but ASCII white space in `text`.
 bool is_blank(std::string_view text);
 
-/// The words of `text`, which stand between blanks, in lines of at most `width` code points; a longer word has a line
-/// of its own.
+/// How many code points a valid text has.
+std::size_t code_points_of(std::string_view text);
+
+/// How many columns a valid text without control characters takes on a terminal: an ideograph two, a combining mark
+/// none.
+std::size_t width_of(std::string_view text);
+
+/// The bytes of the longest beginning of `text` that takes at most `width` columns.
+std::size_t bytes_within(std::string_view text, std::size_t width);
+
+/// The words of `text`, which stand between blanks, in lines of at most `width` columns, above 1; a word that is wider
+/// has lines of its own.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
-/// How many code points a valid text has.
-std::size_t width_of(std::string_view text);
+/// `lines` with none wider than `width` columns: one that is, is broken at blanks, or where a word is wider than a
+/// line, and goes on below, indented.
+std::string fitted(std::string_view lines, std::size_t width);
 
 /// `text` as it may stand in HTML and XML, in attributes too: what XML cannot hold is replaced by U+FFFD.
 std::string escape_markup(std::string_view text);

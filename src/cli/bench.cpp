@@ -223,9 +223,9 @@ std::string report_text(const BenchReport& r) {
            std::string(11 - std::min<std::size_t>(10, number.size()), ' ') + number;
   };
   std::string out = r.model + ", " + precision_name(r.precision) + ", effort " + r.effort + ", " +
-                    std::to_string(r.workers) + " workers: " + std::to_string(r.reviews) + " reviews (" +
-                    std::to_string(r.failures) + " failed), " + std::to_string(r.tokens) + " tokens, " +
-                    std::to_string(r.rounds.size()) + " rounds after one to warm up\n\n";
+                    counted(r.workers, "worker") + ": " + counted(r.reviews, "review") + " (" +
+                    std::to_string(r.failures) + " failed), " + counted(r.tokens, "token") + ", " +
+                    counted(r.rounds.size(), "round") + " after one to warm up\n\n";
   out += row("reviews/s", static_cast<double>(r.reviews) / r.seconds, 1) + '\n';
   out += row("tokens/s", static_cast<double>(r.tokens) / r.seconds, 0) + '\n';
   out += row("whole", r.seconds, 3) + " s, median of";

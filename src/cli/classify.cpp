@@ -248,7 +248,7 @@ std::vector<std::string> columns_to_annotate(PeekedSource& source, const OutputO
 
 int classify(ClassifyOptions a, const Interruption& interruption) {
   if (a.output == "-") a.output.clear();
-  const std::vector<std::string> files = input_files(a.input, ", pipe reviews in, or give one with --text");
+  const std::vector<std::string> files = input_files(a.input, ", pipe reviews in, or give one with --text", a.quiet);
   const bool on_stdout = a.output.empty() || named_descriptor(a.output) == STDOUT_FILENO;
   if (on_stdout && named_descriptor(a.summary) == STDOUT_FILENO) {
     throw Error(ErrorKind::usage,
@@ -274,6 +274,11 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   const bool terminal = on_stdout && ::isatty(STDOUT_FILENO) != 0;
   OutputOptions output = output_options(a, manifest, terminal);
   output.color = has_color(a.color, on_stdout ? STDOUT_FILENO : -1);
+  if (const std::string other = a.output.empty() ? "" : output_name(a.output).other;
+      !other.empty() && !a.format && !a.quiet) {
+    print_notice(a.output + ": gets JSON Lines: " + other +
+                 " is none of the formats, which are .jsonl, .csv, .tsv, .parquet and .arrows (or -f FORMAT)");
+  }
   InputWaiter waiter(on_stdout);
   input.notify = print_notice;
   if (a.annotate) {
@@ -310,7 +315,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
     }
   }
 
-  Summary summary(manifest.labels);
+  Summary summary(manifest.labels, output.unsure);
   summary.resumed = options.skip = written.records;
   summary.failures = written.failures;
   summary.effort = package.effort;
@@ -352,7 +357,8 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   bar.clear();
   // One clean record speaks for itself; none does not.
   if (a.quiet && summary.failures > 0) print_notice(summary.failure_line());
-  if (!a.quiet && (summary.records != 1 || summary.failures > 0)) print_notice(summary.line(seconds, findings.skipped));
+  if (!a.quiet && (summary.records != 1 || summary.failures > 0))
+    print_figures(summary.line(seconds, findings.skipped));
   print_findings(findings);
   if (interrupted && !advice.empty()) print_notice(advice);
   if (page) write_whole(a.explain_html, page->html());

@@ -23,7 +23,7 @@ inline constexpr char kShield = '\x01';
 /// A row of the table. To add a command, write its file and add its row in commands.cpp.
 struct Command {
   const char* name;
-  const char* help;       ///< one line; empty: not listed anywhere
+  const char* help;       ///< one line
   Run (*add)(CLI::App&);  ///< adds the command's options, and gives what runs it once they are parsed
 };
 

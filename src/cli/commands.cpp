@@ -1,4 +1,6 @@
 // The table of commands, and the way from the words of a command line to one of them.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
@@ -8,6 +10,7 @@
 #include "command.h"
 #include "help.h"
 #include "reviewrate/error.h"
+#include "reviewrate/text.h"
 #include "reviewrate/torch_model.h"
 
 namespace reviewrate::cli {
@@ -33,7 +36,7 @@ const std::vector<Command>& commands() {
       {"serve", "Answer over HTTP: a page, and the API of common servers", add_serve},
       {"bench", "Time the program on these reviews, stage by stage", add_bench},
       {"info", "Describe the model package and this program as JSON", add_info},
-      {"shell-help", "", add_shell_help},
+      {"shell-help", "Print a completion script for bash, zsh or fish, or the manual page", add_shell_help},
   };
   return table;
 }
@@ -90,6 +93,48 @@ std::size_t distance(std::string_view a, std::string_view b) {
     }
   }
   return d[a.size()][b.size()];
+}
+
+/// Each of `names` that `name`, which is none of them, may have been meant for: the nearest, and not too far away. One
+/// may be left out from a hyphen on: label for label-field.
+std::vector<std::string> meant(const std::string& name, const std::vector<std::string>& names) {
+  constexpr std::size_t kPrefix = 3;
+  std::size_t least = name.size() < 5 ? 1 : 2;
+  std::vector<std::string> out;
+  for (const std::string& other : names) {
+    std::size_t found = distance(name, other);
+    for (std::size_t end = other.find('-'); end != other.npos; end = other.find('-', end + 1)) {
+      found = std::min(found, distance(name, std::string_view(other).substr(0, end)));
+    }
+    if (name.size() >= kPrefix && other.starts_with(name)) found = 0;
+    if (found > least) continue;
+    if (found < least) out.clear();
+    least = found;
+    out.push_back(other);
+  }
+  return out;
+}
+
+/// What is wrong with the first of the words that no option of the command takes, and which one may be meant.
+std::string unknown_option(const std::vector<CommandParser>& parsers, const CommandParser& chosen) {
+  const std::vector<std::string> words = chosen.app->remaining();
+  const std::string word = words.empty() ? "" : words.front().substr(0, words.front().find('='));
+  const std::string see = " (see " + chosen.app->get_name() + " --help)";
+  if (!word.starts_with('-')) return word + ": is more than is expected here" + see;
+  for (const CommandParser& other : parsers) {
+    if (other.app->get_option_no_throw(word) == nullptr) continue;
+    return word + ": is an option of " + other.command->name + ", not of " + chosen.command->name +
+           " (see reviewrate " + other.command->name + " --help)";
+  }
+  std::vector<std::string> names;
+  for (const CLI::Option* option : chosen.app->get_options()) {
+    names.insert(names.end(), option->get_lnames().begin(), option->get_lnames().end());
+  }
+  std::string list;
+  for (const std::string& name : meant(word.substr(word.find_first_not_of('-')), names)) {
+    list += (list.empty() ? "" : " or ") + std::string("--") + name;
+  }
+  return word + ": there is no such option" + (list.empty() ? "" : ": did you mean " + list + "?") + see;
 }
 
 /// Throws Error(usage) if the word, which stands where a command may, is no file but almost a command's name.
@@ -152,7 +197,6 @@ std::string help_of(const std::vector<CommandParser>& parsers, const CommandPars
   if (&chosen != &parsers.front()) return chosen.app->help();
   std::string list = "\nCommands (reviewrate COMMAND --help tells more; without one it is classify):\n";
   for (const CommandParser& parser : parsers) {
-    if (*parser.command->help == '\0') continue;
     std::string name = parser.command->name;
     name.resize(12, ' ');
     list += "  " + name + parser.command->help + "\n";
@@ -176,7 +220,9 @@ Invocation parse_command_line(std::vector<std::string> words) {
   } catch (const CLI::CallForVersion&) {
     return {chosen.app->version() + '\n', {}};
   } catch (const CLI::Success&) {
-    return {help_of(parsers, chosen), {}};
+    return {fitted(help_of(parsers, chosen), terminal_width(STDOUT_FILENO)), {}};
+  } catch (const CLI::ExtrasError&) {
+    throw Error(ErrorKind::usage, unknown_option(parsers, chosen));
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorKind::usage, std::string(e.what()) + " (see " + chosen.app->get_name() + " --help)");
   }

@@ -9,12 +9,15 @@
 #include <mutex>
 #include <string_view>
 
+#include "process.h"
 #include "reviewrate/printable.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
 
 constexpr std::string_view kClearLine = "\r\x1b[K";
+constexpr std::string_view kPrefix = "reviewrate: ";
 
 std::mutex g_mutex;                       // of stderr: the reader tells what it finds while the writer shows the status
 std::atomic<bool> g_status_shown{false};  // a signal handler looks at it
@@ -28,13 +31,20 @@ void write_stderr(std::string_view text) {
   }
 }
 
-}  // namespace
-
-void print_notice(const std::string& message) {
-  const std::string line = "reviewrate: " + printable(message) + '\n';
+/// Writes lines in the status's place.
+void write_message(const std::string& lines) {
   const std::lock_guard<std::mutex> lock(g_mutex);
   if (g_status_shown.exchange(false)) write_stderr(kClearLine);
-  write_stderr(line);
+  write_stderr(lines);
+}
+
+}  // namespace
+
+void print_notice(const std::string& message) { write_message(std::string(kPrefix) + printable(message) + '\n'); }
+
+void print_figures(const std::string& message) {
+  const std::string line = std::string(kPrefix) + printable(message) + '\n';
+  write_message(::isatty(STDERR_FILENO) != 0 ? fitted(line, terminal_width(STDERR_FILENO)) : line);
 }
 
 bool print_log_line(const std::string& line) {
@@ -52,7 +62,10 @@ void print_findings(const InputFindings& findings) {
   for (const std::string& remark : findings.remarks) print_notice(remark);
 }
 
-void print_lines(OutputStream& stream, const std::string& lines) { stream.write(printable_lines(lines)); }
+void print_lines(OutputStream& stream, const std::string& lines) {
+  const std::string clean = printable_lines(lines);
+  stream.write(::isatty(STDOUT_FILENO) != 0 ? fitted(clean, terminal_width(STDOUT_FILENO)) : clean);
+}
 
 void show_status(const std::string& text) {
   const std::lock_guard<std::mutex> lock(g_mutex);

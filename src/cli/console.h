@@ -12,10 +12,15 @@ namespace reviewrate::cli {
 /// Writes "reviewrate: MESSAGE" as one line to stderr, whatever the message holds.
 void print_notice(const std::string& message);
 
+/// The same for a line of figures: on a terminal it is broken at blanks. Other messages are not, as what is to be typed
+/// may be copied from them.
+void print_figures(const std::string& message);
+
 /// Writes what is to be told of the inputs after they were read.
 void print_findings(const InputFindings& findings);
 
-/// Writes lines such as a table's to `stream`. Throws Error(output).
+/// Writes lines such as a table's to `stream`, which is stdout; on a terminal none is wider than that. Throws
+/// Error(output).
 void print_lines(OutputStream& stream, const std::string& lines);
 
 /// Writes `line` to stderr as it is, with a newline. Never waits: false, and nothing is written, where whoever reads

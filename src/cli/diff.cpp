@@ -28,6 +28,7 @@
 #include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -95,8 +96,8 @@ class Pairing {
     text.imbue(std::locale::classic());
     text << compared_ << " compared";
     if (failed_ > 0) text << " (" << failed_ << " of them error records)";
-    text << ", " << missing << " missing, " << added << " added, " << flips_
-         << " labels flipped, largest change of probability " << largest_ << " (tolerance " << tolerance << ")\n";
+    text << ", " << missing << " missing, " << added << " added, " << counted(flips_, "label")
+         << " flipped, largest change of probability " << largest_ << " (tolerance " << tolerance << ")\n";
     list(text, "missing", waiting_[0]);
     list(text, "added", waiting_[1]);
     for (const Change& c : flipped_) text << "flip " << cut(c.id) << ": " << c.words << '\n';
@@ -195,7 +196,7 @@ bool print_broken(const std::string& file, const PredictionReader& predictions) 
   for (const std::string& place : predictions.broken_places()) {
     print_notice("diff: " + failure_message(place, "is no prediction record"));
   }
-  print_notice("diff: " + failure_message(file, std::to_string(predictions.broken()) + " lines could not be compared"));
+  print_notice("diff: " + failure_message(file, counted(predictions.broken(), "line") + " could not be compared"));
   return true;
 }
 

@@ -41,16 +41,16 @@ void print_first(const std::vector<std::string>& messages, std::size_t count, co
   if (count > messages.size()) print_notice("eval: and " + std::to_string(count - messages.size()) + " more " + what);
 }
 
-/// Says what failed; true if anything did.
+/// Says what failed; true if anything did. `advice` is on labels, if there are none.
 bool print_failures(const EvalOptions& a, const LabelledSource& labelled, const std::vector<std::string>& bad_stars,
-                    const EvalReport& report) {
+                    const EvalReport& report, const std::string& advice) {
   std::vector<std::string> failures;
   for (const Failure& failure : report.failures) failures.push_back(failure.message);
   print_first(failures, report.failed, "failed", a.quiet);
   print_first(bad_stars, report.stars.bad(), "bad stars", a.quiet);
   if (report.labelled == 0) {
     print_notice("eval: no review has a label: it is the field --label-field (" + a.fields.label +
-                 "), or a folder pos or neg in the path");
+                 "), or a folder pos or neg in the path" + advice);
   } else if (report.failed == report.labelled) {
     print_notice("eval: no review could be classified: nothing was measured");
   } else if (2 * report.failed > report.labelled) {
@@ -92,7 +92,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
     a.input.options.text_field = a.prefix + "label";  // no text is needed
     if (a.fields.label == TruthFields().label && a.prefix.empty()) a.fields.label = "input_label";
   }
-  const std::vector<std::string> files = input_files(a.input, " or pipe reviews in");
+  const std::vector<std::string> files = input_files(a.input, " or pipe reviews in", a.quiet);
   if (!a.bounds.max_drops.empty() && a.baseline.empty() && a.against.empty()) {
     throw Error(ErrorKind::usage, "--max-drop: needs a --baseline, or a model to compare with (--against)");
   }
@@ -184,8 +184,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   }
   bar.clear();
   if (interruption.signal() != 0) {
-    print_notice("eval: interrupted after " + std::to_string(collector.size()) +
-                 " labelled reviews; nothing is reported");
+    print_notice("eval: interrupted after " + counted(collector.size(), "labelled review") + "; nothing is reported");
     return kInterrupted + interruption.signal();
   }
   const std::optional<NumberScheme> scheme = first ? first->scheme : judge(a, rules, labelled);
@@ -225,11 +224,12 @@ int eval(EvalOptions a, const Interruption& interruption) {
                             (terminal ? mistakes_text(report, terminal_width(STDOUT_FILENO)) : std::string()));
     stream.close();
   }
-  bool failed = print_failures(a, labelled, labelled.bad_stars(meanings), report);
+  const std::string advice = report.labelled == 0 ? advice_on_labels(a, files, rules) : "";
+  bool failed = print_failures(a, labelled, labelled.bad_stars(meanings), report, advice);
   if (first && first->reviews != labelled.read()) {
     failed = true;
-    print_notice("eval: the inputs changed meanwhile: there were " + std::to_string(first->reviews) +
-                 " reviews when labels were read, and " + std::to_string(labelled.read()) + " afterwards");
+    print_notice("eval: the inputs changed meanwhile: there were " + counted(first->reviews, "review") +
+                 " when labels were read, and " + std::to_string(labelled.read()) + " afterwards");
   }
   bool all_hold = true;
   for (const Gate& gate : report.gates) {
@@ -280,7 +280,9 @@ Run add_eval(CLI::App& app) {
                  "Field or column that holds the label: a name of the model's, pos or neg, 0 or 1, -1 or 1, 1 or 2")
       ->capture_default_str()
       ->type_name("FIELD");
-  app.add_option("--label-map", a->label_map, "What other labels mean; nothing behind the = is for no label")
+  app.add_option("--label-map", a->label_map,
+                 "What other labels mean; VALUE may be a range of numbers, LOW:HIGH, such as stars; nothing behind the "
+                 "= is for no label")
       ->type_name("VALUE=LABEL,...")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -338,6 +340,8 @@ Run add_eval(CLI::App& app) {
              "and counted. What labels mean is decided for all of them together, and said;\n"
              "where it cannot be told nothing is measured, until --label-map says it.\n"
              "Example: reviewrate eval labelled.jsonl --min f1=0.92 --report eval.html\n"
+             "Example: reviewrate eval models/imdb-small/examples.csv \\\n"
+             "             --label-field stars --label-map 1:4=NEGATIVE,5:6=,7:10=POSITIVE\n"
              "Example: reviewrate eval labelled.csv -m models/new --against imdb-small");
   return [a](const Interruption& interruption) { return eval(*a, interruption); };
 }

@@ -47,11 +47,11 @@ void judge_by_chance(const Baseline& old, const EvalReport& report, BaselineComp
     only_new += old.outcomes[i] == '0' && report.outcomes[i] == '1' ? 1 : 0;
   }
   comparison.mcnemar = mcnemar_exact(only_old, only_new);
-  const std::string counts = old.is_model ? "Right with " + comparison.before + " alone: " + std::to_string(only_old) +
-                                                " reviews; right with " + comparison.after +
-                                                " alone: " + std::to_string(only_new)
-                                          : "Right before and wrong now: " + std::to_string(only_old) +
-                                                " reviews; wrong before and right now: " + std::to_string(only_new);
+  const std::string counts = old.is_model
+                                 ? "Right with " + comparison.before + " alone: " + counted(only_old, "review") +
+                                       "; right with " + comparison.after + " alone: " + std::to_string(only_new)
+                                 : "Right before and wrong now: " + counted(only_old, "review") +
+                                       "; wrong before and right now: " + std::to_string(only_new);
   comparison.verdict =
       counts + ". Exact McNemar test: p = " + decimals(comparison.mcnemar) +
       (*comparison.mcnemar < 0.05 ? ", more than chance (at 5 %)." : ", no more than chance (at 5 %).");

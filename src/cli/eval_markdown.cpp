@@ -1,6 +1,7 @@
 // An evaluation as Markdown, for the summary page of a job.
 #include "eval_report.h"
 #include "reviewrate/printable.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -30,8 +31,8 @@ std::string report_markdown(const EvalReport& r) {
                     (r.gates.empty() ? "measured"
                      : all_hold      ? "every gate holds"
                                      : "A GATE DOES NOT HOLD") +
-                    "\n\n" + std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) +
-                    " failed, " + std::to_string(r.unlabelled) + " without a label left out; " + r.date + ".\n";
+                    "\n\n" + counted(r.labelled, "labelled review") + ", " + std::to_string(r.failed) + " failed, " +
+                    std::to_string(r.unlabelled) + " without a label left out; " + r.date + ".\n";
   if (!r.gates.empty()) {
     out += "\n" + row({"gate", "", "found"}) + row({"---", "---", "---"});
     for (const Gate& gate : r.gates) {

@@ -181,7 +181,7 @@ std::string reliability(const Evaluation& e) {
     if (bin.count == 0) continue;
     points.emplace_back(bin.confidence, bin.accuracy);
     chart.dot(points.back(), 3 + 9 * std::sqrt(share(bin.count, e.size())),
-              std::to_string(bin.count) + " reviews: confidence " + decimals(bin.confidence) + ", right " +
+              counted(bin.count, "review") + ": confidence " + decimals(bin.confidence) + ", right " +
                   decimals(bin.accuracy));
   }
   chart.line(points, "line");
@@ -229,7 +229,7 @@ std::string ratings(const Evaluation& e) {
         const std::string percent = fixed(100 * share(count, all), 0);
         const bool room = by_stars.size() <= 11;
         chart.cell({x, rating + 0.5}, share(count, all), {room ? percent : ""},
-                   std::to_string(count) + " of " + std::to_string(all) + " reviews of " + name + " stars are rated " +
+                   std::to_string(count) + " of " + counted(all, "review") + " of " + name + " stars are rated " +
                        std::to_string(rating));
       }
     }
@@ -310,7 +310,7 @@ std::string report_html(const EvalReport& r) {
          "</title><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
          "'unsafe-inline'\"><style>" +
          std::string(kStyle) + "</style></head><body>\n" + tag("h1", title) +
-         tag("p", std::to_string(r.labelled) + " labelled reviews, " + std::to_string(r.failed) + " of them failed; " +
+         tag("p", counted(r.labelled, "labelled review") + ", " + std::to_string(r.failed) + " of them failed; " +
                       std::to_string(r.unlabelled) + " without a label were left out. Precision " +
                       escape_markup(r.precision) + ", effort " + escape_markup(r.effort) + ", long reviews " +
                       escape_markup(r.long_text) + ", rating " + escape_markup(r.rating) + ".") +

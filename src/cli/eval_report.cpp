@@ -127,10 +127,10 @@ std::string command_line(const EvalReport& r) {
 }
 
 std::string report_text(const EvalReport& r) {
-  std::string out = model_text(r) + ", long reviews " + r.long_text + ": " + std::to_string(r.labelled) +
-                    " labelled reviews, " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
+  std::string out = model_text(r) + ", long reviews " + r.long_text + ": " + counted(r.labelled, "labelled review") +
+                    ", " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
                     " without a label left out" +
-                    (r.stars.reviews() > 0 ? ", " + std::to_string(r.stars.bad()) + " bad stars" : "") + "\n";
+                    (r.stars.reviews() > 0 ? ", " + counted(r.stars.bad(), "bad star") : "") + "\n";
   constexpr std::size_t kName = 18, kCell = 10, kWide = 18;
   out += padded("", kName) + padded(r.parts.front().title, kCell) + padded("95 % interval", kWide);
   for (std::size_t i = 1; i < r.parts.size(); ++i) out += padded(r.parts[i].title, kCell + 4);

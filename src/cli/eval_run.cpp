@@ -4,21 +4,32 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <string_view>
 #include <system_error>
 #include <unordered_map>
 
 #include "console.h"
 #include "predictions.h"
 #include "reviewrate/error.h"
+#include "reviewrate/formatter.h"
 #include "reviewrate/rating.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/text.h"
 #include "summary.h"
 
 namespace reviewrate::cli {
+namespace {
+
+/// What a field with stars is often called.
+constexpr std::array<std::string_view, 7> kStarFields = {"stars",       "star",       "rating", "ratings",
+                                                         "star_rating", "starrating", "overall"};
+constexpr std::size_t kStarsToLookAt = 1000;
+
+}  // namespace
 
 Manifest find_labels(const ModelChoice& choice) {
   Manifest manifest = find_manifest(choice);
@@ -70,6 +81,43 @@ std::optional<NumberScheme> judge(const EvalOptions& a, const LabelRules& rules,
   if (!stars.seen().empty() && (!a.quiet || stars.bad() > 0)) print_notice("eval: " + stars.seen());
   if (!stars.doubt().empty()) print_notice("eval: " + stars.doubt());
   return scheme;
+}
+
+std::string advice_on_labels(const EvalOptions& a, const std::vector<std::string>& files, const LabelRules& rules) {
+  if (!can_be_read_twice(files)) return "";
+  InputWaiter waiter(false);
+  InputOptions input = a.input.options;
+  input.notify = [](const std::string&) {};  // all was said
+  input.pass.clear();
+  input.annotate = true;
+  Review review;
+  const auto source = open_source({}, files, input, waiter);
+  static_cast<void>(source->next(review, /*may_block=*/true));
+  const std::vector<std::string> names = source->columns();
+  if (names.empty() || std::find(names.begin(), names.end(), a.fields.label) != names.end()) return "";
+  const auto named = std::find_if(names.begin(), names.end(), [](const std::string& name) {
+    return std::find(kStarFields.begin(), kStarFields.end(), ascii_lower(name)) != kStarFields.end();
+  });
+  if (named != names.end()) {
+    input.annotate = false;
+    input.pass = {*named};
+    input.limit = kStarsToLookAt;
+    StarCounts stars;
+    const auto again = open_source({}, files, input, waiter);
+    while (again->next(review, /*may_block=*/true) == Source::Status::review) {
+      if (review.passed.empty()) continue;
+      stars.add({.given = true, .in_name = false, .number = parse_number(review.passed.front().value.text)}, {});
+    }
+    if (stars.high && *stars.low >= 1 && *stars.high <= 10) {
+      const std::string negative = "=" + rules.name(Meaning::negative), positive = "=" + rules.name(Meaning::positive);
+      const std::string cuts =
+          stars.above_five ? "1:4" + negative + ",5:6=,7:10" + positive : "1:2" + negative + ",3=,4:5" + positive;
+      return "; the field " + json_string(*named) + " can say it: --label-field " + *named + " --label-map " + cuts;
+    }
+  }
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + json_string(name);
+  return "; the fields there are: " + list;
 }
 
 FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& files, const LabelRules& rules,

@@ -58,6 +58,9 @@ bool can_be_read_twice(const std::vector<std::string>& files);
 /// Decides what the labels mean, and says it. Empty: they cannot be read, which was said.
 std::optional<NumberScheme> judge(const EvalOptions& a, const LabelRules& rules, const LabelledSource& source);
 
+/// What to do where no review of these files has a label, for people; empty: nothing can be said.
+std::string advice_on_labels(const EvalOptions& a, const std::vector<std::string>& files, const LabelRules& rules);
+
 /// What came of reading the labels before the reviews.
 struct FirstReading {
   std::optional<NumberScheme> scheme;  ///< empty: refused

@@ -67,8 +67,7 @@ std::string ExplanationPage::html() const {
          "</title><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
          "'unsafe-inline'\"><style>" +
          std::string(kStyle) + "</style></head><body>\n<h1>" + title + "</h1>\n<p class=\"note\">" +
-         (shown_ < all_ ? "The first " + std::to_string(shown_) + " of " + std::to_string(all_) + " reviews. "
-                        : std::to_string(all_) + (all_ == 1 ? " review. " : " reviews. ")) +
+         (shown_ < all_ ? "The first " + std::to_string(shown_) + " of " : "") + counted(all_, "review") + ". " +
          "Each sentence with what it contributes: + speaks for " +
          escape_markup(printable(manifest_.labels[*manifest_.positive])) + ", − against it.</p>\n" + reviews_ +
          "</body></html>\n";

@@ -13,8 +13,10 @@
 namespace reviewrate::cli {
 namespace {
 
-constexpr std::size_t kColumn = 28;  // where the texts begin
 constexpr std::size_t kMostWidth = 100;
+constexpr std::size_t kWideColumn = 28;   // where the texts begin
+constexpr std::size_t kNarrowColumn = 6;  // the same, each below its option
+constexpr std::size_t kLeastWidth = 60;   // for the former
 
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -31,11 +33,12 @@ class HelpFormatter : public CLI::Formatter {
     if (option->get_type_size() != 0 && !option->get_type_name().empty()) out += ' ' + option->get_type_name();
     std::string text = option->get_description();
     if (!option->get_default_str().empty()) text += " (default: " + option->get_default_str() + ")";
-    bool same_line = out.size() + 2 <= kColumn;
     const std::size_t width = std::min(terminal_width(STDOUT_FILENO), kMostWidth);
-    for (const std::string& line : wrapped(text, std::max<std::size_t>(width, 60) - kColumn)) {
+    const std::size_t column = width < kLeastWidth ? kNarrowColumn : kWideColumn;
+    bool same_line = out.size() + 2 <= column;
+    for (const std::string& line : wrapped(text, std::max(width, 3 * kNarrowColumn) - column)) {
       if (!same_line) out += '\n';
-      out += std::string(same_line ? kColumn - out.size() : kColumn, ' ') + line;
+      out += std::string(same_line ? column - out.size() : column, ' ') + line;
       same_line = false;
     }
     return out + '\n';

@@ -38,7 +38,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
-std::string count(std::size_t reviews) { return std::to_string(reviews) + (reviews == 1 ? " review" : " reviews"); }
+/// LOW:HIGH; empty if it is none.
+std::optional<std::pair<double, double>> parse_range(const std::string& key) {
+  const std::size_t colon = key.find(':');
+  if (colon == std::string::npos) return std::nullopt;
+  const std::optional<double> low = parse_number(key.substr(0, colon)), high = parse_number(key.substr(colon + 1));
+  if (!low || !high || *low > *high) return std::nullopt;
+  return std::pair(*low, *high);
+}
 
 /// Numbers by value, then words, the most frequent first.
 std::vector<LabelValue> ordered(const LabelColumn& column) {
@@ -106,11 +113,30 @@ LabelRules::LabelRules(const Manifest& manifest, const std::vector<std::string>&
       throw Error(ErrorKind::usage, "--label-map: " + json_string(item) + ": the labels of the model are " + names_[0] +
                                         " and " + names_[1] + "; nothing behind the = is for no label");
     }
+    if (const std::optional<std::pair<double, double>> bounds = parse_range(key)) {
+      const LabelRange range{bounds->first, bounds->second, *meaning};
+      if (std::any_of(ranges_.begin(), ranges_.end(), [&](const LabelRange& other) {
+            return other.meaning != *meaning && other.low <= range.high && range.low <= other.high;
+          })) {
+        throw Error(ErrorKind::usage, "--label-map: numbers of " + key + " are given two meanings");
+      }
+      ranges_.push_back(range);
+      continue;
+    }
     const auto [known, fresh] = map_.emplace(key, *meaning);
     if (!fresh && known->second != *meaning) {
       throw Error(ErrorKind::usage, "--label-map: " + shown_label(key) + " is given two meanings");
     }
   }
+}
+
+/// A value that is named by itself goes before the ranges.
+std::optional<Meaning> LabelRules::mapped(const std::string& key) const {
+  if (const auto named = map_.find(key); named != map_.end()) return named->second;
+  const std::optional<double> number = parse_number(key);
+  const auto range = std::find_if(ranges_.begin(), ranges_.end(),
+                                  [&](const LabelRange& each) { return number && each.holds(*number); });
+  return range == ranges_.end() ? std::nullopt : std::optional(range->meaning);
 }
 
 std::optional<Meaning> LabelRules::parse_target(const std::string& name) const {
@@ -134,13 +160,14 @@ std::optional<Meaning> LabelRules::word(const std::string& key) const {
 }
 
 std::optional<Meaning> LabelRules::meaning(const std::string& key, NumberScheme scheme) const {
-  if (const auto mapped = map_.find(key); mapped != map_.end()) return mapped->second;
+  if (const std::optional<Meaning> said = mapped(key)) return said;
   if (const std::optional<Meaning> named = word(key)) return named;
   for (const Words& letters : kLetters) {
     if (key == letters.negative) return Meaning::negative;
     if (key == letters.positive) return Meaning::positive;
   }
-  if (!map_.empty()) return std::nullopt;  // then it has to name all numbers: what is left of them proves nothing
+  if (!map_.empty() || !ranges_.empty())
+    return std::nullopt;  // then it has to name all numbers: what is left of them proves nothing
   const bool minus = key == "-1", zero = key == "0", one = key == "1", two = key == "2";
   switch (scheme) {
     case NumberScheme::index:
@@ -171,7 +198,7 @@ std::optional<NumberScheme> LabelRules::judge(const LabelColumn& column) const {
   std::set<std::string> numbers, words;
   std::set<Meaning> said;
   for (const LabelValue& value : column.values()) {
-    if (value.is_folder || map_.contains(value.key)) continue;
+    if (value.is_folder || mapped(value.key)) continue;
     const std::optional<Meaning> named = word(value.key);
     if (named) said.insert(*named);
     // A model's label may be called 1.
@@ -210,7 +237,7 @@ std::string LabelRules::refusal(const LabelColumn& column, const std::string& fi
   std::size_t fields = 0;
   for (const LabelValue& value : values) {
     if (value.is_folder || ++fields > kShownValues) continue;
-    list += (list.empty() ? "" : ", ") + shown_label(value.key) + " (" + count(value.reviews) + ")";
+    list += (list.empty() ? "" : ", ") + shown_label(value.key) + " (" + counted(value.reviews, "review") + ")";
   }
   if (fields > kShownValues) {
     list += column.surplus() > 0 ? " and many more" : " and " + std::to_string(fields - kShownValues) + " more";
@@ -227,13 +254,14 @@ std::string LabelRules::taken(const LabelColumn& column, NumberScheme scheme) co
     const std::optional<Meaning> what = meaning(value, scheme);
     if (!what) continue;
     list += (list.empty() ? "" : ", ") + std::string(value.is_folder ? "folder " : "") + shown_label(value.key) +
-            " is " + (*what == Meaning::unlabelled ? "no label" : name(*what)) + " (" + count(value.reviews) + ")";
+            " is " + (*what == Meaning::unlabelled ? "no label" : name(*what)) + " (" +
+            counted(value.reviews, "review") + ")";
   }
   return list;
 }
 
 bool LabelRules::is_guess(const LabelColumn& column, NumberScheme scheme) const {
-  if (!map_.empty()) return false;
+  if (!map_.empty() || !ranges_.empty()) return false;
   if (scheme != NumberScheme::index) return true;
   // A 1 without a 0 is the negative one where there are also 2s.
   const auto has = [&](const char* key) {
@@ -254,6 +282,14 @@ std::string LabelRules::unmatched(const LabelColumn& column) const {
     const bool found = std::any_of(column.values().begin(), column.values().end(),
                                    [&](const LabelValue& value) { return !value.is_folder && value.key == key; });
     if (!found) list += (list.empty() ? "" : ", ") + shown_label(key);
+  }
+  for (const LabelRange& range : ranges_) {
+    if (range.meaning == Meaning::unlabelled) continue;  // what lies between the others need not be there
+    const bool found = std::any_of(column.values().begin(), column.values().end(), [&](const LabelValue& value) {
+      const std::optional<double> number = value.is_folder ? std::nullopt : parse_number(value.key);
+      return number && range.holds(*number);
+    });
+    if (!found) list += (list.empty() ? "" : ", ") + shortest(range.low) + ":" + shortest(range.high);
   }
   return list;
 }

@@ -63,11 +63,20 @@ class LabelColumn {
   std::size_t surplus_ = 0;
 };
 
+/// Numbers that mean the same, such as stars.
+struct LabelRange {
+  double low;
+  double high;  ///< belongs to it, too
+  Meaning meaning;
+
+  bool holds(double number) const { return low <= number && number <= high; }
+};
+
 /// What labels can mean for a model of two labels.
 class LabelRules {
  public:
-  /// `map` holds VALUE=LABEL as --label-map has them. Throws Error(usage) for what is no such thing, names a label that
-  /// the model does not have, or gives a value two meanings.
+  /// `map` holds VALUE=LABEL as --label-map has them; a VALUE LOW:HIGH is every number from one to the other. Throws
+  /// Error(usage) for what is no such thing, names a label that the model does not have, or gives a value two meanings.
   LabelRules(const Manifest& manifest, const std::vector<std::string>& map);
 
   /// What the field value with this key means if numbers are read so; empty: nothing.
@@ -104,9 +113,13 @@ class LabelRules {
   std::optional<Meaning> word(const std::string& key) const;
   std::optional<Meaning> parse_target(const std::string& name) const;
 
+  /// What --label-map says of the key; empty: nothing.
+  std::optional<Meaning> mapped(const std::string& key) const;
+
   std::array<std::string, 2> names_;  // the negative label, the positive one
   std::size_t positive_;              // the place of the latter in the model
   std::map<std::string, Meaning> map_;
+  std::vector<LabelRange> ranges_;
 };
 
 }  // namespace reviewrate::cli

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "command.h"
 #include "console.h"
@@ -70,6 +71,11 @@ constexpr const char* kExplanationGroup = "Explanation";
 constexpr const char* kInputGroup = "Input";
 constexpr const char* kModelGroup = "Model";
 constexpr std::size_t kMostRecords = std::size_t{1} << 53;
+
+/// Extensions that promise no format but that of lines. JSON Lines are often called .json.
+const std::set<std::string> kPlainExtensions = {".bak", ".data", ".json",   ".jsonlines", ".log", ".ndjson", ".new",
+                                                ".old", ".out",  ".output", ".part",      ".tmp", ".txt"};
+constexpr std::string_view kLettersAndDigits = "abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// The files that are named, then those that the list names. Throws Error(usage).
 std::vector<std::string> with_listed_files(const InputChoice& input) {
@@ -391,13 +397,25 @@ OutputName output_name(const std::string& path) {
   for (const OutputFormat format : {OutputFormat::jsonl, OutputFormat::csv, OutputFormat::tsv, OutputFormat::parquet}) {
     if (extension == "." + format_name(format)) said.format = format;
   }
+  const bool is_word = extension.size() > 1 && extension.find_first_not_of(kLettersAndDigits, 1) == extension.npos &&
+                       extension.find_first_not_of("0123456789", 1) != extension.npos;
+  if (!said.format && is_word && !kPlainExtensions.contains(extension)) said.other = extension;
   return said;
 }
 
-std::vector<std::string> input_files(const InputChoice& input, std::string_view ways) {
-  if (!input.files_from.empty()) return with_listed_files(input);
+std::vector<std::string> input_files(const InputChoice& input, std::string_view ways, bool quiet) {
+  const bool terminal = ::isatty(STDIN_FILENO) != 0;
+  const auto say = [&](const char* what) {
+    if (terminal && !quiet && ::isatty(STDERR_FILENO) != 0)
+      print_notice(std::string("reads ") + what + " from the terminal; Ctrl-D ends them");
+  };
+  if (!input.files_from.empty()) {
+    if (input.files_from == "-") say("names of files, one a line,");
+    return with_listed_files(input);
+  }
+  if (std::find(input.files.begin(), input.files.end(), "-") != input.files.end()) say("reviews, one a line,");
   if (!input.files.empty() || !input.texts.empty()) return input.files;
-  if (::isatty(STDIN_FILENO) != 0) {
+  if (terminal) {
     throw Error(ErrorKind::usage, "nothing to read: name a FILE" + std::string(ways) + " (see reviewrate --help)");
   }
   return {"-"};

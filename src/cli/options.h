@@ -88,6 +88,7 @@ void add_format_option(CLI::App& app, std::optional<OutputFormat>& format);
 struct OutputName {
   std::optional<OutputFormat> format;  ///< by its extension; empty: nothing
   Compression compression = Compression::none;
+  std::string other;  ///< an extension that seems to say a format which is not written; empty: it has none
 };
 
 /// Of `path`, the value of --output. Throws Error(usage) if it promises a form that is not written.
@@ -95,8 +96,9 @@ OutputName output_name(const std::string& path);
 
 /// The files to read: those named and those listed in a file, or where nothing of that is given, nor a text, stdin,
 /// unless it is a terminal. Throws Error(usage), which says what else can be done: `ways`, such as ", pipe reviews in,
-/// or give one with --text"; also where stdin would be read twice, or the list cannot be.
-std::vector<std::string> input_files(const InputChoice& input, std::string_view ways);
+/// or give one with --text"; also where stdin would be read twice, or the list cannot be. Says, unless `quiet`, that a
+/// terminal is read, to whoever is in front of it.
+std::vector<std::string> input_files(const InputChoice& input, std::string_view ways, bool quiet = false);
 
 /// When results have colors; automatic: on a terminal that has them, unless NO_COLOR is set.
 enum class Color { automatic, always, never };

@@ -43,6 +43,12 @@ constexpr std::array<std::string_view, 12> kMarks = {R"("truncated": false, "win
                                                      R"(<!-- reviewrate eval -->)",                // eval --markdown
                                                      R"("load_seconds": )"};                       // bench --json
 
+/// The folder that a file lies in, or would.
+std::string folder_of(const std::string& path) {
+  const std::string folder = fs::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 /// The beginning of a file, which may be compressed; nothing if it cannot be read.
 std::string beginning_of(const std::string& path) {
   constexpr std::size_t kBeginning = 4096;
@@ -88,8 +94,7 @@ OutputPlan::Place OutputPlan::place(const std::string& name, const std::string& 
   found.target = follow_links(path);
   found.exists = ::stat(found.target.c_str(), &found.info) == 0;
   if (!found.exists) {
-    const std::string folder = fs::path(found.target).parent_path().string();
-    if (::stat(folder.empty() ? "." : folder.c_str(), &found.info) != 0) found.info = {};
+    if (::stat(folder_of(found.target).c_str(), &found.info) != 0) found.info = {};
   }
   return found;
 }
@@ -147,10 +152,13 @@ void OutputPlan::check_can_be_written(const Place& output) {
   if (output.fd) return;
   if (output.exists && S_ISDIR(output.info.st_mode)) fail(EISDIR);
   if (output.target.ends_with('/')) fail(ENOTDIR);
-  const std::string folder = fs::path(output.target).parent_path().string();
-  const std::string asked = output.exists ? output.target : folder.empty() ? "." : folder;
+  const std::string folder = folder_of(output.target);
+  struct stat info = {};
+  // Of what is no folder, access would tell that it cannot be entered.
+  if (!output.exists && ::stat(folder.c_str(), &info) != 0) fail(errno);
+  if (!output.exists && !S_ISDIR(info.st_mode)) fail(ENOTDIR);
+  const std::string& asked = output.exists ? output.target : folder;
   if (::faccessat(AT_FDCWD, asked.c_str(), output.exists ? W_OK : W_OK | X_OK, AT_EACCESS) != 0) fail(errno);
-  if (!output.exists && !S_ISDIR(output.info.st_mode)) fail(ENOTDIR);
 }
 
 void OutputPlan::check_folders(const Place& output) const {

@@ -22,13 +22,6 @@ namespace {
 
 using Parsers = std::vector<CommandParser>;
 
-/// The parsers of the commands that are listed.
-Parsers listed_parsers() {
-  Parsers parsers = command_parsers();
-  std::erase_if(parsers, [](const CommandParser& parser) { return *parser.command->help == '\0'; });
-  return parsers;
-}
-
 std::vector<const CLI::Option*> options(const CLI::App& app) {
   return app.get_options([](const CLI::Option* option) { return !option->get_positional(); });
 }
@@ -312,10 +305,18 @@ Run add_shell_help(CLI::App& app) {
                  "bash, zsh or fish for a completion script, man for a page in roff, fields for the "
                  "names of a file's fields")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish", "man", "fields"}));
-  app.add_option("WORD", *words, "The words of a command line, files among them");
+      ->check(CLI::IsMember({"bash", "zsh", "fish", "man", "fields"}).description(""))
+      ->type_name("");
+  app.add_option("WORD", *words, "For fields: the words of a command line, files among them")->type_name("");
+  add_footer(app,
+             "Example: reviewrate shell-help bash \\\n"
+             "             > ~/.local/share/bash-completion/completions/reviewrate\n"
+             "Example: reviewrate shell-help fish > ~/.config/fish/completions/reviewrate.fish\n"
+             "Example: reviewrate shell-help zsh > ~/.zfunc/_reviewrate\n"
+             "             with fpath+=~/.zfunc before compinit in ~/.zshrc\n"
+             "Example: reviewrate shell-help man | man -l -");
   return [kind, words](const Interruption&) {
-    const Parsers parsers = listed_parsers();
+    const Parsers parsers = command_parsers();
     OutputStream stream("");
     stream.write(*kind == "bash"   ? bash(parsers)
                  : *kind == "zsh"  ? zsh(parsers)

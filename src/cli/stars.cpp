@@ -78,7 +78,7 @@ std::optional<double> StarFindings::compared(const Stars& stars) const {
 std::string StarFindings::seen() const {
   std::string out;
   if (all_.reviews > 0) {
-    out = "stars of " + std::to_string(all_.reviews) + (all_.reviews == 1 ? " review" : " reviews");
+    out = "stars of " + counted(all_.reviews, "review");
     if (all_.low) out += " from " + range(all_);
     const StarScale scale = asked_.value_or(StarScale());
     if (asked_) out += ", read as " + shortest(scale.low) + " to " + shortest(scale.high);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 #include "process.h"
 #include "reviewrate/text.h"
@@ -18,7 +19,8 @@ double per_second(std::size_t count, double seconds) { return seconds > 0 ? stat
 
 /// Ten bars of up to eight eighths; a rating that occurs at all is seen.
 std::string bars(const std::array<std::size_t, 10>& counts) {
-  constexpr std::array<const char*, 9> kBars = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  // The first is a no-break space: a line is not broken within the bars.
+  constexpr std::array<const char*, 9> kBars = {"\u00A0", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
   const std::size_t largest = std::max<std::size_t>(1, *std::max_element(counts.begin(), counts.end()));
   std::string out;
   for (const std::size_t count : counts) out += kBars[(count * 8 + largest - 1) / largest];
@@ -52,12 +54,16 @@ void Summary::add(const Outcome& outcome) {
     return;
   }
   if (outcome.review.repaired > 0) ++repaired;
-  if (is_blank(outcome.review.text)) ++empty;
   const Prediction& p = *outcome.prediction;
-  ++by_label[p.label];
   tokens += p.tokens;
   if (p.truncated) ++truncated;
   if (p.repeated) ++repeated;
+  if (unsure && !p.unsure.empty()) ++*unsure;
+  if (is_blank(outcome.review.text)) {
+    ++empty;
+    return;
+  }
+  ++by_label[p.label];
   if (p.rating) ++ratings[static_cast<std::size_t>(*p.rating - 1)];
 }
 
@@ -72,19 +78,29 @@ double Summary::mean_rating() const {
 }
 
 std::string Summary::line(double seconds, const std::map<std::string, std::size_t>& skipped) const {
-  std::string out = std::to_string(records) + (records == 1 ? " record" : " records");
+  std::string out = counted(records, "record");
   if (resumed > 0) out += " after " + std::to_string(resumed) + " written before";
   if (failures > 0) out += ", " + std::to_string(failures) + " failed (" + listed(failures_by_kind) + ")";
-  const std::size_t rated = std::accumulate(by_label.begin(), by_label.end(), std::size_t{0});
-  if (rated > 0) {
+  const std::size_t told = std::accumulate(by_label.begin(), by_label.end(), std::size_t{0});
+  if (told + empty > 0) {
+    std::string before = ", ";
+    if (resumed > 0) {
+      out += "; of the " + std::to_string(told + empty) + " rated now";
+      before = empty > 0 ? " " : ": ";
+    }
+    if (empty > 0) {
+      out += before + std::to_string(empty) + " empty";
+      before = told > 0 ? "; of the other " + std::to_string(told) + ": " : ", ";
+    }
     // Two labels: the share of the second says all; more: every share.
-    for (std::size_t i = labels.size() == 2 ? 1 : 0; i < labels.size(); ++i) {
-      out += ", " + fixed(100 * static_cast<double>(by_label[i]) / static_cast<double>(rated), 1) + " % " + labels[i];
+    for (std::size_t i = labels.size() == 2 ? 1 : 0; told > 0 && i < labels.size(); ++i) {
+      out += std::exchange(before, ", ") +
+             fixed(100 * static_cast<double>(by_label[i]) / static_cast<double>(told), 1) + " % " + labels[i];
     }
     if (mean_rating() > 0) out += ", mean rating " + fixed(mean_rating(), 2) + ", 1-10: |" + bars(ratings) + "|";
-    out += ", " + std::to_string(truncated) + " truncated";
+    if (unsure) out += std::exchange(before, ", ") + std::to_string(*unsure) + " unsure";
+    out += before + std::to_string(truncated) + " truncated";
     if (repeated > 0) out += ", " + std::to_string(repeated) + " repeated";
-    if (empty > 0) out += ", " + std::to_string(empty) + " empty";
     if (repaired > 0) out += ", " + std::to_string(repaired) + " repaired";
   }
   if (!skipped.empty()) out += ", files skipped: " + listed(skipped);
@@ -92,9 +108,8 @@ std::string Summary::line(double seconds, const std::map<std::string, std::size_
 }
 
 std::string Summary::failure_line() const {
-  return std::to_string(failures) + " of " + std::to_string(resumed + records) +
-         (resumed + records == 1 ? " record" : " records") + " failed (" + listed(failures_by_kind) + ")" +
-         (first_failure.empty() ? "" : "; the first: " + first_failure);
+  return std::to_string(failures) + " of " + counted(resumed + records, "record") + " failed (" +
+         listed(failures_by_kind) + ")" + (first_failure.empty() ? "" : "; the first: " + first_failure);
 }
 
 std::string Summary::json(double seconds, bool interrupted, const InputFindings& findings) const {
@@ -107,6 +122,7 @@ std::string Summary::json(double seconds, bool interrupted, const InputFindings&
   out["truncated"] = truncated;
   out["repeated"] = repeated;
   out["empty"] = empty;
+  out["unsure"] = unsure ? nlohmann::ordered_json(*unsure) : nlohmann::ordered_json(nullptr);
   out["repaired"] = repaired;
   out["not_finite"] = findings.nonfinite;
   out["skipped"] = findings.skipped;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,11 @@ namespace reviewrate::cli {
 
 /// Counts over the records of a run.
 struct Summary {
-  explicit Summary(std::vector<std::string> label_names) : labels(std::move(label_names)), by_label(labels.size()) {}
+  /// `unsure_asked`: predictions may be marked as unsure.
+  Summary(std::vector<std::string> label_names, bool unsure_asked)
+      : labels(std::move(label_names)), by_label(labels.size()) {
+    if (unsure_asked) unsure = 0;
+  }
 
   void add(const Outcome& outcome);
 
@@ -34,8 +39,8 @@ struct Summary {
   std::string json(double seconds, bool interrupted, const InputFindings& findings) const;
 
   std::vector<std::string> labels;
-  std::string effort;  ///< of the model
-  std::vector<std::size_t> by_label;
+  std::string effort;                 ///< of the model
+  std::vector<std::size_t> by_label;  ///< of reviews that are not empty
   std::size_t records = 0;
   std::size_t failures = 0;
   std::size_t resumed = 0;  ///< records that an earlier, interrupted run had written; in no other count but failures
@@ -44,9 +49,10 @@ struct Summary {
   std::size_t truncated = 0;
   std::size_t repeated = 0;  ///< equal to an earlier text, whose answer they have
   std::size_t repaired = 0;  ///< reviews that had bytes of another encoding
-  std::size_t empty = 0;     ///< reviews of nothing but white space
+  std::size_t empty = 0;     ///< reviews of nothing but white space, which say nothing of what people think
+  std::optional<std::size_t> unsure = {};  ///< predictions that are marked so; empty: it was not asked for
   std::size_t tokens = 0;
-  std::array<std::size_t, 10> ratings{};
+  std::array<std::size_t, 10> ratings{};  ///< of reviews that are not empty
 };
 
 /// A bar on a terminal: reviews that are done, their rate, and the remaining time where the inputs' size is known.

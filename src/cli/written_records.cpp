@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "reviewrate/error.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -110,9 +111,9 @@ WrittenRecords count_written(const std::string& path, const RecordShape& shape) 
   WrittenRecords written;
   RecordCounter counter(shape);
   const auto refuse = [&] {
-    throw Error(ErrorKind::output,
-                "--resume: " + path + ": what follows its first " + std::to_string(written.records) +
-                    " records was not written by the run that its note tells of: it is left as it is");
+    throw Error(ErrorKind::output, "--resume: " + path + ": what follows its first " +
+                                       counted(written.records, "record") +
+                                       " was not written by the run that its note tells of: it is left as it is");
   };
   std::vector<char> block(std::size_t{1} << 18);
   while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {

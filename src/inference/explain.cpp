@@ -71,9 +71,9 @@ void place(std::string_view text, const std::vector<std::size_t>& ends, std::vec
     const std::size_t blanks = part.size() - trim_begin(part).size();
     out.begin_byte = at + blanks;
     out.end_byte = at + length;
-    out.begin = characters + width_of(part.substr(0, blanks));
-    out.end = out.begin + width_of(part.substr(blanks, length - blanks));
-    characters += width_of(part);
+    out.begin = characters + code_points_of(part.substr(0, blanks));
+    out.end = out.begin + code_points_of(part.substr(blanks, length - blanks));
+    characters += code_points_of(part);
     at = ends[i];
   }
 }

@@ -8,6 +8,8 @@
 namespace reviewrate {
 namespace {
 
+constexpr const char* kAdvice = "; rate it by itself, or with -f jsonl, where each record keeps its own fields";
+
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -20,7 +22,8 @@ std::string Columns::complaint(const std::vector<std::string>& names) const {
       return "\"" + name + "\" is the name of a field and of a column that is added; --prefix gives that another name";
     }
     if (options_.one_table && !contains(first_, name)) {
-      return "\"" + name + "\" is none of the first record's fields, and a table has the same ones in every row";
+      return "\"" + name + "\" is none of the first record's fields, and a table has the same ones in every row" +
+             kAdvice;
     }
   }
   return {};
@@ -32,7 +35,7 @@ void Columns::take_table(const std::vector<std::string>& names) {
   const auto missing =
       std::find_if(first_.begin(), first_.end(), [&](const std::string& name) { return !contains(names, name); });
   if (reason.empty() && options_.one_table && missing != first_.end()) {
-    reason = "there is no column \"" + *missing + "\", which the first table has, and they become one table";
+    reason = "there is no column \"" + *missing + "\", which the first table has, and they become one table" + kAdvice;
   }
   if (!reason.empty()) throw InputFailure("columns", reason);
 }

@@ -9,6 +9,7 @@
 
 #include "readers.h"
 #include "reviewrate/byte_stream.h"
+#include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 #include "row_splitter.h"
 #include "text_fields.h"
@@ -69,10 +70,6 @@ std::string list(const Names& names) {
     listed += (listed.empty() ? "" : ", ") + quoted(name);
   }
   return listed;
-}
-
-std::string count(std::size_t number, const std::string& what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
 // "lines 2 to 4".
@@ -243,8 +240,8 @@ class TableReader final : public FieldsReader {
   std::string columns_reason() const {
     std::string reason = "the row";
     if (rows_.last_line() > rows_.line()) reason += ", " + lines(rows_.line(), rows_.last_line()) + ",";
-    return reason + " has " + count(rows_.cell_count(), "cell") + ", but there " +
-           (columns_.size() == 1 ? "is " : "are ") + count(columns_.size(), "column");
+    return reason + " has " + counted(rows_.cell_count(), "cell") + ", but there " +
+           (columns_.size() == 1 ? "is " : "are ") + counted(columns_.size(), "column");
   }
 
   void explain_trouble(Review& review) const {
@@ -385,8 +382,9 @@ class TableReader final : public FieldsReader {
 
   void tell_merged_rows() {
     if (2 * merged_rows_ > rows_over_lines_) {
-      tell(count(merged_rows_, "row") + " made of several lines by quotes, each of which could be a row (the first: " +
-           first_merged_ + "); --no-quoting reads them so");
+      tell(counted(merged_rows_, "row") +
+           " made of several lines by quotes, each of which could be a row (the first: " + first_merged_ +
+           "); --no-quoting reads them so");
     }
     merged_rows_ = 0;
   }

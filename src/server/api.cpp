@@ -9,6 +9,7 @@
 
 #include "page.h"
 #include "reviewrate/pipeline.h"
+#include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 
 namespace reviewrate::server {
@@ -65,6 +66,13 @@ std::vector<std::string> texts_of(const json& value, const std::string& name) {
       value.is_array() && std::all_of(value.begin(), value.end(), [](const json& item) { return item.is_string(); });
   if (!texts) throw HttpError(400, "\"" + name + "\" must be a text or an array of texts");
   return value.get<std::vector<std::string>>();
+}
+
+/// Gives the review the id that came with it: a text or a number; null is none.
+void set_id(Review& review, const json& id) {
+  if (id.is_null()) return;
+  if (!id.is_string() && !id.is_number()) throw HttpError(400, "an id must be a text or a number");
+  review.id = {id.is_string() ? id.get<std::string>() : id.dump(), id.is_number()};
 }
 
 /// Throws where a review has no prediction.
@@ -215,17 +223,24 @@ Asked Api::read_classify(const Request& request) const {
     return vllm(request.body);
   }
   if (text.is_null() == texts.is_null()) throw HttpError(400, "the body must have \"text\" or \"texts\"");
+  const json& id = member(body, "id");
+  const json& ids = member(body, "ids");
+  if (!(text.is_null() ? id : ids).is_null()) throw HttpError(400, "\"id\" goes with \"text\", \"ids\" with \"texts\"");
   if (!text.is_null()) {
     if (!text.is_string()) throw HttpError(400, "\"text\" must be a text; several are \"texts\"");
     Asked asked = one_record(text.get<std::string>());
-    if (const json& id = member(body, "id"); id.is_string() || id.is_number()) {
-      asked.reviews.front().id = {id.is_string() ? id.get<std::string>() : id.dump(), id.is_number()};
-    }
+    set_id(asked.reviews.front(), id);
     return asked;
   }
   if (!texts.is_array()) throw HttpError(400, "\"texts\" must be an array of texts");
   Asked asked;
   for (std::string& each : texts_of(texts, "texts")) add(asked, std::move(each));
+  if (!ids.is_null()) {
+    if (!ids.is_array() || ids.size() != texts.size()) {
+      throw HttpError(400, "\"ids\" must be an array with an id for each of the " + counted(texts.size(), "text"));
+    }
+    for (std::size_t i = 0; i < ids.size(); ++i) set_id(asked.reviews[i], ids[i]);
+  }
   asked.reply = [records = records_](std::span<const Outcome> outcomes) {
     check(outcomes);
     Reply reply;

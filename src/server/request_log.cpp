@@ -23,7 +23,7 @@ std::string log_line(const RequestRecord& record, LogFormat format) {
   }
   return std::string(time.data()) + " " + std::string(record.client) + " " + std::string(record.method) + " " +
          std::string(record.route) + " " + std::to_string(record.status) + ", " + fixed(1000 * record.seconds, 1) +
-         " ms, " + std::to_string(record.reviews) + " reviews, " + std::to_string(record.tokens) + " tokens";
+         " ms, " + counted(record.reviews, "review") + ", " + counted(record.tokens, "token");
 }
 
 }  // namespace reviewrate::server

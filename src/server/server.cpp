@@ -23,6 +23,7 @@
 
 #include "connection.h"
 #include "reviewrate/error.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate::server {
 namespace {
@@ -132,7 +133,7 @@ class Server::Impl {
     queue_.close();
     worker.join();
     if (error) fail(address_, error.message());
-    if (unanswered > 0) messages_.notify(std::to_string(unanswered) + " reviews were left without an answer");
+    if (unanswered > 0) messages_.notify(counted(unanswered, "review") + " left without an answer");
     return unanswered;
   }
 
@@ -278,7 +279,7 @@ class Server::Impl {
     acceptor_.close(error);
     retry_timer_.cancel();
     context_->draining = true;
-    messages_.notify("ending: " + std::to_string(context_->busy) + " requests are answered first");
+    messages_.notify("ending: " + counted(context_->busy, "request") + " to answer first");
     // What has arrived is read meanwhile; only then it is known who waits for an answer.
     constexpr std::chrono::milliseconds kFirstLook{100};
     drain_timer_.expires_after(kFirstLook);

@@ -19,7 +19,9 @@ def test_help_shows_the_options_of_the_default_command_and_all_commands(run: Run
         assert option in text
     for command in COMMANDS:
         assert f"\n  {command} " in text
-    assert "{false}" not in text and "shell-help" not in text
+    assert "{false}" not in text
+    assert re.search(r"\n  shell-help .*bash, zsh or fish", text)
+    assert "reviewrate shell-help fish > " in run("help", "shell-help").stdout.decode()
     assert run("help").stdout.decode() == text
 
 
@@ -68,6 +70,78 @@ def test_what_is_no_option_is_told(run: Run) -> None:
     assert result.returncode == 2 and "--no-such-option" in error_line(result)
     result = run("-t")
     assert result.returncode == 2 and "--text" in error_line(result)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--treshold", "0.4"], "did you mean --threshold?"),
+        (["--out=x"], "did you mean --output?"),
+        (["--lable", "x"], "did you mean --labels?"),
+        (["eval", "--lable", "x"], "did you mean --label-field or --label-map?"),
+        (["eval", "--label", "x"], "did you mean --labels or --label-field or --label-map?"),
+        (["eval", "-textfield"], "did you mean --text-field?"),
+        (["--label-field", "x"], "is an option of eval, not of classify (see reviewrate eval --help)"),
+        (["eval", "--pass", "x"], "is an option of classify, not of eval (see reviewrate classify --help)"),
+        (["--verbose"], "there is no such option (see reviewrate --help)"),
+        (["info", "x"], "x: is more than is expected here (see reviewrate info --help)"),
+    ],
+)
+def test_a_misspelt_option_is_told(words: list[str], meant: str, run: Run) -> None:
+    result = run(*words)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert meant in error_line(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "notice"),
+    [
+        ("rated.xlsx", ".xlsx"),
+        ("rated.html", ".html"),
+        ("rated.parq", ".parq"),
+        ("rated.XML.gz", ".xml"),
+        ("rated", ""),
+        ("rated.jsonl", ""),
+        ("rated.json.gz", ""),
+        ("rated.txt", ""),
+        ("rated.out", ""),
+        ("rated.2026", ""),
+        ("v1.5-rated", ""),
+        ("rated.csv", ""),
+    ],
+)
+def test_an_extension_that_promises_another_format_is_told(name: str, notice: str, run: Run, tmp_path: Path) -> None:
+    result = run("-t", "a good film", "-o", name, cwd=tmp_path)
+    assert result.returncode == 0
+    if notice:
+        assert f"{name}: gets JSON Lines: {notice} is none of the formats" in error_line(result)
+    else:
+        assert result.stderr == b""
+    assert run("-t", "a good film", "-o", name, "-q", cwd=tmp_path).stderr == b""
+    assert run("-t", "a good film", "-o", name, "-f", "csv", cwd=tmp_path).stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["-o", "file/x"], "file/x: cannot be opened for writing: Not a directory"),
+        (["-o", "file/"], "file/: cannot be opened for writing: Not a directory"),
+        (["-o", "gone/x"], "gone/x: cannot be opened for writing: No such file or directory"),
+        (["-o", "folder"], "folder: cannot be opened for writing: Is a directory"),
+        (["-o", "x.parquet", "--summary", "file/x"], "file/x: cannot be opened for writing: Not a directory"),
+        (["-o", "a/" + "b" * 300], "No such file or directory"),
+        (["-o", "b" * 300], "File name too long"),
+        (["-o", "b" * 250 + ".jsonl"], "File name too long"),
+        (["--files-from", "folder"], "--files-from folder: cannot be read: Is a directory"),
+        (["--files-from", "file/x"], "--files-from file/x: cannot be read: Not a directory"),
+    ],
+)
+def test_the_reason_is_that_of_what_failed(words: list[str], reason: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    result = run("-t", "a good film", *words, cwd=tmp_path)
+    assert result.returncode in (2, 3)
+    assert reason in error_line(result)
 
 
 @pytest.mark.parametrize(

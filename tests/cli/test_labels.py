@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import TINY, Result, Run, error_line
+from conftest import TINY, TOP, Result, Run, error_line
 
 GOOD, BAD = "a fine film with a warm heart", "a dull film and a waste of time"
 
@@ -279,6 +279,8 @@ def test_the_report_lists_the_values(run: Run, tmp_path: Path) -> None:
         (["positive", "negative", "neutral"], ["neutral="], "+- "),
         (["a=b", "c"], ["a=b=POSITIVE", "c=NEGATIVE"], "+-"),
         (["unsup", 7], ["unsup=NEGATIVE,7=POSITIVE"], "-+"),
+        ([1, 4, 5, 6, 7, "10"], ["1:4=NEGATIVE,5:6=,7:10=POSITIVE"], "--  ++"),
+        ([1, 2.5, 3, "x:y"], ["1:3=NEGATIVE,2.5=POSITIVE", "x:y=POSITIVE"], "-+-+"),
     ],
     ids=str,
 )
@@ -302,9 +304,54 @@ def test_a_label_that_the_map_names_and_no_review_has_is_told(run: Run, tmp_path
     result = run("eval", "-q", tmp_path / "in.jsonl", "--label-map", "1=NEGATIVE,2=POSITIVE,3=POSITIVE,good=POSITIVE")
     assert result.returncode == 0
     assert '--label-map: no review has the label 3, "good"' in error_line(result)
+    result = run("eval", "-q", tmp_path / "in.jsonl", "--label-map", "1=NEGATIVE,2:3=POSITIVE,4:5=,6:7=POSITIVE")
+    assert result.returncode == 0
+    assert error_line(result).endswith("--label-map: no review has the label 6:7")
 
 
-@pytest.mark.parametrize("value", ["1", "=POSITIVE", "1=great", "1=1", "1=POSITIVE,1.0=NEGATIVE", ""])
+@pytest.mark.parametrize(
+    ("rows", "advice"),
+    [
+        (
+            [{"text": GOOD, "Stars": 9}, {"text": BAD, "Stars": "2"}],
+            'the field "Stars" can say it: --label-field Stars --label-map 1:4=NEGATIVE,5:6=,7:10=POSITIVE',
+        ),
+        (
+            [{"text": GOOD, "rating": 5}, {"text": BAD, "rating": 1}],
+            'the field "rating" can say it: --label-field rating --label-map 1:2=NEGATIVE,3=,4:5=POSITIVE',
+        ),
+        ([{"text": GOOD, "stars": "many", "user": 1}], 'the fields there are: "text", "stars", "user"'),
+        ([{"text": GOOD, "lable": 1}], 'the fields there are: "text", "lable"'),
+        ([{"text": GOOD, "label": ""}], "in the path"),
+    ],
+)
+def test_without_labels_it_says_where_they_may_be(
+    run: Run, tmp_path: Path, rows: list[dict[str, Any]], advice: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text(jsonl(*rows))
+    result = run("eval", "-q", tmp_path / "in.jsonl")
+    assert result.returncode == 1
+    assert error_line(result).endswith(advice)
+    if "--label-map" in advice:
+        words = advice.partition("can say it: ")[2].split()
+        found = json.loads(run("eval", "-q", tmp_path / "in.jsonl", *words, "--json", "-").stdout)
+        assert found["input"]["labelled"] == len(rows)
+
+
+def test_the_examples_that_ship_can_be_evaluated(run: Run) -> None:
+    examples = TOP / "models" / "imdb-small" / "examples.csv"
+    told = run("eval", "-q", examples).stderr.decode().splitlines()[-1]
+    words = told.partition("can say it: ")[2].split()
+    result = run("eval", "-q", examples, *words, "--stars-field", "stars", "--json", "-")
+    assert result.returncode == 0
+    found = json.loads(result.stdout)["input"]
+    assert (found["labelled"], found["failed"], found["unlabelled"]) == (13, 0, 3)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1", "=POSITIVE", "1=great", "1=1", "1=POSITIVE,1.0=NEGATIVE", "", "1:4=NEGATIVE,4:5=POSITIVE", "1:2=great"],
+)
 def test_a_label_map_that_cannot_be_read_is_a_usage_error(run: Run, tmp_path: Path, damaged: Path, value: str) -> None:
     result = run("eval", "-m", damaged, "--label-map", value, stdin=labelled([0, 1]))
     assert result.returncode == 2

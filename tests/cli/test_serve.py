@@ -82,6 +82,28 @@ def test_a_record_has_the_id_that_came_with_its_text(server: Server, review_id: 
     assert server.post("/classify", {"text": "a film", "id": None})["id"] == "text:1"
 
 
+def test_records_have_the_ids_that_came_with_their_texts(server: Server) -> None:
+    answer = server.post("/classify", {"texts": ["a", "b", "c"], "ids": ["r 17", 17, None]})
+    assert [record["id"] for record in answer["records"]] == ["r 17", 17, "text:3"]
+    assert server.post("/classify", {"texts": [], "ids": []}) == {"records": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"texts": ["a", "b"], "ids": ["1"]}, "an id for each of the 2 texts"),
+        ({"texts": ["a"], "ids": "1"}, "an id for each of the 1 text"),
+        ({"texts": ["a"], "ids": [True]}, "an id must be a text or a number"),
+        ({"text": "a", "id": ["1"]}, "an id must be a text or a number"),
+        ({"text": "a", "ids": ["1"]}, '"ids" with "texts"'),
+        ({"texts": ["a"], "id": "1"}, '"id" goes with "text"'),
+    ],
+)
+def test_ids_that_do_not_fit_are_refused(server: Server, body: dict[str, Any], words: str) -> None:
+    status, _, answer = server.ask("POST", "/classify", json.dumps(body), JSON)
+    assert status == 400 and words in json.loads(answer)["error"]
+
+
 def test_a_stream_is_answered_as_classify_answers_a_pipe(server: Server, run: Run) -> None:
     lines = b"".join(json.dumps({"text": text, "id": f"r{i}"}).encode() + b"\n" for i, text in enumerate(TEXTS))
     lines += b'{"text": 5}\nnot json\n{"no": 1}\n\n{"text": "bad \xff byte"}\n{"id": 7, "text": "half \\ud800"}\n'
@@ -476,6 +498,17 @@ def test_the_log_has_a_line_a_request_and_nothing_of_a_review() -> None:
     ]
     assert lines[0]["tokens"] > 4 and lines[0]["seconds"] > 0 and lines[0]["client"] == "127.0.0.1"
     assert "secretword" not in "\n".join(server.lines)
+
+
+def test_the_log_for_people() -> None:
+    with serving() as server:
+        for texts in (["a good film"], ["good", "bad"], []):
+            server.post("/classify", {"texts": texts})
+    assert [line.split(" ms, ")[1] for line in server.lines if " /classify " in line] == [
+        "1 review, 5 tokens",
+        "2 reviews, 6 tokens",
+        "0 reviews, 0 tokens",
+    ]
 
 
 def test_a_log_that_nobody_reads_stops_nothing() -> None:

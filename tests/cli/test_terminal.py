@@ -1,11 +1,15 @@
 """What people see: text, colors and the bar on a terminal, and what an interruption says."""
 
+import fcntl
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -13,9 +17,12 @@ import pytest
 from conftest import BINARY, PATIENCE, TINY, Run, error_line, records
 
 
-def on_a_terminal(words: list[str], status: int = 0, stderr: bool = False, **environment: str) -> bytes:
-    """What the program writes to stdout (or stderr) where that is a terminal of 80 columns; the other is a pipe."""
+def on_a_terminal(
+    words: list[str], status: int = 0, stderr: bool = False, columns: int = 80, **environment: str
+) -> bytes:
+    """What the program writes to stdout (or stderr) where that is a terminal; the other is a pipe."""
     ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     variables = {**os.environ, "REVIEWRATE_MODEL": str(TINY), "TERM": "xterm", "NO_COLOR": "", **environment}
     process = subprocess.Popen(
         [BINARY, *words],
@@ -82,13 +89,105 @@ def test_whole_texts_are_wrapped(run: Run, table: Path) -> None:
     assert result.returncode == 2 and "-f text" in error_line(result)
 
 
+def width(line: str) -> int:
+    """Columns on a terminal."""
+    plain = re.sub(r"\x1b\[\d*m", "", line)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain)
+
+
+WIDE = "The café was \u4f60\u597d\u4e16\u754c \u4f60\u597d\u4e16\u754c \u4f60\u597d\u4e16\u754c"
+SHAPES = {
+    "lines": ["in.csv"],
+    "passed": ["in.csv", "--pass", "stars,shop"],
+    "whole texts": ["in.csv", "--wrap"],
+    "explained": ["in.csv", "--explain", "words", "--explain-budget", "8"],
+    "unsure": ["in.csv", "--unsure", "0:1"],
+    "failed": ["bad.csv"],
+    "tokens of another": ["-t", WIDE],
+    "help": ["--help"],
+    "help of eval": ["eval", "--help"],
+    "eval": ["eval", "labelled.csv"],
+    "diff": ["diff", "old.jsonl", "new.jsonl"],
+    "verify": ["verify"],
+}
+
+
+@pytest.mark.parametrize("columns", [80, 45, 30])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_line_is_wider_than_the_terminal(run: Run, tmp_path: Path, shape: str, columns: int) -> None:
+    texts = ["a good film and a fine evening, with friends, at the cinema", WIDE, "so", " "]
+    rows = "".join(
+        f'a/very/long/path/to/review{i}.txt,"{text}",{i},the shop at the corner\n' for i, text in enumerate(texts)
+    )
+    (tmp_path / "in.csv").write_text(f"id,text,stars,shop\n{rows}")
+    (tmp_path / "bad.csv").write_text('text,more\na good film and more of it,1,2,3\n"it never closes,1\n')
+    (tmp_path / "labelled.csv").write_text("text,label\na good film,1\na bad film,0\n")
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.jsonl").write_bytes(run("-t", "a good film").stdout)
+    words = [str(tmp_path / word) if (tmp_path / word).exists() else word for word in SHAPES[shape]]
+    shown = on_a_terminal(words, status=1 if shape == "failed" else 0, columns=columns).decode()
+    lines = shown.splitlines()
+    assert [line for line in lines if width(line) > columns] == []
+    if shape == "whole texts":
+        words = shown.split()
+        assert all(word in words for text in texts for word in text.split())  # none is broken
+    if shape == "failed":
+        assert " ".join(shown.split()).count("ERROR") == 2
+
+
+@pytest.mark.parametrize("columns", [80, 45, 30])
+def test_the_closing_line_is_broken_at_blanks(tmp_path: Path, columns: int) -> None:
+    (tmp_path / "in.txt").write_text("a good film\na bad film\n\n")
+    lines = on_a_terminal([str(tmp_path / "in.txt")], stderr=True, columns=columns).decode().splitlines()
+    assert all(width(line) <= columns for line in lines)
+    line = " ".join(" ".join(lines).split())
+    assert "3 records, 1 empty; of the other 2:" in line and "mean rating" in line and "reviews/s" in line
+
+
+def test_a_terminal_that_is_read_is_told_how_to_end(tmp_path: Path) -> None:
+    def said(*words: str, on_stderr: bool = True) -> bytes:
+        ours, theirs = os.openpty()
+        process = subprocess.Popen(
+            [BINARY, "-m", str(TINY), "-", *words],
+            cwd=tmp_path,
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs if on_stderr else subprocess.PIPE,
+        )
+        os.close(theirs)
+        os.write(ours, b"a good film\n\x04")
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:  # as Linux ends a terminal
+            pass
+        os.close(ours)
+        _, piped = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        return shown if on_stderr else piped
+
+    hint = b"reviewrate: reads reviews, one a line, from the terminal; Ctrl-D ends them"
+    assert said().count(hint) == 1
+    assert hint not in said("-q")
+    assert said(on_stderr=False) == b""
+
+
 def test_empty_reviews_are_rated_and_marked(run: Run, table: Path, tmp_path: Path) -> None:
     first, second, third = records(run(table))
     assert "empty" not in first and "empty" not in second and third["empty"] is True and third["rating"]
     assert b"empty" not in run(table, "-f", "csv").stdout  # its columns stay as they are
     chosen = run(table, "-f", "csv", "--annotate", "--columns", "empty").stdout.decode().splitlines()
     assert chosen[0] == "id,text,stars,empty,error_kind,error_message" and chosen[3].endswith(",true,,")
-    assert b"1 empty" in run(table).stderr
+    labels = [record["label"] for record in (first, second)]
+    share = 100 * labels.count("POSITIVE") / 2
+    # What is empty says nothing of what people think, and is no part of the shares.
+    told = run(table, "--summary", tmp_path / "s.json").stderr.decode()
+    assert f"3 records, 1 empty; of the other 2: {share:.1f} % POSITIVE" in told
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["labels"] == {name: labels.count(name) for name in ("NEGATIVE", "POSITIVE")}
+    assert (sum(summary["ratings"]), summary["empty"]) == (2, 1)
+    assert summary["mean_rating"] == (first["rating"] + second["rating"]) / 2
 
 
 def interrupted(folder: Path, *words: str) -> str:

@@ -37,8 +37,22 @@ def test_in_tables_and_text(run: Run) -> None:
     lines = run("-q", "-f", "csv", "--unsure", "1:1", "-t", TEXTS[0], "-t", TEXTS[1]).stdout.decode().splitlines()
     assert lines[0].endswith("unsure,unsure_reason")
     assert lines[1].endswith("false,") and lines[2].endswith("true,unknown tokens")
-    people = run("-q", "-f", "text", "--unsure", "1:1", "-t", TEXTS[0], "-t", TEXTS[1]).stdout.decode().splitlines()
-    assert "?" not in people[0] and "?" in people[1]
+    people = run("-f", "text", "--unsure", "1:1", "-t", TEXTS[0], "-t", TEXTS[1])
+    sure, unsure = people.stdout.decode().splitlines()
+    assert "unsure" not in sure and f"  unsure: unknown tokens  {TEXTS[1]}" in unsure
+    assert b", 1 unsure, " in people.stderr
+
+
+def test_how_many_are_unsure(run: Run, tmp_path: Path) -> None:
+    texts = [word for text in TEXTS for word in ("-t", text)]
+    for bounds, count in (("1:1", 2), ("0:1", 5)):
+        told = run("--unsure", bounds, "--summary", tmp_path / "s.json", *texts)
+        assert json.loads((tmp_path / "s.json").read_text())["unsure"] == count
+        assert f", {count} unsure, ".encode() in told.stderr
+    told = run("--unsure", "1:1", "-t", "a good film", "-t", "a bad film")
+    assert b", 0 unsure, " in told.stderr
+    assert b"unsure" not in run("--summary", tmp_path / "s.json", *texts).stderr
+    assert json.loads((tmp_path / "s.json").read_text())["unsure"] is None
 
 
 def with_percentiles(folder: Path, percentiles: object) -> Path:

@@ -164,6 +164,9 @@ def test_an_interrupted_run_goes_on_and_counts_what_was_there(run: Run, tmp_path
     assert 0 < summary["resumed"] == written <= 1000
     assert summary["resumed"] + summary["records"] == 1100
     assert summary["failures"] == 22
+    rated = sum(summary["labels"].values()) + summary["empty"]
+    told = f"{summary['records']} records after {written} written before, 22 failed"
+    assert told in result.stderr.decode() and f"; of the {rated} rated now" in result.stderr.decode()
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,9 @@ def test_many_reviews_of_a_file(page: webdriver.Chrome, run: Run, tmp_path: Path
         ("a.json", '[{"comment": "a"}, {"comment": "b"}]', "2 reviews rated (column comment)."),
         ("a.txt", "one\n\ntwo\r\nthree", "3 reviews rated."),
         ("a.csv", "x;review\n1;a\n", "1 review rated (column review)."),
-        ("a.jsonl", '{"text": "a"}\n{"text"\n', "line 2 is not JSON"),
-        ("a.jsonl", '{"text": "a"}\n{"text": 5}\n', "2 reviews rated, 1 could not be."),
+        ("a.json", '[{"text": "a"}, {"text"', "it is not valid JSON"),
+        ("a.json", '{"text":\n "a"}', "1 review rated."),
+        ("a.csv", '"text\na\n', "in its first line its quote never closes"),
         ("a.txt", "", "there is no review in it"),
     ],
 )
@@ -196,6 +197,77 @@ def test_files(page: webdriver.Chrome, tmp_path: Path, name: str, content: str, 
     (tmp_path / name).write_text(content)
     page.find_element(By.ID, "file").send_keys(str(tmp_path / name))
     WebDriverWait(page, PATIENCE).until(lambda d: words in d.find_element(By.ID, "progress").text)
+
+
+BAD_LINES = {
+    "a.jsonl": (
+        'oops\n{"text": "a good film"}\n\n{"text"\n{"text": 5}\nnull\n{"text": "a bad film"}\n',
+        ["line 1 is not JSON", "", "line 4 is not JSON", "line 5 has no text in text", "line 6 is neither", ""],
+    ),
+    "a.json": ('[{"text": "a good film"}, 7, "so"]', ["", "record 2 is neither a text nor an object", ""]),
+    "a.csv": (
+        'id,text\n1,"a good\nfilm"\n2,"stray" quote\n3,a,b\n4,"so ""it"" is"\n5,"never closes\n6,last\n',
+        [
+            "",
+            "line 4 cannot be read: text follows",
+            "line 5 has 3 cells, and the first line 2",
+            "",
+            "line 7 cannot",
+            "",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LINES)
+def test_bad_lines_are_errors_at_their_place(page: webdriver.Chrome, tmp_path: Path, name: str) -> None:
+    content, errors = BAD_LINES[name]
+    (tmp_path / name).write_text(content)
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / name))
+    bad = sum(map(bool, errors))
+    words = f"{len(errors) - bad} of {len(errors)} reviews rated, {bad} could not be"
+    WebDriverWait(page, PATIENCE).until(lambda d: words in d.find_element(By.ID, "progress").text)
+    rows = [
+        [c.text for c in row.find_elements(By.TAG_NAME, "td")]
+        for row in page.find_elements(By.CSS_SELECTOR, "tbody tr")
+    ]
+    assert len(rows) == len(errors)
+    for row, error in zip(rows, errors, strict=True):
+        assert (row[1] == "error", row[3] == "") == (bool(error), bool(error))
+        assert row[4].startswith(error)
+    picture(page, f"bad-{name}")
+
+
+def test_a_result_is_never_that_of_another_text(page: webdriver.Chrome) -> None:
+    box, stale = page.find_element(By.ID, "text"), page.find_element(By.ID, "stale")
+    box.send_keys(REVIEW)
+    page.find_element(By.ID, "rate").click()
+    result_of(page)
+    assert not stale.is_displayed()
+    box.send_keys(" No.")
+    assert stale.is_displayed() and page.find_elements(By.CSS_SELECTOR, "#result.stale .verdict")
+    picture(page, "stale")
+    box.send_keys(Keys.BACKSPACE * 4)
+    assert not stale.is_displayed() and not page.find_elements(By.CSS_SELECTOR, "#result.stale")
+    box.send_keys(" No.", Keys.CONTROL, Keys.ENTER)
+    WebDriverWait(page, PATIENCE).until(lambda _: not stale.is_displayed())
+    box.send_keys(Keys.CONTROL, "a")
+    box.send_keys(Keys.DELETE)
+    assert not stale.is_displayed() and not page.find_elements(By.CSS_SELECTOR, "#result > *")
+
+
+def test_why_is_said_as_soon_as_it_is_asked(page: webdriver.Chrome) -> None:
+    page.find_element(By.ID, "why").click()  # of nothing there is nothing to say
+    assert not page.find_elements(By.CSS_SELECTOR, "#result > *")
+    page.find_element(By.ID, "why").click()
+    page.find_element(By.ID, "text").send_keys(REVIEW)
+    page.find_element(By.ID, "rate").click()
+    result_of(page)
+    page.find_element(By.ID, "why").click()
+    WebDriverWait(page, PATIENCE).until(lambda d: d.find_elements(By.CSS_SELECTOR, "#result .parts"))
+    page.find_element(By.ID, "why").click()
+    WebDriverWait(page, PATIENCE).until(lambda d: not d.find_elements(By.CSS_SELECTOR, "#result .parts"))
+    assert page.find_elements(By.CSS_SELECTOR, "#result .verdict")
 
 
 def test_without_javascript(server: Server, run: Run, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def test_what_labels_mean_can_be_said(tmp_path: Path) -> None:
     assert [label for _, label in read(path, fields)] == [0, UNLABELLED, 1, 1]
     with pytest.raises(BadInput, match=r"reviews\.csv:3: the label is \"3\""):
         read(path, Fields(label_map=parse_map("1=neg,5=pos")))
-    for bad in ("1", "=POSITIVE", "1=good", "1=POSITIVE,1.0=NEGATIVE"):
+    for ranges, labels in (("1:2=neg,3=,4:5=pos", [0, UNLABELLED, 1, 1]), ("3=pos,1:5=neg", [0, 1, 0, 0])):
+        assert [label for _, label in read(path, Fields(label_map=parse_map(ranges)))] == labels
+    for bad in ("1", "=POSITIVE", "1=good", "1=POSITIVE,1.0=NEGATIVE", "1:3=neg,2:5=pos", "5:1=neg,x"):
         with pytest.raises(argparse.ArgumentTypeError):
             parse_map(bad)
 

@@ -36,11 +36,11 @@ std::string clock_time(double seconds) {
   return {buffer.data(), static_cast<std::size_t>(std::max(length, 0))};
 }
 
-/// "3 json, 1 size"; failures that were written by an earlier run have no kind here.
+/// "3 json, 1 size".
 std::string listed(const std::map<std::string, std::size_t>& counts) {
   std::string out;
   for (const auto& [name, count] : counts) out += (out.empty() ? "" : ", ") + std::to_string(count) + ' ' + name;
-  return out.empty() ? "in an earlier run" : out;
+  return out;
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ double Summary::mean_rating() const {
 std::string Summary::line(double seconds, const std::map<std::string, std::size_t>& skipped) const {
   std::string out = counted(records, "record");
   if (resumed > 0) out += " after " + std::to_string(resumed) + " written before";
-  if (failures > 0) out += ", " + std::to_string(failures) + " failed (" + listed(failures_by_kind) + ")";
+  if (failures > 0) out += ", " + std::to_string(failures) + " failed (" + listed_failures() + ")";
   const std::size_t told = std::accumulate(by_label.begin(), by_label.end(), std::size_t{0});
   if (told + empty > 0) {
     std::string before = ", ";
@@ -107,9 +107,18 @@ std::string Summary::line(double seconds, const std::map<std::string, std::size_
   return out + ", " + fixed(seconds, 1) + " s, " + fixed(per_second(records, seconds), 1) + " reviews/s";
 }
 
+std::string Summary::listed_failures() const {
+  const std::size_t known =
+      std::accumulate(failures_by_kind.begin(), failures_by_kind.end(), std::size_t{0},
+                      [](std::size_t sum, const auto& kind_and_count) { return sum + kind_and_count.second; });
+  const std::string list = listed(failures_by_kind);
+  if (known == failures) return list;
+  return list + (list.empty() ? "" : ", ") + std::to_string(failures - known) + " in an earlier run";
+}
+
 std::string Summary::failure_line() const {
-  return std::to_string(failures) + " of " + counted(resumed + records, "record") + " failed (" +
-         listed(failures_by_kind) + ")" + (first_failure.empty() ? "" : "; the first: " + first_failure);
+  return std::to_string(failures) + " of " + counted(resumed + records, "record") + " failed (" + listed_failures() +
+         ")" + (first_failure.empty() ? "" : "; the first: " + first_failure);
 }
 
 std::string Summary::json(double seconds, bool interrupted, const InputFindings& findings) const {

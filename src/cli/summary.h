@@ -53,6 +53,10 @@ struct Summary {
   std::optional<std::size_t> unsure = {};  ///< predictions that are marked so; empty: it was not asked for
   std::size_t tokens = 0;
   std::array<std::size_t, 10> ratings{};  ///< of reviews that are not empty
+
+ private:
+  /// The failures by kind; those that an earlier run has written have none here.
+  std::string listed_failures() const;
 };
 
 /// A bar on a terminal: reviews that are done, their rate, and the remaining time where the inputs' size is known.

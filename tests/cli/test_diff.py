@@ -65,7 +65,7 @@ def test_a_flip_counts_whatever_the_tolerance(run: Run, tmp_path: Path) -> None:
         run, tmp_path, [prediction(i, 0.4999 if i == 5 else i / 10) for i in range(10)], "--tolerance", "1"
     )
     assert status == 4
-    assert "1 labels flipped" in lines[0]
+    assert "1 label flipped" in lines[0]
     assert lines[1:] == ["flip 5: POSITIVE 0.5 -> NEGATIVE 0.4999"]
 
 

@@ -156,7 +156,7 @@ def test_a_finished_file_is_left_alone(run: Run, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on_and_counts_what_was_there(run: Run, tmp_path: Path) -> None:
-    arguments = interrupt(tmp_path)
+    arguments = [word for word in interrupt(tmp_path) if word != "-q"]
     written = len((tmp_path / "out").read_bytes().splitlines())
     result = run(*arguments, "--resume", "--summary", "summary.json", cwd=tmp_path)
     assert result.returncode == 1
@@ -165,8 +165,10 @@ def test_an_interrupted_run_goes_on_and_counts_what_was_there(run: Run, tmp_path
     assert summary["resumed"] + summary["records"] == 1100
     assert summary["failures"] == 22
     rated = sum(summary["labels"].values()) + summary["empty"]
-    told = f"{summary['records']} records after {written} written before, 22 failed"
+    told = f"{summary['records']} records after {written} written before, 22 failed ("
     assert told in result.stderr.decode() and f"; of the {rated} rated now" in result.stderr.decode()
+    kinds = summary["failures_by_kind"].get("columns", 0)
+    assert kinds == 22 or f"{kinds} columns, {22 - kinds} in an earlier run)" in result.stderr.decode()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@
 #include "command.h"
 #include "help.h"
 #include "reviewrate/error.h"
-#include "reviewrate/text.h"
+#include "reviewrate/terminal_text.h"
 #include "reviewrate/torch_model.h"
 
 namespace reviewrate::cli {
@@ -36,7 +36,7 @@ const std::vector<Command>& commands() {
       {"serve", "Answer over HTTP: a page, and the API of common servers", add_serve},
       {"bench", "Time the program on these reviews, stage by stage", add_bench},
       {"info", "Describe the model package and this program as JSON", add_info},
-      {"shell-help", "Print a completion script for bash, zsh or fish, or the manual page", add_shell_help},
+      {"shell-help", "Print completions for bash, zsh or fish, or the manual page", add_shell_help},
   };
   return table;
 }

@@ -11,7 +11,7 @@
 
 #include "process.h"
 #include "reviewrate/printable.h"
-#include "reviewrate/text.h"
+#include "reviewrate/terminal_text.h"
 
 namespace reviewrate::cli {
 namespace {

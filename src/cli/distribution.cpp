@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "labels.h"
+#include "reviewrate/terminal_text.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::cli {

@@ -7,6 +7,7 @@
 #include "reviewrate/error.h"
 #include "reviewrate/formatter.h"
 #include "reviewrate/printable.h"
+#include "reviewrate/terminal_text.h"
 #include "reviewrate/text.h"
 #include "summary.h"
 

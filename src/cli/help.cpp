@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "process.h"
-#include "reviewrate/text.h"
+#include "reviewrate/terminal_text.h"
 
 namespace reviewrate::cli {
 namespace {

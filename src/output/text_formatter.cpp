@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "reviewrate/printable.h"
+#include "reviewrate/terminal_text.h"
 #include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 

@@ -185,7 +185,7 @@ def test_diff_as_json(run: Run, folder: Path) -> None:
     (folder / "new.jsonl").write_text(jsonl(*rows))
     result = run("diff", "old.jsonl", "new.jsonl", "--json", "d.json", cwd=folder)
     found = json.loads((folder / "d.json").read_text())
-    assert result.returncode == 4 and b"labels flipped" in result.stdout
+    assert result.returncode == 4 and b"1 label flipped" in result.stdout
     assert (found["compared"], found["missing"], found["added"], found["flips"], found["same"]) == (23, 1, 1, 1, False)
     assert found["missing_ids"] == ['"r5"'] and found["added_ids"] == ['"new"']
     assert [one["id"] for one in found["flipped"]] == ['"r3"'] and [one["id"] for one in found["changed"]] == ['"r4"']

@@ -197,7 +197,7 @@ def test_the_table_knows_every_option_that_writes(run: Run) -> None:
         assert options == OPTIONS.get(command, [])
     listed = run("--help").stdout.decode().partition("\nCommands")[2].splitlines()[1:]
     assert [line.split()[0] for line in listed if line.startswith("  ")] == [
-        "classify", "eval", "diff", "tokenize", "verify", "serve", "bench", "info",
+        "classify", "eval", "diff", "tokenize", "verify", "serve", "bench", "info", "shell-help",
     ]  # fmt: skip
 
 

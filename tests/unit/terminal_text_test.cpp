@@ -1,10 +1,11 @@
 // Counts with their nouns, and lines that fit.
-#include "reviewrate/text.h"
+#include "reviewrate/terminal_text.h"
 
 #include <string>
 #include <vector>
 
 #include "catch.h"
+#include "reviewrate/text.h"
 
 namespace reviewrate {
 namespace {

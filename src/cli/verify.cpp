@@ -76,7 +76,7 @@ class ReferenceCheck : public Sink {
 
   /// What was found, for people.
   std::string text() const {
-    return std::to_string(texts_) + " texts, " + std::to_string(mismatches_) + " differ, " +
+    return counted(texts_, "text") + ", " + std::to_string(mismatches_) + " differ, " +
            (of_mean_ ? "mean difference " + shortest(mean()) + ", " : "") + "largest difference " + shortest(largest_) +
            " (tolerance " + (of_mean_ ? "of the mean " : "") + shortest(tolerance_) + ")";
   }

@@ -87,7 +87,7 @@ def test_an_effort_that_there_is_not_lists_those_there_are(
     ]
     for model, efforts in (
         (package, "model thin has only full, fast, fastest"),
-        (None, "model imdb-small has only full"),
+        (TINY, "model tiny has only full"),
     ):
         result = run(*words, "--effort", "quick", model=model)
         assert result.returncode == 2

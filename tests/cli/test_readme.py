@@ -23,6 +23,23 @@ BLOCKS = [
 ]
 
 
+def labelled() -> str:
+    """Reviews that say enough for a sure answer, as gates on calibration want them."""
+    reviews = (
+        (
+            "A wonderful film from beginning to end. The acting is superb, the music is beautiful, and I was moved to "
+            "tears. I loved every minute of it. One of the best films I have ever seen, a perfect masterpiece.",
+            "positive",
+        ),
+        (
+            "A terrible film from beginning to end. The acting is awful, the plot makes no sense, and I was bored to "
+            "tears. I hated every minute of it. One of the worst films I have ever seen. Avoid it.",
+            "negative",
+        ),
+    )
+    return "".join(json.dumps({"id": name, "text": text, "label": name}) + "\n" for text, name in reviews)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with scripts/run and every file that the documents' commands read."""
@@ -38,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
         )
     )
     (tmp_path / "reviews.jsonl").write_text(lines)
-    (tmp_path / "labelled.jsonl").write_text(lines)
+    (tmp_path / "labelled.jsonl").write_text(labelled())
     (tmp_path / "held_out.jsonl").write_text(lines.replace("film", "book"))
     (tmp_path / "reviews.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     (tmp_path / "reviews.csv").write_text('id,review,user\n1,"A lovely film, really.",ann\n2,Dull.,bob\n')

@@ -28,7 +28,7 @@ Ids = Sequence[int] | np.ndarray  # a review's token ids
 
 ID2LABEL = {0: "NEGATIVE", 1: "POSITIVE"}
 INPUTS = ["input_ids", "attention_mask"]  # no token types: DistilBERT takes none, and one text needs none
-LEAST_KEPT = 16  # tokens that no schedule drops: short texts keep all of theirs; src/model/drop_tokens.h has the same
+LEAST_KEPT = 16  # tokens that no schedule goes below; src/model/drop_tokens.h has the same
 LABEL2ID = {name: number for number, name in ID2LABEL.items()}
 
 

@@ -8,7 +8,7 @@
 
 namespace reviewrate {
 
-/// A window is never thinned below this many tokens: short texts keep all of theirs. scripts/encoder.py has the same.
+/// A window is never thinned below this many tokens; scripts/encoder.py has the same.
 constexpr std::int64_t kLeastKept = 16;
 
 /// How many tokens of a window go on after a layer that keeps the share `keep` of the `tokens` that the window had at

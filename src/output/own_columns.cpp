@@ -120,7 +120,6 @@ constexpr std::array<OwnColumn, 2> kErrorCells = {{{"error_kind", error_kind}, {
 /// The fields of JSON records or of tables, in order, with those that only some runs have if `options` ask for them.
 std::vector<OwnColumn> own_columns(const OutputOptions& options) {
   std::vector<OwnColumn> columns(kFirst.begin(), kFirst.end());
-  if (options.effort) columns.push_back(kEffort);
   if (is_table(options.format)) {
     columns.push_back(kRepaired);
     columns.insert(columns.end(), kErrorCells.begin(), kErrorCells.end());
@@ -131,6 +130,7 @@ std::vector<OwnColumn> own_columns(const OutputOptions& options) {
   }
   if (options.unsure) columns.insert(columns.end(), kUnsure.begin(), kUnsure.end());
   if (options.explained) columns.push_back(kExplanation);
+  if (options.effort) columns.push_back(kEffort);
   return columns;
 }
 

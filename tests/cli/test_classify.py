@@ -46,7 +46,7 @@ def test_default_model_rates_the_readme_sentence(run: Run) -> None:
     assert record["id"] == "text:1"
     assert record["label"] == "POSITIVE"
     assert record["score"] == record["p_positive"] > 0.9
-    assert record["rating"] == 10
+    assert record["rating"] == 9
     assert record["tokens"] == 7
     assert record["truncated"] is False
     assert record["windows"] == 1

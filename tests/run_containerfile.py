@@ -2,16 +2,18 @@
 """Does what scripts/service/Containerfile says in roots made from Debian packages, where no image can be pulled, and
 asks the server that it ends with.
 
-    sudo tests/run_containerfile.py [--work FOLDER] [--lend PATH ...]
+    sudo .venv/bin/python tests/run_containerfile.py [--work FOLDER] [--lend PATH ...]
 
-Needs root and mmdebstrap. The build's root is lent this machine's settings of apt, pip and the resolver, and what
---lend names besides, such as a folder of wheels; what is built is the checkout's HEAD. The server runs as the
-Containerfile's user, in a root that is read-only, without capabilities or new privileges, and in a network that has
-nothing but its own loopback. It must answer a review, read Parquet, and write nowhere.
+Needs root, mmdebstrap and pyarrow. The build's root is lent this machine's settings of apt, pip and the resolver, and
+what --lend names besides, such as a folder of wheels or /usr/local/share/ca-certificates; what is built is the
+checkout's HEAD. The server runs as the Containerfile's user, in a root that is read-only, without capabilities or new
+privileges, and in a network that has nothing but its own loopback. It must answer a review, read Parquet, and write
+nowhere.
 Exit codes: 0 all of that held; 1 something did not; 2 usage or a tool that is missing.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shlex
@@ -169,6 +171,7 @@ def main() -> int:
     parser.add_argument("--lend", nargs="*", default=[], help="files and folders that the build may read, too")
     args = parser.parse_args()
     missing = [tool for tool in (*TOOLS, "curl", "ip") if not shutil.which(tool)]
+    missing += [] if importlib.util.find_spec("pyarrow") else ["a Python with pyarrow (.venv/bin/python)"]
     if missing or os.geteuid() != 0:
         print(f"run_containerfile: needs root and {', '.join(missing) or 'nothing else'}", file=sys.stderr)
         return 2

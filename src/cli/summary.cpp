@@ -98,6 +98,7 @@ std::string Summary::line(double seconds, const std::map<std::string, std::size_
              fixed(100 * static_cast<double>(by_label[i]) / static_cast<double>(told), 1) + " % " + labels[i];
     }
     if (mean_rating() > 0) out += ", mean rating " + fixed(mean_rating(), 2) + ", 1-10: |" + bars(ratings) + "|";
+    if (told > 0 && empty > 0) before = "; ";  // what follows is of the empty ones, too
     if (unsure) out += std::exchange(before, ", ") + std::to_string(*unsure) + " unsure";
     out += before + std::to_string(truncated) + " truncated";
     if (repeated > 0) out += ", " + std::to_string(repeated) + " repeated";

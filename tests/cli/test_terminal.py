@@ -184,6 +184,7 @@ def test_empty_reviews_are_rated_and_marked(run: Run, table: Path, tmp_path: Pat
     # What is empty says nothing of what people think, and is no part of the shares.
     told = run(table, "--summary", tmp_path / "s.json").stderr.decode()
     assert f"3 records, 1 empty; of the other 2: {share:.1f} % POSITIVE" in told
+    assert "|; 0 truncated" in told  # which counts the empty one, too
     summary = json.loads((tmp_path / "s.json").read_text())
     assert summary["labels"] == {name: labels.count(name) for name in ("NEGATIVE", "POSITIVE")}
     assert (sum(summary["ratings"]), summary["empty"]) == (2, 1)

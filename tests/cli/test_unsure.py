@@ -48,7 +48,7 @@ def test_how_many_are_unsure(run: Run, tmp_path: Path) -> None:
     for bounds, count in (("1:1", 2), ("0:1", 5)):
         told = run("--unsure", bounds, "--summary", tmp_path / "s.json", *texts)
         assert json.loads((tmp_path / "s.json").read_text())["unsure"] == count
-        assert f", {count} unsure, ".encode() in told.stderr
+        assert f"; {count} unsure, ".encode() in told.stderr
     told = run("--unsure", "1:1", "-t", "a good film", "-t", "a bad film")
     assert b", 0 unsure, " in told.stderr
     assert b"unsure" not in run("--summary", tmp_path / "s.json", *texts).stderr

@@ -45,7 +45,7 @@ def range_of(key: str) -> tuple[float, float] | None:
     """The bounds of LOW:HIGH; None if it is none."""
     low, colon, high = key.partition(":")
     bounds = number_of(low), number_of(high)
-    return bounds if colon and bounds[0] <= bounds[1] else None
+    return None if not colon or any(map(math.isnan, bounds)) else bounds
 
 
 def said_of(keys: set[str], given: dict[str, int]) -> dict[str, int]:
@@ -107,6 +107,8 @@ def parse_map(text: str) -> dict[str, int]:
         if not equals or not value.strip() or meaning is None:
             raise argparse.ArgumentTypeError(f"{item!r} is not VALUE=NEGATIVE, VALUE=POSITIVE or VALUE= (no label)")
         bounds = range_of(key_of(value))
+        if bounds and bounds[0] > bounds[1]:
+            raise argparse.ArgumentTypeError(f"{value!r}: a range begins with its lowest number")
         others = [range_of(key) for key, other in found.items() if other != meaning]
         overlaps = [other for other in others if bounds and other and other[0] <= bounds[1] and bounds[0] <= other[1]]
         if overlaps or found.setdefault(key_of(value), meaning) != meaning:

@@ -77,6 +77,15 @@ class Clock:
             group["lr"] = self.peak * max(rise, 1e-3)
 
 
+def take_step(model: nn.Module, optimizer: torch.optim.Optimizer, clock: Clock) -> None:
+    """Changes the weights by the gradients that there are."""
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    clock.set_rate(optimizer)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    clock.step += 1
+
+
 def auc(labels: np.ndarray, values: np.ndarray) -> float:
     """Area under the ROC curve from ranks; equal values count a half."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -143,11 +152,7 @@ def train_teacher(corpus: Corpus, base: Weights, which: np.ndarray, a: argparse.
             (loss + 0.2 * F.mse_loss(out[:, 1], stars[at])).backward()
             sums[number] += loss.detach()
             seen += len(at)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        clock.set_rate(optimizer)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        clock.step += 1
+        take_step(model, optimizer, clock)
         if clock.step % 200 == 0:
             losses = [f"{v:.4f}" for v in (sums / 200).tolist()]
             say(f"teacher {seed} step {clock.step} {clock.done():.2f} loss", *losses)
@@ -313,11 +318,7 @@ def train_student(
                 sums[2 + number] += plain.detach()
             loss.backward()
             seen += len(at)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        clock.set_rate(optimizer)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        clock.step += 1
+        take_step(model, optimizer, clock)
         keep = min(1 - 1 / a.horizon, (clock.step + 1) / (clock.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(mean.values()), list(model.state_dict().values()), 1 - keep)

@@ -38,12 +38,13 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
-/// LOW:HIGH; empty if it is none.
+/// LOW:HIGH; empty if it is none. Throws Error(usage) if it is the other way round.
 std::optional<std::pair<double, double>> parse_range(const std::string& key) {
   const std::size_t colon = key.find(':');
   if (colon == std::string::npos) return std::nullopt;
   const std::optional<double> low = parse_number(key.substr(0, colon)), high = parse_number(key.substr(colon + 1));
-  if (!low || !high || *low > *high) return std::nullopt;
+  if (!low || !high) return std::nullopt;
+  if (*low > *high) throw Error(ErrorKind::usage, "--label-map: " + key + ": a range begins with its lowest number");
   return std::pair(*low, *high);
 }
 

@@ -68,10 +68,15 @@ std::vector<std::string> texts_of(const json& value, const std::string& name) {
   return value.get<std::vector<std::string>>();
 }
 
-/// Gives the review the id that came with it: a text or a number; null is none.
+/// Gives the review the id that came with it: a text or a number; null is none. A number that JSON's reader had to make
+/// a double of, and that doubles may not hold, is refused: it would come back as another.
 void set_id(Review& review, const json& id) {
+  constexpr double kExact = 9007199254740992;  // 2^53
   if (id.is_null()) return;
   if (!id.is_string() && !id.is_number()) throw HttpError(400, "an id must be a text or a number");
+  if (id.is_number_float() && !(std::abs(id.get<double>()) < kExact)) {
+    throw HttpError(400, "an id has more digits than a number of 64 bits: send it as a text");
+  }
   review.id = {id.is_string() ? id.get<std::string>() : id.dump(), id.is_number()};
 }
 

@@ -350,7 +350,17 @@ def test_the_examples_that_ship_can_be_evaluated(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["1", "=POSITIVE", "1=great", "1=1", "1=POSITIVE,1.0=NEGATIVE", "", "1:4=NEGATIVE,4:5=POSITIVE", "1:2=great"],
+    [
+        "1",
+        "=POSITIVE",
+        "1=great",
+        "1=1",
+        "1=POSITIVE,1.0=NEGATIVE",
+        "",
+        "1:4=NEGATIVE,4:5=POSITIVE",
+        "4:1=NEGATIVE",
+        "1:2=great",
+    ],
 )
 def test_a_label_map_that_cannot_be_read_is_a_usage_error(run: Run, tmp_path: Path, damaged: Path, value: str) -> None:
     result = run("eval", "-m", damaged, "--label-map", value, stdin=labelled([0, 1]))

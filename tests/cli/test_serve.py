@@ -83,8 +83,8 @@ def test_a_record_has_the_id_that_came_with_its_text(server: Server, review_id: 
 
 
 def test_records_have_the_ids_that_came_with_their_texts(server: Server) -> None:
-    answer = server.post("/classify", {"texts": ["a", "b", "c"], "ids": ["r 17", 17, None]})
-    assert [record["id"] for record in answer["records"]] == ["r 17", 17, "text:3"]
+    answer = server.post("/classify", {"texts": ["a", "b", "c"], "ids": ["r 17", 2**64 - 1, None]})
+    assert [record["id"] for record in answer["records"]] == ["r 17", 2**64 - 1, "text:3"]
     assert server.post("/classify", {"texts": [], "ids": []}) == {"records": []}
 
 
@@ -94,6 +94,8 @@ def test_records_have_the_ids_that_came_with_their_texts(server: Server) -> None
         ({"texts": ["a", "b"], "ids": ["1"]}, "an id for each of the 2 texts"),
         ({"texts": ["a"], "ids": "1"}, "an id for each of the 1 text"),
         ({"texts": ["a"], "ids": [True]}, "an id must be a text or a number"),
+        ({"texts": ["a"], "ids": [1e300]}, "send it as a text"),
+        ({"text": "a", "id": 2**64}, "send it as a text"),
         ({"text": "a", "id": ["1"]}, "an id must be a text or a number"),
         ({"text": "a", "ids": ["1"]}, '"ids" with "texts"'),
         ({"texts": ["a"], "id": "1"}, '"id" goes with "text"'),

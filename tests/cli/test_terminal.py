@@ -32,16 +32,22 @@ def on_a_terminal(
         env=variables,
     )
     os.close(theirs)
-    written = b""
-    try:
-        while block := os.read(ours, 4096):
-            written += block
-    except OSError:  # as Linux ends a terminal
-        pass
-    os.close(ours)
+    written = shown_on(ours)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == status
     return written
+
+
+def shown_on(terminal: int) -> bytes:
+    """All that comes until nobody has the other end of the terminal any more; closes it."""
+    shown = b""
+    try:
+        while block := os.read(terminal, 4096):
+            shown += block
+    except OSError:  # as Linux ends a terminal
+        pass
+    os.close(terminal)
+    return shown
 
 
 def test_color_on_a_terminal() -> None:
@@ -156,13 +162,7 @@ def test_a_terminal_that_is_read_is_told_how_to_end(tmp_path: Path) -> None:
         )
         os.close(theirs)
         os.write(ours, b"a good film\n\x04")
-        shown = b""
-        try:
-            while block := os.read(ours, 4096):
-                shown += block
-        except OSError:  # as Linux ends a terminal
-            pass
-        os.close(ours)
+        shown = shown_on(ours)
         _, piped = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         return shown if on_stderr else piped

@@ -199,6 +199,16 @@ def test_files(page: webdriver.Chrome, tmp_path: Path, name: str, content: str, 
     WebDriverWait(page, PATIENCE).until(lambda d: words in d.find_element(By.ID, "progress").text)
 
 
+def test_ids_keep_their_digits(page: webdriver.Chrome, tmp_path: Path) -> None:
+    """JavaScript's numbers have 53 bits and one spelling each."""
+    ids = ["1234567890123456789", "2.50", "7", '"a 1"']
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"id": {each}, "text": "a"}}\n' for each in ids))
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "a.jsonl"))
+    WebDriverWait(page, PATIENCE).until(lambda d: "4 reviews rated." in d.find_element(By.ID, "progress").text)
+    cells = page.find_elements(By.CSS_SELECTOR, "tbody tr td:first-child")
+    assert [cell.text for cell in cells] == ["1234567890123456789", "2.50", "7", "a 1"]
+
+
 BAD_LINES = {
     "a.jsonl": (
         'oops\n{"text": "a good film"}\n\n{"text"\n{"text": 5}\nnull\n{"text": "a bad film"}\n',

@@ -1,4 +1,4 @@
-"""src/README.md names every file of the source, and no other; and no file is too long to be read at once."""
+"""src/README.md names every file of the source, and no other; no file, nor the README, is too long to read at once."""
 
 import re
 
@@ -20,6 +20,10 @@ def test_every_file_has_its_line() -> None:
     assert len(named) == len(set(named))
     assert set(files) - set(named) == set()
     assert set(named) - set(files) == set()
+
+
+def test_the_readme_is_read_in_one_go() -> None:
+    assert len((TOP / "README.md").read_text().splitlines()) <= 150
 
 
 def test_no_file_is_longer_than_500_lines() -> None:

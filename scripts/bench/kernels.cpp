@@ -8,6 +8,7 @@
 // matrices of their own.
 #include "model/kernels.h"
 
+#include <malloc.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -195,6 +196,10 @@ int main(int argc, char** argv) {
   const std::size_t threads = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : std::thread::hardware_concurrency();
   if (threads == 0) return std::fputs("usage: kernel_bench [THREADS]\n", stderr), 2;
   at::set_num_threads(1);
+  // What a result took is kept for the next one, as in the program; else each would be written to new pages.
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, 1 << 28);
+  mallopt(M_TRIM_THRESHOLD, 1 << 28);
   const at::InferenceMode inference;
   std::printf("%s, %zu threads, GFLOP/s\n\n| | layer | own | oneDNN | own over oneDNN |\n|---|---|--:|--:|--:|\n",
               kernels().name, threads);

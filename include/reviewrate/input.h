@@ -113,4 +113,8 @@ class Source {
 std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
                                     const InputOptions& options, Waiter& waiter);
 
+/// The reviews of `content`, which are the bytes of a file called `name`: text in any format and encoding. What is
+/// compressed, an archive, Parquet or Arrow is a review with a failure. It never waits.
+std::unique_ptr<Source> open_content(const std::string& name, std::string content, const InputOptions& options);
+
 }  // namespace reviewrate

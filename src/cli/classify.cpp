@@ -172,8 +172,8 @@ std::optional<int> begin_file(const ClassifyOptions& a, OutputStream& stream, Jo
   if (!a.resume) check_interrupted(a, stream, journal);
   if (a.resume) {
     const Journal::Progress progress = journal.resume();
-    if (progress.finished) return progress.finished;
     written = progress.written;
+    if (progress.finished) return progress.finished;
   }
   const bool replaces = written.bytes == 0 && stream.size() > 0;
   if (replaces) journal.starting();
@@ -308,17 +308,17 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   OutputStream stream(whole ? whole->temporary() : a.output, /*keep=*/journal.has_value(),
                       output_name(a.output).compression);
   WrittenRecords written;
-  if (journal) {
-    if (const std::optional<int> status = begin_file(a, stream, *journal, written)) {
-      if (!a.quiet) print_notice(a.output + " is complete: nothing to do");
-      return *status;
-    }
-  }
-
+  const std::optional<int> finished = journal ? begin_file(a, stream, *journal, written) : std::nullopt;
   Summary summary(manifest.labels, output.unsure);
   summary.resumed = options.skip = written.records;
-  summary.failures = written.failures;
+  summary.resumed_failures = written.failures;
   summary.effort = package.effort;
+  if (finished) {
+    if (!a.quiet) print_notice(a.output + " is complete: nothing to do");
+    if (a.quiet && written.failures > 0) print_notice(summary.failure_line());
+    if (!a.summary.empty()) write_whole(a.summary, summary.json(/*seconds=*/0, /*interrupted=*/false, {}));
+    return *finished;
+  }
   // What a pipe's reader shows could come to stand on the bar's line.
   ProgressBar bar(*source, !a.quiet && stream.keeps_records(), input, written.records > 0);
   constexpr std::size_t kToldFailures = 5;
@@ -344,8 +344,8 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   if (!half) writer.finish(findings.types);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const bool interrupted = interruption.signal() != 0;
-  const bool stopped_early = interrupted || (a.fail_fast && summary.failures > written.failures);
-  const int status = summary.failures > 0 || !findings.problems.empty() ? kRecordsFailed : kOk;
+  const bool stopped_early = interrupted || (a.fail_fast && summary.failures > 0);
+  const int status = summary.all_failures() > 0 || !findings.problems.empty() ? kRecordsFailed : kOk;
   if (journal && journal->noted() && !stopped_early) {
     stream.sync();  // before the note says that it is complete, or goes
     journal->finish(status);
@@ -356,8 +356,8 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
 
   bar.clear();
   // One clean record speaks for itself; none does not.
-  if (a.quiet && summary.failures > 0) print_notice(summary.failure_line());
-  if (!a.quiet && (summary.records != 1 || summary.failures > 0))
+  if (a.quiet && summary.all_failures() > 0) print_notice(summary.failure_line());
+  if (!a.quiet && (summary.records != 1 || summary.all_failures() > 0))
     print_figures(summary.line(seconds, findings.skipped));
   print_findings(findings);
   if (interrupted && !advice.empty()) print_notice(advice);
@@ -411,7 +411,10 @@ Run add_classify(CLI::App& app) {
       ->check(refuse_empty)
       ->needs("--explain")
       ->type_name("FILE.html");
-  app.add_option("--summary", a->summary, "Write the closing figures to FILE as JSON")
+  app.add_option(
+         "--summary", a->summary,
+         "Write the closing figures to FILE as JSON; after --resume those of the records written now, and beside "
+         "them how many were there (resumed)")
       ->check(refuse_empty)
       ->type_name("FILE");
   app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");

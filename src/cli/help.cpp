@@ -95,6 +95,7 @@ const std::vector<HelpSection>& general_sections() {
       {"Environment",
        "  REVIEWRATE_MODEL       the model where there is no --model\n"
        "  REVIEWRATE_MODEL_PATH  folders with model packages, with : between them\n"
+       "  REVIEWRATE_PORT, ...   of serve alone: its options, here --port\n"
        "  NO_COLOR               if not empty: no colors but by --color always"},
       {"Files",
        "  FILE.resume            beside an --output FILE: which run writes it, so that\n"

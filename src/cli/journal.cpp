@@ -51,6 +51,8 @@ std::string to_text(const Json& value) {
 
 Journal::Journal(const std::string& output, Run run, bool required)
     : output_(follow_links(output)), path_(path(output)), run_(std::move(run)), required_(required) {
+  struct stat info = {};
+  existed_ = ::stat(output_.c_str(), &info) == 0;
   ours_ = is_ours(output);
   if (required && !ours_) {
     throw Error(ErrorKind::output, "--resume: " + path_ +
@@ -137,8 +139,9 @@ Journal::Progress Journal::resume() {
   const std::uint64_t size = size_of(output_);
   const bool complete = note.is_object() && note.value("state", json()) == "complete";
   const json noted = complete ? note.value("output", json::object()) : json::object();
-  // Of a file that holds nothing, nothing can be lost, whatever its note says.
-  if (size == 0 && !(complete && noted.value("bytes", json()) == 0)) return {};
+  // Of a file that holds nothing, nothing can be lost. Its note tells of it only if nobody has removed or emptied it.
+  const bool emptied = complete && noted.value("bytes", json()) != 0;
+  if (size == 0 && (!existed_ || emptied || note.is_null())) return {};
   if (!note.is_object()) {
     throw Error(ErrorKind::output, "--resume: " + output_ +
                                        ": is left as it is: no note beside it says which run has written it (" + path_ +
@@ -151,7 +154,7 @@ Journal::Progress Journal::resume() {
                   "--resume: " + output_ + ": was changed after a run had finished it: left as it is");
     }
     const json status = noted.value("status", json());
-    return {{}, status.is_number_integer() ? status.get<int>() : 0};
+    return {count_written(output_, run_.records), status.is_number_integer() ? status.get<int>() : 0};
   }
   if (note.value("state", json()) != "running") return {};
   return {count_written(output_, run_.records), std::nullopt};

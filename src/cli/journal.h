@@ -70,6 +70,7 @@ class Journal {
   std::string path_;
   Run run_;
   bool required_;
+  bool existed_ = false;   // the output was there before this run
   bool ours_ = false;      // the name is free or a note
   bool noted_ = false;     // this run's note is there
   nlohmann::json inputs_;  // fingerprints

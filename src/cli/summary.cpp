@@ -80,7 +80,7 @@ double Summary::mean_rating() const {
 std::string Summary::line(double seconds, const std::map<std::string, std::size_t>& skipped) const {
   std::string out = counted(records, "record");
   if (resumed > 0) out += " after " + std::to_string(resumed) + " written before";
-  if (failures > 0) out += ", " + std::to_string(failures) + " failed (" + listed_failures() + ")";
+  if (all_failures() > 0) out += ", " + std::to_string(all_failures()) + " failed (" + listed_failures() + ")";
   const std::size_t told = std::accumulate(by_label.begin(), by_label.end(), std::size_t{0});
   if (told + empty > 0) {
     std::string before = ", ";
@@ -109,22 +109,22 @@ std::string Summary::line(double seconds, const std::map<std::string, std::size_
 }
 
 std::string Summary::listed_failures() const {
-  const std::size_t known =
-      std::accumulate(failures_by_kind.begin(), failures_by_kind.end(), std::size_t{0},
-                      [](std::size_t sum, const auto& kind_and_count) { return sum + kind_and_count.second; });
   const std::string list = listed(failures_by_kind);
-  if (known == failures) return list;
-  return list + (list.empty() ? "" : ", ") + std::to_string(failures - known) + " in an earlier run";
+  if (resumed_failures == 0) return list;
+  return list + (list.empty() ? "" : ", ") + std::to_string(resumed_failures) + " in an earlier run";
 }
 
 std::string Summary::failure_line() const {
-  return std::to_string(failures) + " of " + counted(resumed + records, "record") + " failed (" + listed_failures() +
-         ")" + (first_failure.empty() ? "" : "; the first: " + first_failure);
+  return std::to_string(all_failures()) + " of " + counted(resumed + records, "record") + " failed (" +
+         listed_failures() + ")" + (first_failure.empty() ? "" : "; the first: " + first_failure);
 }
 
 std::string Summary::json(double seconds, bool interrupted, const InputFindings& findings) const {
-  nlohmann::ordered_json out = {
-      {"records", records}, {"failures", failures}, {"failures_by_kind", failures_by_kind}, {"resumed", resumed}};
+  nlohmann::ordered_json out = {{"records", records},
+                                {"failures", failures},
+                                {"failures_by_kind", failures_by_kind},
+                                {"resumed", resumed},
+                                {"resumed_failures", resumed_failures}};
   out["effort"] = effort;
   for (std::size_t i = 0; i < labels.size(); ++i) out["labels"][labels[i]] = by_label[i];
   out["mean_rating"] = mean_rating() > 0 ? nlohmann::ordered_json(mean_rating()) : nlohmann::ordered_json(nullptr);

@@ -16,7 +16,8 @@
 
 namespace reviewrate::cli {
 
-/// Counts over the records of a run.
+/// Counts over the records of a run. What an earlier one has written, which it goes on with, is in two counts of its
+/// own.
 struct Summary {
   /// `unsure_asked`: predictions may be marked as unsure.
   Summary(std::vector<std::string> label_names, bool unsure_asked)
@@ -26,13 +27,16 @@ struct Summary {
 
   void add(const Outcome& outcome);
 
+  /// Error records, those of an earlier run too.
+  std::size_t all_failures() const { return failures + resumed_failures; }
+
   /// Mean of the ratings, 0 without any.
   double mean_rating() const;
 
   /// One line for people, with the ratings as ten small bars; without a newline. `skipped` files by reason.
   std::string line(double seconds, const std::map<std::string, std::size_t>& skipped) const;
 
-  /// One line on the failures, of which there are some.
+  /// One line on the failures, of which there are some, of an earlier run or this one.
   std::string failure_line() const;
 
   /// The same and more as a JSON object for scripts, on one line with its newline.
@@ -43,9 +47,10 @@ struct Summary {
   std::vector<std::size_t> by_label;  ///< of reviews that are not empty
   std::size_t records = 0;
   std::size_t failures = 0;
-  std::size_t resumed = 0;  ///< records that an earlier, interrupted run had written; in no other count but failures
-  std::map<std::string, std::size_t> failures_by_kind;  ///< of this run
-  std::string first_failure;                            ///< its message; empty: there is none of this run
+  std::size_t resumed = 0;           ///< records that an earlier, interrupted run had written; in no other count
+  std::size_t resumed_failures = 0;  ///< error records among them
+  std::map<std::string, std::size_t> failures_by_kind;
+  std::string first_failure;  ///< its message; empty: there is none
   std::size_t truncated = 0;
   std::size_t repeated = 0;  ///< equal to an earlier text, whose answer they have
   std::size_t repaired = 0;  ///< reviews that had bytes of another encoding

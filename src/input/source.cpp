@@ -16,6 +16,7 @@
 #include "columns.h"
 #include "condition.h"
 #include "content.h"
+#include "content_reader.h"
 #include "damage.h"
 #include "decoding.h"
 #include "finding_collector.h"
@@ -218,8 +219,7 @@ class InputSource final : public Source {
   void set_content(std::unique_ptr<ByteStream> stream) {
     content_ = std::make_unique<PeekStream>(std::move(stream));
     file_ = nullptr;
-    decompressed_ = decoded_ = false;
-    needed_ = 1;
+    decompressed_ = false;
   }
 
   Step open_next_member(bool may_block) {
@@ -254,7 +254,7 @@ class InputSource final : public Source {
     return Step::again;
   }
 
-  // Looks at the first bytes: takes off a compression, opens an archive, or chooses the record format.
+  // Looks at the first bytes: takes off a compression, opens an archive, or has the records read.
   Step open_content(bool may_block) {
     const NameParts name = parts_of(origin_.path);
     StorageForm form = storage_form_of(content_->seen());
@@ -273,7 +273,7 @@ class InputSource final : public Source {
     }
     const bool plain = form == StorageForm::plain || form == StorageForm::undecided;
     if (name.tar && plain) {
-      choice_.refuse_page(plain_content(name, false));
+      choice_.refuse_page({origin_.path, name, content_->seen(), false, inside_, decompressed_});
       form = StorageForm::tar;
     }
     switch (form) {
@@ -300,109 +300,51 @@ class InputSource final : public Source {
       case StorageForm::undecided:
         break;
     }
-    return open_plain(name, may_block);
+    return open_plain();
   }
 
-  // Content that is neither compressed nor an archive: refuses what is no text, and opens the reader of its format.
-  Step open_plain(const NameParts& name, bool may_block) {
+  // Content that is neither compressed nor an archive.
+  Step open_plain() {
     if (!chosen_ && !included(name_)) {
       findings_.skipped("not included");
       close_content();
       return Step::again;
     }
-    const bool by_content = choice_.promised(name) == InputFormat::automatic;
-    const ByteStream::Status status = look_ahead(by_content ? kLookAhead : kMagicLength, may_block);
-    if (status == ByteStream::Status::interrupted) return Step::end;
-    const std::string_view seen = content_->seen();
-    const bool ended = status == ByteStream::Status::end;
-    const bool more = !ended && seen.size() < kLookAhead;
-    if (more && seen.size() < needed_) return Step::idle;
-    // What comes in pieces is judged by its first line, and not by less.
-    const bool maybe_mark = !seen.empty() && std::string_view("\xFF\xFE\0", 3).find(seen.front()) != seen.npos;
-    const bool enough =
-        !more || (maybe_mark ? seen.size() >= 4 : seen.find('\n') != seen.npos) || seen.size() >= kMagicLength;
-    if (!enough) return want_more();
-    if (!decoded_ && decode()) return Step::again;
-    const std::optional<InputFormat> format = choice_.choose(plain_content(name, more));
-    if (!format) return want_more();
-    whole_ = format == InputFormat::whole;
-    records_ = open_records(*format, origin_, options_, file_);
+    records_.emplace(std::move(content_), ContentPlace{origin_, inside_, decompressed_, file_}, options_, choice_,
+                     buffer_);
     columns_taken_ = false;
-    pending_ = {};
-    ended_ = has_index(*format) && file_ != nullptr;  // the reader goes to the file itself
     return Step::again;
-  }
-
-  // Reads ahead what there is, up to `most` bytes; waits, if that is allowed, until there are as many as are needed.
-  ByteStream::Status look_ahead(std::size_t most, bool may_block) {
-    ByteStream::Status status = ByteStream::Status::data;
-    while (status == ByteStream::Status::data && content_->seen().size() < std::max(most, needed_)) {
-      const std::size_t size = content_->seen().size();
-      status = content_->peek(size + 1, may_block && size < needed_);
-    }
-    return status;
-  }
-
-  // More has to be seen than there was.
-  Step want_more() {
-    needed_ = content_->seen().size() + 1;
-    return Step::again;
-  }
-
-  // Puts a decoder before content that is not in UTF-8; false if it is, or is no text.
-  bool decode() {
-    const std::optional<Mark> mark = byte_order_mark(content_->seen());
-    const std::string encoding = mark ? mark->encoding : options_.encoding;
-    if (encoding.empty() || encoding == "UTF-8" || (!mark && !binary_kind(content_->seen()).empty())) return false;
-    const bool decompressed = decompressed_;
-    set_content(open_decoded(std::move(content_), encoding));
-    decompressed_ = decompressed;
-    decoded_ = true;
-    return true;
-  }
-
-  PlainContent plain_content(const NameParts& name, bool more) const {
-    return {origin_.path, name, content_->seen(), more, inside_, decompressed_};
   }
 
   Step read_records(Review& review, bool may_block) {
-    if (records_->next(pending_, ended_, review)) {
-      review.position = position();
-      if (options_.annotate) hold_to_columns(review);
-      return Step::review;
-    }
-    if (ended_) {
-      close_content();
-      return Step::again;
-    }
-    std::size_t size = 0;
-    switch (content_->read(buffer_, size, may_block)) {
-      case ByteStream::Status::data:
-        pending_ = {buffer_.data(), size};
-        given_bytes_ += size;
-        return Step::again;
-      case ByteStream::Status::idle:
+    switch (records_->next(review, may_block)) {
+      case ContentReader::Status::review:
+        review.position = position();
+        if (options_.annotate) hold_to_columns(review);
+        return Step::review;
+      case ContentReader::Status::idle:
         return Step::idle;
-      case ByteStream::Status::interrupted:
-        return Step::end;
-      case ByteStream::Status::end:
-        ended_ = true;
+      case ContentReader::Status::end:
+        close_content();
         return Step::again;
+      case ContentReader::Status::interrupted:
+        break;
     }
     return Step::end;
   }
 
   // Where the reader is, as stored: of the file that is read, the share that has become records counts.
   std::uint64_t position() const {
-    if (given_bytes_ == 0) return bytes_read_;
-    const double waiting = static_cast<double>(pending_.size() + records_->waiting());
+    const std::uint64_t given = given_bytes_ + records_->given();
+    if (given == 0) return bytes_read_;
+    const double waiting = static_cast<double>(records_->waiting());
     return bytes_read_ -
-           static_cast<std::uint64_t>(waiting / static_cast<double>(given_bytes_) * static_cast<double>(*stored_));
+           static_cast<std::uint64_t>(waiting / static_cast<double>(given) * static_cast<double>(*stored_));
   }
 
   // Whether the record's fields fit to what is added to them, and to those of the records before it.
   void hold_to_columns(Review& review) {
-    const std::vector<std::string>* table = records_ ? records_->columns() : nullptr;
+    const std::vector<std::string>* table = table_columns();
     if (table != nullptr) {
       if (!std::exchange(columns_taken_, true)) columns_.take_table(*table);
       return;
@@ -419,9 +361,19 @@ class InputSource final : public Source {
         Failure{"columns", failure_message(shown_name(origin_.path), "record " + review.id.text + ": " + reason)};
   }
 
+  // Those of the table that is read; null if it is none.
+  const std::vector<std::string>* table_columns() const {
+    return records_ && records_->records() != nullptr ? records_->records()->columns() : nullptr;
+  }
+
   void close_content() {
-    if (records_ && records_->columns() != nullptr) columns_.note(*records_->columns());
-    if (records_) findings_.end_content(origin_.path, records_->tally(), whole_);
+    if (const std::vector<std::string>* table = table_columns()) columns_.note(*table);
+    if (records_) {
+      given_bytes_ += records_->given();
+      if (const RecordReader* reader = records_->records()) {
+        findings_.end_content(origin_.path, reader->tally(), records_->is_whole());
+      }
+    }
     records_.reset();
     content_.reset();
   }
@@ -464,16 +416,11 @@ class InputSource final : public Source {
   std::unique_ptr<ArchiveReader> archive_;  // if that is what the file is
   std::unique_ptr<PeekStream> content_;     // of the file or member; refers to archive_
   ByteFile* file_ = nullptr;                // the same, where it is a file that can be read at any place
-  std::size_t needed_ = 1;                  // as much of it must be seen before it is judged (again)
   bool chosen_ = false;                     // it is a pipe, which no --include excludes
   bool inside_ = false;                     // it was found in a folder or archive
   bool decompressed_ = false;               // a compression was taken off
-  bool decoded_ = false;                    // it is decoded to UTF-8
-  bool whole_ = false;                      // it is one review
-  std::unique_ptr<RecordReader> records_;   // once its format is known
-  std::uint64_t given_bytes_ = 0;           // of the file to readers, decompressed
-  std::string_view pending_;                // in buffer_, not yet taken by records_
-  bool ended_ = false;                      // the content is read
+  std::optional<ContentReader> records_;    // once it is known to be plain
+  std::uint64_t given_bytes_ = 0;           // of the file to readers that are done, decompressed
 };
 
 }  // namespace

@@ -107,6 +107,14 @@ ordered_json ranking(const Prediction& prediction, const std::vector<std::string
   return out;
 }
 
+/// A body that asks for what there is not: the server's options are for all of its answers, and nobody should take an
+/// answer for one that was made with others.
+[[noreturn]] void refuse_member(const std::string& name, const std::string& known) {
+  throw HttpError(400, "there is no field \"" + name + "\"; the fields are: " + known +
+                           (name == "explain" ? " (explain is a parameter: /classify?explain=words)"
+                                              : " (options of the model are given when the server is started)"));
+}
+
 void expect_type(const Request& request, const std::string& wanted) {
   if (media_type(request.type) == wanted) return;
   throw HttpError(415, request.path + " takes Content-Type: " + wanted);
@@ -142,12 +150,25 @@ Asked Api::read(const Request& request) const {
   return media_type(request.type) == kForm ? form(request) : inference_api(request);
 }
 
-std::optional<ExplainUnit> Api::explain_unit(std::string_view query) const {
+Parameters Api::parameters(std::string_view query, bool of_file) const {
+  Parameters out;
   for (const std::string& name : form_names(query)) {
-    if (name != "explain") throw HttpError(400, "there is no parameter \"" + name + "\"; there is explain");
+    const std::string value = *form_value(query, name);
+    if (name == "explain") {
+      out.explain = parse_explain_unit(value);
+    } else if (of_file && name == "file") {
+      if (!value.empty()) out.file = value;
+    } else if (of_file && name == "text_field") {
+      out.text_field = value;
+    } else if (of_file && name == "texts") {
+      if (value != "true" && value != "false") throw HttpError(400, "\"texts\" must be true or false");
+      out.texts = value == "true";
+    } else {
+      throw HttpError(400, "there is no parameter \"" + name + "\"; there " +
+                               (of_file ? "are explain, file, text_field and texts" : "is explain"));
+    }
   }
-  const std::optional<std::string> value = form_value(query, "explain");
-  return value ? std::optional(parse_explain_unit(*value)) : std::nullopt;
+  return out;
 }
 
 ExplainUnit Api::parse_explain_unit(const std::string& value) const {
@@ -199,9 +220,9 @@ Asked Api::one_record(std::string text) const {
 }
 
 Asked Api::classify(const Request& request) const {
-  const std::optional<ExplainUnit> unit = explain_unit(request.query);
+  const Parameters asked_for = parameters(request.query, /*of_file=*/false);
   Asked asked = read_classify(request);
-  for (Review& review : asked.reviews) review.explain = unit;
+  for (Review& review : asked.reviews) review.explain = asked_for.explain;
   return asked;
 }
 
@@ -213,11 +234,14 @@ Asked Api::read_classify(const Request& request) const {
     if (!text) {
       throw HttpError(400, "the form has no field \"text\" (of JSON or plain text, Content-Type must say so)");
     }
+    for (const std::string& name : form_names(request.body)) {
+      if (name != "text") refuse_member(name, "text");
+    }
     return one_record(std::move(*text));
   }
   if (type != "application/json") {
-    throw HttpError(415, "/classify takes Content-Type: text/plain, application/json, application/x-ndjson or " +
-                             std::string(kForm));
+    throw HttpError(415, "/classify takes Content-Type: text/plain, application/json, application/x-ndjson, " +
+                             std::string(kForm) + " or, of a file, " + std::string(kFile));
   }
   const json body = parse_object(request.body);
   const json& text = member(body, "text");
@@ -226,6 +250,11 @@ Asked Api::read_classify(const Request& request) const {
   if (text.is_null() && texts.is_null() && body.contains("input")) {
     if (!request.query.empty()) throw HttpError(400, "\"input\" is vLLM's, which has no parameters");
     return vllm(request.body);
+  }
+  for (const auto& [name, value] : body.items()) {
+    if (name != "text" && name != "texts" && name != "id" && name != "ids") {
+      refuse_member(name, "text, texts, id, ids");
+    }
   }
   if (text.is_null() == texts.is_null()) throw HttpError(400, "the body must have \"text\" or \"texts\"");
   const json& id = member(body, "id");

@@ -24,6 +24,14 @@ struct Asked {
   std::function<Reply(std::span<const Outcome>)> reply;
 };
 
+/// What the query of a /classify asks for.
+struct Parameters {
+  std::optional<ExplainUnit> explain;  ///< every review is explained by it
+  std::string file = "-";              ///< of a file: its name
+  std::string text_field;              ///< of a file: InputOptions::text_field; empty: the usual one
+  bool texts = false;                  ///< of a file: whoever shows the records needs more than they hold
+};
+
 /// The dialects in which a classification can be asked for.
 class Api {
  public:
@@ -33,8 +41,8 @@ class Api {
   /// What a POST asks for. Throws HttpError. Streams are not read here.
   Asked read(const Request& request) const;
 
-  /// What a request's query asks to explain its reviews by. Throws HttpError.
-  std::optional<ExplainUnit> explain_unit(std::string_view query) const;
+  /// What the query of a /classify asks for; `of_file`: its body is a file. Throws HttpError.
+  Parameters parameters(std::string_view query, bool of_file) const;
 
   /// Tokens that the model reads for a review, estimated without tokenizing it.
   std::size_t estimated_tokens(const Review& review) const;
@@ -67,6 +75,9 @@ class Api {
   std::size_t max_review_bytes_;
   std::shared_ptr<const Formatter> records_;
 };
+
+/// The type of a body that is a file, which is read as the command line reads it.
+inline constexpr std::string_view kFile = "application/octet-stream";
 
 /// Whether a body of this type is a stream of records.
 bool is_stream(std::string_view media_type);

@@ -4,7 +4,6 @@
 #include "connection.h"
 
 #include <array>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -15,6 +14,7 @@
 #include <sstream>
 #include <utility>
 
+#include "deadline.h"
 #include "record_stream.h"
 #include "request_head.h"
 #include "request_log.h"
@@ -28,32 +28,6 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
-
-/// A time after which what goes on with the socket is cut off.
-class Deadline {
- public:
-  explicit Deadline(Socket& socket) : socket_(socket), timer_(socket.get_executor()) {}
-
-  void arm(std::chrono::seconds time, const std::shared_ptr<void>& owner) {
-    expired_ = false;
-    timer_.expires_after(time);
-    timer_.async_wait([this, weak = std::weak_ptr<void>(owner)](const error_code& error) {
-      const std::shared_ptr<void> alive = weak.lock();
-      if (error || !alive || timer_.expiry() > Clock::now()) return;
-      expired_ = true;
-      error_code ignored;
-      socket_.cancel(ignored);
-    });
-  }
-
-  void disarm() { timer_.cancel(); }
-  bool expired() const { return expired_; }
-
- private:
-  Socket& socket_;
-  asio::steady_timer timer_;
-  bool expired_ = false;
-};
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -128,7 +102,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     route_ = nullptr;
     method_ = http::verb::unknown;
     reviews_ = tokens_ = 0;
-    answering_ = is_stream_ = false;
+    answering_ = is_stream_ = is_file_ = false;
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(limits_.head_bytes));
     parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // begin_body() and on_body() bound it
@@ -184,19 +158,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // --- Its body ---
 
   void begin_body(const RequestHead& head) {
-    const auto type = head[http::field::content_type];
-    type_.assign(type.data(), type.size());
-    is_stream_ = route_->path == "/classify" && is_stream(media_type(type_));
+    const auto content_type = head[http::field::content_type];
+    type_.assign(content_type.data(), content_type.size());
+    const std::string type = route_->path == "/classify" ? media_type(type_) : "";
+    is_stream_ = is_stream(type);
+    is_file_ = type == kFile;
     const auto length = parser_->content_length();
-    if (!is_stream_ && length && *length > limits_.body_bytes) too_large();
-    if (is_stream_) {
-      const std::optional<ExplainUnit> explain = context_.api.explain_unit(query_);
-      if (!context_.queue.has_room(0, explain.has_value())) busy();
-      stream_ = std::make_shared<RecordStream>(context_, InputOptions(), explain,
-                                               [self = shared_from_this()] { self->guard([&] { self->go_on(); }); });
+    if (!is_stream_ && length && *length > most_bytes()) too_large();
+    if (is_stream_ || is_file_) {
+      parameters_ = context_.api.parameters(query_, is_file_);
+      if (!context_.queue.has_room(0, parameters_.explain.has_value())) busy();
     }
+    if (is_stream_) stream_ = std::make_shared<RecordStream>(context_, parameters_, changed());
     if (!chunk_) chunk_ = std::make_unique<Chunk>();
-    read_deadline_.arm(is_stream_ ? limits_.idle : limits_.body, shared_from_this());
+    read_deadline_.arm(is_stream_ || is_file_ ? limits_.idle : limits_.body, shared_from_this());
     if (head.count(http::field::expect) > 0 && !parser_->is_done()) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       return asio::async_write(socket_, asio::buffer(kContinue), handler([this](const error_code& error, std::size_t) {
@@ -232,22 +207,26 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void on_body(std::size_t size) {
     const std::string_view bytes(chunk_->data(), size);
-    if (context_.metrics.held_bytes + size > limits_.held_bytes) {
+    // Files wait long for the model, and leave half of it to others.
+    if (context_.metrics.held_bytes + size > limits_.held_bytes / (is_file_ ? 2 : 1)) {
       throw HttpError(503, "too much is being sent to the server");
     }
     if (is_stream_) {
       stream_->feed(bytes, parser_->is_done());
       return go_on();
     }
-    if (body_.size() + size > limits_.body_bytes) too_large();
+    if (body_.size() + size > most_bytes()) too_large();
     body_ += bytes;
     hold(body_.size());
-    if (parser_->is_done()) return ask();
+    if (parser_->is_done()) return is_file_ ? read_file() : ask();
+    if (is_file_) read_deadline_.arm(limits_.idle, shared_from_this());
     read_body();
   }
 
+  std::size_t most_bytes() const { return is_file_ ? limits_.file_bytes : limits_.body_bytes; }
+
   [[noreturn]] void too_large() const {
-    throw HttpError(413, "the body is larger than " + std::to_string(limits_.body_bytes) +
+    throw HttpError(413, "the body is larger than " + std::to_string(most_bytes()) +
                              " bytes: /classify takes a stream of any length as application/x-ndjson");
   }
 
@@ -359,7 +338,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
     write_deadline_.disarm();
   }
 
-  // --- A stream: it is read and written at the same time ---
+  // --- A stream: it is read and written at the same time; or a file, which was read: browsers do no more ---
+
+  std::function<void()> changed() {
+    return [self = shared_from_this()] { self->guard([&] { self->go_on(); }); };
+  }
+
+  void read_file() {
+    read_deadline_.disarm();
+    hold(0);
+    stream_ = std::make_shared<RecordStream>(context_, parameters_, changed(), std::exchange(body_, {}));
+    stream_->feed({}, /*last=*/true);
+    go_on();
+  }
 
   void go_on() {
     if (!socket_.is_open()) return;
@@ -464,7 +455,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string query_;
   std::string type_;
   std::string body_;
+  Parameters parameters_;  ///< of a stream or a file
   bool is_stream_ = false;
+  bool is_file_ = false;
   std::shared_ptr<RecordStream> stream_;
   bool ends_in_doubt_ = false;
   bool reading_ = false;

@@ -19,6 +19,7 @@ struct Limits {
   std::size_t connections = 1024;
   std::size_t head_bytes = 16 * 1024;
   std::size_t body_bytes = std::size_t{2} << 20;     ///< but of a stream
+  std::size_t file_bytes = std::size_t{64} << 20;    ///< of a body that is a file
   std::size_t held_bytes = std::size_t{256} << 20;   ///< of all unfinished bodies and unsent answers together
   std::size_t stream_output = std::size_t{4} << 20;  ///< a stream whose answers are not read is read no further
   std::chrono::seconds head{10};                     ///< for a request's head

@@ -2,6 +2,7 @@
 #include "record_stream.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace reviewrate::server {
@@ -18,13 +19,19 @@ std::string too_much_to_explain(std::size_t tokens, std::size_t most) {
          " tokens, and may at most (--max-queue-tokens) " + std::to_string(most);
 }
 
-RecordStream::RecordStream(Context& context, const InputOptions& options, std::optional<ExplainUnit> explain,
-                           std::function<void()> changed)
-    : context_(context),
-      options_(options),
-      explain_(explain),
-      reader_(open_records(InputFormat::jsonl, Origin{"-", "-"}, options_)),
-      changed_(std::move(changed)) {}
+RecordStream::RecordStream(Context& context, const Parameters& parameters, std::function<void()> changed,
+                           std::optional<std::string> file)
+    : context_(context), explain_(parameters.explain), texts_(parameters.texts), changed_(std::move(changed)) {
+  options_.notify = [this](const std::string& notice) { notices_.push_back(notice); };
+  if (!parameters.text_field.empty()) options_.text_field = parameters.text_field;
+  if (file) {
+    held_ = file->size();
+    context_.metrics.held_bytes += held_;
+    file_ = open_content(parameters.file, std::move(*file), options_);
+  } else {
+    reader_ = open_records(InputFormat::jsonl, Origin{"-", "-"}, options_);
+  }
+}
 
 RecordStream::~RecordStream() { context_.metrics.held_bytes -= held_ + output_.size(); }
 
@@ -37,32 +44,67 @@ void RecordStream::feed(std::string_view bytes, bool last) {
 }
 
 bool RecordStream::wants_input() const {
-  return input_.empty() && !last_ && output_.size() - sent_ < context_.options.limits.stream_output;
+  return input_.empty() && !last_ && unsent() < context_.options.limits.stream_output;
 }
 
 void RecordStream::read_records() {
-  // A stream may always have one record in the queue, so that its answer calls for the next.
-  while (!ended_ && (unanswered_ == 0 || (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
-                                          context_.queue.has_room(0, explain_.has_value())))) {
+  while (!ended_ && has_room()) {
     Review review;
-    if (!reader_->next(input_, last_, review)) {
-      ended_ = last_;
+    if (read(review)) {
+      push(std::move(review));
+    } else if (last_) {
+      ended_ = true;
+    } else {
       return;
     }
+  }
+  if (!texts_ || !finished() || std::exchange(noticed_, true)) return;
+  const std::size_t before = output_.size();
+  const nlohmann::json notices = {{"notices", notices_}};
+  output_ += notices.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  context_.metrics.held_bytes += output_.size() - before;
+}
+
+/// Whether one more record may be read.
+bool RecordStream::has_room() const {
+  // A file is there already, so that wants_input() bounds nothing of it.
+  if (file_ && unsent() >= context_.options.limits.stream_output) return false;
+  // There may always be one in the queue, so that its answer calls for the next.
+  return unanswered_ == 0 || (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
+                              context_.queue.has_room(0, explain_.has_value()));
+}
+
+bool RecordStream::read(Review& review) {
+  if (reader_) {
+    if (!reader_->next(input_, last_, review)) return false;
     context_.metrics.held_bytes -= std::exchange(held_, input_.size());
     context_.metrics.held_bytes += held_;
-    review.explain = explain_;
-    std::size_t estimate = context_.api.estimated_tokens(review);
-    if (const std::size_t most = context_.queue.max_tokens(); explain_ && estimate > most) {
-      review.failure = Failure{"size", failure_message(review.id.text, too_much_to_explain(estimate, most))};
-      estimate = 0;
-    }
-    ++unanswered_;
-    unanswered_tokens_ += estimate;
-    context_.queue.push(std::move(review), estimate, [self = shared_from_this(), estimate](const Outcome& outcome) {
-      self->take(outcome, estimate);
-    });
+    return true;
   }
+  if (file_->next(review, /*may_block=*/false) == Source::Status::review) {
+    if (texts_ && !review.failure) review.passed.push_back({"text", {review.text, false}});
+    if (texts_) review.passed.push_back({"position", {std::to_string(review.position), true}});
+    return true;
+  }
+  for (const auto& findings = file_->findings(); const auto* list : {&findings.problems, &findings.remarks}) {
+    notices_.insert(notices_.end(), list->begin(), list->end());
+  }
+  file_ = nullptr;
+  context_.metrics.held_bytes -= std::exchange(held_, 0);
+  return false;
+}
+
+void RecordStream::push(Review review) {
+  review.explain = explain_;
+  std::size_t estimate = context_.api.estimated_tokens(review);
+  if (const std::size_t most = context_.queue.max_tokens(); explain_ && estimate > most) {
+    review.failure = Failure{"size", failure_message(review.id.text, too_much_to_explain(estimate, most))};
+    estimate = 0;
+  }
+  ++unanswered_;
+  unanswered_tokens_ += estimate;
+  context_.queue.push(std::move(review), estimate,
+                      [self = shared_from_this(), estimate](const Outcome& outcome) { self->take(outcome, estimate); });
 }
 
 void RecordStream::take(const Outcome& outcome, std::size_t estimate) {
@@ -90,6 +132,7 @@ std::string RecordStream::take_output(std::size_t most) {
     output_.clear();
     sent_ = 0;
   }
+  if (file_) read_records();  // there is room again
   return taken;
 }
 

@@ -1,4 +1,5 @@
-// A request of any number of records: they go to the model as they come, their answers back in the same order.
+// A request of any number of records, which come as a stream or are those of a file: they go to the model as they are
+// read, their answers back in the same order.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "context.h"
+#include "reviewrate/input.h"
 #include "reviewrate/record_reader.h"
 
 namespace reviewrate::server {
@@ -20,23 +23,23 @@ std::string too_much_to_explain(std::size_t tokens, std::size_t most);
 /// streams share the model.
 class RecordStream : public std::enable_shared_from_this<RecordStream> {
  public:
-  /// Every record is explained by `explain`, if it is set. `changed` is called when there is more output, or more input
-  /// is wanted.
-  RecordStream(Context& context, const InputOptions& options, std::optional<ExplainUnit> explain,
-               std::function<void()> changed);
+  /// `changed` is called when there is more output, or more input is wanted. `file` is the content of one; without it,
+  /// feed() brings records as JSON Lines.
+  RecordStream(Context& context, const Parameters& parameters, std::function<void()> changed,
+               std::optional<std::string> file = {});
   ~RecordStream();
   RecordStream(const RecordStream&) = delete;
   RecordStream& operator=(const RecordStream&) = delete;
 
-  /// Takes the next bytes; they have to stay where they are until wants_input() or finished(). `last`: there are no
-  /// more behind them.
+  /// Takes the next bytes, none of a file; they have to stay where they are until wants_input() or finished(). `last`:
+  /// there are no more behind them.
   void feed(std::string_view bytes, bool last);
 
   bool wants_input() const;
 
   /// Takes at most `most` bytes of what there is to send.
   std::string take_output(std::size_t most);
-  bool has_output() const { return sent_ < output_.size(); }
+  bool has_output() const { return unsent() > 0; }
 
   /// Every record is answered; the rest of the output is the last.
   bool finished() const { return ended_ && unanswered_ == 0; }
@@ -49,21 +52,29 @@ class RecordStream : public std::enable_shared_from_this<RecordStream> {
 
  private:
   void read_records();
+  bool has_room() const;
+  bool read(Review& review);
+  void push(Review review);
+  std::size_t unsent() const { return output_.size() - sent_; }
   void take(const Outcome& outcome, std::size_t estimate);
 
   Context& context_;
-  const InputOptions options_;
   const std::optional<ExplainUnit> explain_;
-  const std::unique_ptr<RecordReader> reader_;
+  const bool texts_;
+  InputOptions options_;
+  std::vector<std::string> notices_;      ///< what the command line would say on stderr
+  std::unique_ptr<RecordReader> reader_;  ///< of a stream
+  std::unique_ptr<Source> file_;          ///< else
   std::function<void()> changed_;
   std::string_view input_;
   bool last_ = false;
-  bool ended_ = false;  ///< the last record was read
+  bool ended_ = false;    ///< the last record was read
+  bool noticed_ = false;  ///< the notices are in the output
   std::size_t unanswered_ = 0;
   std::size_t unanswered_tokens_ = 0;
   std::string output_;
   std::size_t sent_ = 0;  ///< how much of output_ was taken
-  std::size_t held_ = 0;  ///< bytes of the record that is not whole, as the server counts them
+  std::size_t held_ = 0;  ///< bytes of the record that is not whole, or of a file, as the server counts them
   std::size_t reviews_ = 0;
   std::size_t tokens_ = 0;
 };

@@ -196,6 +196,7 @@ class Server::Impl {
         {"max_client_batch_size", Api::kMaxTexts},
         {"max_queue_tokens", queue_.max_tokens()},
         {"max_body_bytes", options_.limits.body_bytes},
+        {"max_file_bytes", options_.limits.file_bytes},
         {"max_connections", options_.limits.connections},
         {"workers", pipeline.workers},
         {"version", version}};

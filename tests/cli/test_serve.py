@@ -72,7 +72,7 @@ def test_json(server: Server, expected: list[dict[str, Any]]) -> None:
 
 def test_form_fields(server: Server, expected: list[dict[str, Any]]) -> None:
     for text, record in zip(TEXTS, expected, strict=True):
-        status, _, body = server.ask("POST", "/classify", urlencode({"other": "x", "text": text}), FORM)
+        status, _, body = server.ask("POST", "/classify", urlencode({"text": text}), FORM)
         assert as_record(status, body) == without_id(record)
 
 
@@ -104,6 +104,21 @@ def test_records_have_the_ids_that_came_with_their_texts(server: Server) -> None
 def test_ids_that_do_not_fit_are_refused(server: Server, body: dict[str, Any], words: str) -> None:
     status, _, answer = server.ask("POST", "/classify", json.dumps(body), JSON)
     assert status == 400 and words in json.loads(answer)["error"]
+
+
+def test_a_field_that_does_nothing_is_refused(server: Server) -> None:
+    """Nobody takes an answer for one of another effort; a record of a stream has whatever fields it has."""
+    for name in ("effort", "threshold", "explain", "inputs", "txt"):
+        for body, headers in (
+            (json.dumps({"text": "a", name: "x"}), JSON),
+            (urlencode({"text": "a", name: "x"}), FORM),
+        ):
+            status, _, answer = server.ask("POST", "/classify", body, headers)
+            assert status == 400 and f'there is no field "{name}"; the fields are: text' in json.loads(answer)["error"]
+    status, _, answer = server.ask("POST", "/classify", '{"text": "a", "explain": "words"}', JSON)
+    assert "/classify?explain=words" in json.loads(answer)["error"]
+    status, _, answer = server.ask("POST", "/classify", '{"text": "a", "effort": "x"}\n', NDJSON)
+    assert status == 200 and "error" not in json.loads(answer)
 
 
 def test_a_stream_is_answered_as_classify_answers_a_pipe(server: Server, run: Run) -> None:

@@ -124,8 +124,11 @@ def test_every_cut_of_the_output_is_mended(run: Run, tmp_path: Path) -> None:
             assert (tmp_path / "out").read_bytes() == expected
 
 
-def make_note(folder: Path, output_format: str) -> bytes:
-    """The note of a run that is killed while it runs."""
+def make_note(folder: Path, output_format: str, reviews: int | None = None) -> bytes:
+    """The note of a run that is killed while it runs; with as many reviews as are given, or those that are there."""
+    if reviews is not None:
+        write_reviews(folder / "reviews.csv", reviews)
+        write_reviews(folder / "more.csv", 4)
     with held_up(folder, "-f", output_format, "-o", "out") as process:
         while size(folder / "out.resume") == 0 or b'"running"' not in (folder / "out.resume").read_bytes():
             assert process.poll() is None, "it ended at a pipe that did not"
@@ -157,18 +160,36 @@ def test_a_finished_file_is_left_alone(run: Run, tmp_path: Path) -> None:
 
 def test_an_interrupted_run_goes_on_and_counts_what_was_there(run: Run, tmp_path: Path) -> None:
     arguments = [word for word in interrupt(tmp_path) if word != "-q"]
-    written = len((tmp_path / "out").read_bytes().splitlines())
+    before = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    failed_before = sum("error" in record for record in before)
     result = run(*arguments, "--resume", "--summary", "summary.json", cwd=tmp_path)
     assert result.returncode == 1
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert 0 < summary["resumed"] == written <= 1000
-    assert summary["resumed"] + summary["records"] == 1100
-    assert summary["failures"] == 22
+    assert (summary["resumed"], summary["resumed_failures"]) == (len(before), failed_before)
+    assert 0 < summary["resumed"] <= 1000 and summary["resumed"] + summary["records"] == 1100
+    # All that is not called resumed is of one basis: the records that were written now.
+    assert summary["failures"] == 22 - failed_before == sum(summary["failures_by_kind"].values())
     rated = sum(summary["labels"].values()) + summary["empty"]
-    told = f"{summary['records']} records after {written} written before, 22 failed ("
+    assert rated + summary["failures"] == summary["records"]
+    told = f"{summary['records']} records after {len(before)} written before, 22 failed ("
     assert told in result.stderr.decode() and f"; of the {rated} rated now" in result.stderr.decode()
-    kinds = summary["failures_by_kind"].get("columns", 0)
-    assert kinds == 22 or f"{kinds} columns, {22 - kinds} in an earlier run)" in result.stderr.decode()
+    kinds = f"{summary['failures']} columns" if summary["failures"] else ""
+    earlier = f"{failed_before} in an earlier run" if failed_before else ""
+    assert f"22 failed ({', '.join(filter(None, [kinds, earlier]))})" in result.stderr.decode()
+
+
+def test_a_complete_file_has_a_summary_and_its_reason_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "good"}\n{"text": 5}\n')
+    arguments = ["a.jsonl", "-o", "out", "--resume", "--summary", "s.json"]
+    assert run(*arguments, cwd=tmp_path).returncode == 1
+    first = json.loads((tmp_path / "s.json").read_text())
+    assert (first["records"], first["failures"], first["resumed"], first["resumed_failures"]) == (2, 1, 0, 0)
+    (tmp_path / "s.json").unlink()
+    result = run(*arguments, "-q", cwd=tmp_path)
+    assert result.returncode == 1
+    assert error_line(result) == "reviewrate: 1 of 2 records failed (1 in an earlier run)"
+    again = json.loads((tmp_path / "s.json").read_text())
+    assert (again["records"], again["failures"], again["resumed"], again["resumed_failures"]) == (0, 0, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +210,35 @@ def test_another_run_is_refused(change: list[str], complaint: str, run: Run, tmp
     assert result.returncode == 3
     assert complaint in error_line(result)
     assert (tmp_path / "out").read_bytes() == before
+
+
+def interrupt_before_the_first_record(folder: Path) -> list[str]:
+    make_note(folder, "jsonl", reviews=0)
+    assert size(folder / "out") == 0
+    return command("held.txt", "more.csv", "-f", "jsonl", "-o", "out")[3:]
+
+
+@pytest.mark.parametrize("change", [[], ["--threshold", "0.4"], ["-f", "csv"], ["extra.txt"]], ids=" ".join)
+def test_another_run_is_refused_before_the_first_record_too(change: list[str], run: Run, tmp_path: Path) -> None:
+    """What --resume does never depends on how far the run had come."""
+    arguments = interrupt_before_the_first_record(tmp_path)
+    (tmp_path / "extra.txt").write_text("good\n")
+    note = (tmp_path / "out.resume").read_bytes()
+    result = run(*arguments, "--resume", *change, cwd=tmp_path)
+    if not change:
+        assert result.returncode == 0, result.stderr
+        return
+    assert result.returncode == 3
+    assert error_line(result).startswith("reviewrate: --resume: ")
+    assert (tmp_path / "out.resume").read_bytes() == note and size(tmp_path / "out") == 0
+
+
+@pytest.mark.parametrize("what", ["out", "out.resume"])
+def test_what_somebody_removed_is_begun_anew(what: str, run: Run, tmp_path: Path) -> None:
+    """Nothing is left that could be of two runs."""
+    arguments = interrupt_before_the_first_record(tmp_path)
+    (tmp_path / what).unlink()
+    assert run(*arguments, "--resume", "--threshold", "0.4", cwd=tmp_path).returncode == 0
 
 
 def test_a_changed_input_is_refused(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from conftest import Run, records
+from conftest import TINY, Run, records
+from odd_files import FILES
 from server import PATIENCE, Server, serving
 
 REVIEW = "A lovely film, and I would see it again."
@@ -168,84 +170,119 @@ def test_many_reviews_of_a_file(page: webdriver.Chrome, run: Run, tmp_path: Path
     page.find_element(By.XPATH, "//th/button[text()='Probability']").click()
     shown = [c.text for c in page.find_elements(By.CSS_SELECTOR, "tbody tr td:nth-child(4)")]
     assert shown == [f"{100 * score:.1f} %" for score in sorted(record["score"] for record in expected)]
-    page.find_element(By.ID, "download").click()
-    downloaded = tmp_path / "ratings.csv"
-    end = time.monotonic() + PATIENCE
-    while not downloaded.exists():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    with downloaded.open(newline="") as stream:
-        table = {row["id"]: row for row in csv.DictReader(stream)}
+    table = {row["id"]: row for row in download(page, tmp_path)}
     assert [table[record["id"]]["text"] for record in expected] == texts
     assert [float(table[record["id"]]["p_positive"]) for record in expected] == [r["p_positive"] for r in expected]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.jsonl", '{"id": 1, "text": "a"}\n{"text": "b"}\n', "2 reviews rated."),
-        ("a.json", '[{"comment": "a"}, {"comment": "b"}]', "2 reviews rated (column comment)."),
-        ("a.txt", "one\n\ntwo\r\nthree", "3 reviews rated."),
-        ("a.csv", "x;review\n1;a\n", "1 review rated (column review)."),
-        ("a.json", '[{"text": "a"}, {"text"', "it is not valid JSON"),
-        ("a.json", '{"text":\n "a"}', "1 review rated."),
-        ("a.csv", '"text\na\n', "in its first line its quote never closes"),
-        ("a.txt", "", "there is no review in it"),
-    ],
-)
-def test_files(page: webdriver.Chrome, tmp_path: Path, name: str, content: str, words: str) -> None:
-    (tmp_path / name).write_text(content)
-    page.find_element(By.ID, "file").send_keys(str(tmp_path / name))
-    WebDriverWait(page, PATIENCE).until(lambda d: words in d.find_element(By.ID, "progress").text)
+def cells(driver: webdriver.Chrome) -> list[list[str]]:
+    """The table, as it is in the page; what is seen of it has other blanks."""
+    script = "return [...document.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+    return list(driver.execute_script(script))
 
 
-def test_ids_keep_their_digits(page: webdriver.Chrome, tmp_path: Path) -> None:
-    """JavaScript's numbers have 53 bits and one spelling each."""
-    ids = ["1234567890123456789", "2.50", "7", '"a 1"']
-    (tmp_path / "a.jsonl").write_text("".join(f'{{"id": {each}, "text": "a"}}\n' for each in ids))
-    page.find_element(By.ID, "file").send_keys(str(tmp_path / "a.jsonl"))
-    WebDriverWait(page, PATIENCE).until(lambda d: "4 reviews rated." in d.find_element(By.ID, "progress").text)
-    cells = page.find_elements(By.CSS_SELECTOR, "tbody tr td:first-child")
-    assert [cell.text for cell in cells] == ["1234567890123456789", "2.50", "7", "a 1"]
+def told(driver: webdriver.Chrome) -> str:
+    """What stands below the file once it is read."""
+    WebDriverWait(driver, PATIENCE).until(lambda d: not d.find_element(By.ID, "progress").text.endswith("…"))
+    return driver.find_element(By.ID, "progress").text
 
 
-BAD_LINES = {
-    "a.jsonl": (
-        'oops\n{"text": "a good film"}\n\n{"text"\n{"text": 5}\nnull\n{"text": "a bad film"}\n',
-        ["line 1 is not JSON", "", "line 4 is not JSON", "line 5 has no text in text", "line 6 is neither", ""],
-    ),
-    "a.json": ('[{"text": "a good film"}, 7, "so"]', ["", "record 2 is neither a text nor an object", ""]),
-    "a.csv": (
-        'id,text\n1,"a good\nfilm"\n2,"stray" quote\n3,a,b\n4,"so ""it"" is"\n5,"never closes\n6,last\n',
-        [
-            "",
-            "line 4 cannot be read: text follows",
-            "line 5 has 3 cells, and the first line 2",
-            "",
-            "line 7 cannot",
-            "",
-        ],
-    ),
-}
+def download(driver: webdriver.Chrome, folder: Path) -> list[dict[str, str]]:
+    file = folder / "ratings.csv"
+    file.unlink(missing_ok=True)
+    driver.find_element(By.ID, "download").click()
+    end = time.monotonic() + PATIENCE
+    while not file.exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
-@pytest.mark.parametrize("name", BAD_LINES)
-def test_bad_lines_are_errors_at_their_place(page: webdriver.Chrome, tmp_path: Path, name: str) -> None:
-    content, errors = BAD_LINES[name]
-    (tmp_path / name).write_text(content)
-    page.find_element(By.ID, "file").send_keys(str(tmp_path / name))
-    bad = sum(map(bool, errors))
-    words = f"{len(errors) - bad} of {len(errors)} reviews rated, {bad} could not be"
-    WebDriverWait(page, PATIENCE).until(lambda d: words in d.find_element(By.ID, "progress").text)
-    rows = [
-        [c.text for c in row.find_elements(By.TAG_NAME, "td")]
-        for row in page.find_elements(By.CSS_SELECTOR, "tbody tr")
-    ]
-    assert len(rows) == len(errors)
-    for row, error in zip(rows, errors, strict=True):
-        assert (row[1] == "error", row[3] == "") == (bool(error), bool(error))
-        assert row[4].startswith(error)
-    picture(page, f"bad-{name}")
+def test_a_file_is_read_as_the_command_line_reads_it(page: webdriver.Chrome, run: Run, tmp_path: Path) -> None:
+    names = [name for name in FILES if "/" not in name]
+    for name in names:
+        path = tmp_path / name
+        path.write_bytes(FILES[name])
+        result = run("--", name, cwd=tmp_path)
+        expected = [json.loads(line) for line in result.stdout.splitlines()]
+        for record, line in zip(expected, result.stdout.splitlines(), strict=True):
+            record["id"] = str(json.loads(line, parse_float=str)["id"])  # with its digits
+        page.find_element(By.ID, "file").send_keys(str(path))
+        WebDriverWait(page, PATIENCE).until(lambda d, name=name: f"{name}: " in d.find_element(By.ID, "progress").text)
+        words = told(page)
+        if not expected:
+            assert words == f"{name}: there is no review in it"
+            continue
+        failed = sum("error" in record for record in expected)
+        assert f"{len(expected)} review{'s' * (len(expected) != 1)} rated" in words, (name, words)
+        assert (f"{failed} could not be" in words) == (failed > 0)
+        shown = cells(page)
+        assert len(shown) == len(expected)
+        for row, record in zip(shown, expected, strict=True):
+            if "error" in record:
+                assert row[:4] == [record["id"], "error", "", ""] and row[4] == record["error"]["message"]
+            else:
+                percent = f"{100 * record['score']:.1f} %"
+                assert row[:4] == [record["id"], record["label"], str(record["rating"]), percent]
+        downloaded = download(page, tmp_path)
+        # The same cells as in the command line's csv, and two columns more.
+        table = list(csv.DictReader(run("-f", "csv", "--", name, cwd=tmp_path).stdout.decode().splitlines(True)))
+        for row, line in zip(downloaded, table, strict=True):
+            numbers = ("score", "p_positive")
+            assert {k: row[k] for k in line if k not in numbers} == {k: line[k] for k in line if k not in numbers}
+            assert [row[k] and float(row[k]) for k in numbers] == [line[k] and float(line[k]) for k in numbers]
+            assert row["empty"] == ("true" if not row["error_kind"] and not row["text"].strip() else "false")
+    assert page.find_element(By.ID, "notices").text == ""  # of the last one
+
+
+def test_what_the_command_line_says_of_a_file_stands_below_it(page: webdriver.Chrome, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(FILES["semicolon.csv"])
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "a.csv"))
+    assert told(page) == "a.csv: 1 review rated."
+    assert 'the text is taken from "review"' in page.find_element(By.ID, "notices").text
+
+
+def test_the_field_of_the_text_can_be_named(page: webdriver.Chrome, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(FILES["no text.csv"])
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "a.csv"))
+    assert told(page) == 'a.csv: 0 of 1 review rated, 1 could not be (label "error").'
+    assert '"x", "y" (--text-field names one)' in cells(page)[0][4]
+    page.find_element(By.ID, "field").send_keys("y", Keys.TAB)  # the file is read again
+    WebDriverWait(page, PATIENCE).until(lambda _: [row[4] for row in cells(page)] == ["2", "4"])
+    assert told(page) == "a.csv: 2 reviews rated."
+
+
+def test_a_file_that_is_too_large(page: webdriver.Chrome, tmp_path: Path) -> None:
+    with (tmp_path / "a.txt").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "a.txt"))
+    WebDriverWait(page, PATIENCE).until(lambda d: "is larger than 64 MiB" in d.find_element(By.ID, "progress").text)
+
+
+def test_another_file_takes_the_place_of_one_that_is_read(page: webdriver.Chrome, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a good film\n" * 100_000)
+    (tmp_path / "b.txt").write_text("a bad film\n")
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "a.txt"))
+    WebDriverWait(page, PATIENCE).until(lambda d: "% …" in d.find_element(By.ID, "progress").text)
+    page.find_element(By.ID, "file").send_keys(str(tmp_path / "b.txt"))
+    WebDriverWait(page, PATIENCE).until(lambda d: "b.txt: 1 review rated." in d.find_element(By.ID, "progress").text)
+    time.sleep(0.5)
+    assert told(page) == "b.txt: 1 review rated." and len(cells(page)) == 1
+
+
+def test_the_download_tells_the_effort(tmp_path: Path) -> None:
+    package = Path(shutil.copytree(TINY, tmp_path / "package"))
+    manifest = json.loads((package / "manifest.json").read_text())
+    (package / "manifest.json").write_text(json.dumps(manifest | {"schedules": {"fast": {"keep": [0.5]}}}))
+    with serving("--log", "none", "--effort", "fast", model=package) as server:
+        driver = browser(tmp_path)
+        driver.get(server.address)
+        (tmp_path / "a.txt").write_text("a good film\n")
+        driver.find_element(By.ID, "file").send_keys(str(tmp_path / "a.txt"))
+        WebDriverWait(driver, PATIENCE).until(lambda d: "1 review rated." in d.find_element(By.ID, "progress").text)
+        assert [row["effort"] for row in download(driver, tmp_path)] == ["fast"]
+        driver.quit()
 
 
 def test_a_result_is_never_that_of_another_text(page: webdriver.Chrome) -> None:

@@ -120,7 +120,7 @@ TEST_CASE("every dialect's texts, one or many", "[server]") {
   CHECK(texts(api().read(request("/classify", R"({"text": "a"})"))) == Texts{"a"});
   CHECK(texts(api().read(request("/classify", R"({"texts": ["a", "b"]})"))) == Texts{"a", "b"});
   CHECK(texts(api().read(request("/classify", "a=b&c", "text/plain"))) == Texts{"a=b&c"});
-  CHECK(texts(api().read(request("/classify", "x=1&text=a+%26%20b%", "application/x-www-form-urlencoded"))) ==
+  CHECK(texts(api().read(request("/classify", "text=b&text=a+%26%20b%", "application/x-www-form-urlencoded"))) ==
         Texts{"a & b%"});
   CHECK(texts(api().read(request("/classify", R"({"input": ["a"]})"))) == Texts{"a"});
   CHECK(texts(api().read(request("/v1/classify", R"({"input": "a"})"))) == Texts{"a"});
@@ -303,14 +303,23 @@ TEST_CASE("an explanation in the queue equals one without it", "[server]") {
 }
 
 TEST_CASE("what a query may ask for", "[server]") {
-  CHECK(api().explain_unit("") == std::nullopt);
-  CHECK(api().explain_unit("explain=words") == ExplainUnit::words);
-  for (const char* wrong : {"explain=", "explain=letters", "explain", "explain=words&x=1"}) {
-    CHECK_THROWS_AS(api().explain_unit(wrong), HttpError);
+  CHECK(api().parameters("", false).explain == std::nullopt);
+  CHECK(api().parameters("explain=words", false).explain == ExplainUnit::words);
+  for (const char* wrong :
+       {"explain=", "explain=letters", "explain", "explain=words&x=1", "file=a.csv", "texts=true"}) {
+    CHECK_THROWS_AS(api().parameters(wrong, false), HttpError);
+  }
+  const Parameters of_file = api().parameters("file=a%20b.csv&texts=true&text_field=body", true);
+  CHECK(of_file.file == "a b.csv");
+  CHECK(of_file.text_field == "body");
+  CHECK(of_file.texts);
+  CHECK(api().parameters("file=", true).file == "-");
+  for (const char* wrong : {"texts=1", "texts", "name=a.csv"}) {
+    CHECK_THROWS_AS(api().parameters(wrong, true), HttpError);
   }
   Manifest unnamed = manifest();
   unnamed.positive.reset();
-  CHECK_THROWS_AS(Api(unnamed, kFullEffort, LongText::head, 100).explain_unit("explain=words"), HttpError);
+  CHECK_THROWS_AS(Api(unnamed, kFullEffort, LongText::head, 100).parameters("explain=words", false), HttpError);
 }
 
 TEST_CASE("an explanation counts as the tokens that the model sees", "[server]") {

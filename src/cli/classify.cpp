@@ -386,7 +386,7 @@ Run add_classify(CLI::App& app) {
       ->allow_extra_args(false);
   CLI::Option* annotate =
       app.add_flag("--annotate", a->annotate, "Keep every field or column as it is, and add ours behind them");
-  app.add_option("--columns", a->columns, "To annotate: add only these, in this order")
+  app.add_option("--columns", a->columns, "To annotate: add only these, in this order; id only where the input has none")
       ->type_name("COLUMN,...")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -402,20 +402,17 @@ Run add_classify(CLI::App& app) {
   app.add_option("-o,--output", a->output,
                  "Write records to FILE instead of stdout; the format is that of its extension, .jsonl, .csv, .tsv, "
                  ".parquet or .arrows, and what ends in .gz or .zst is compressed")
-      ->check(refuse_empty)
       ->type_name("FILE");
   app.add_flag("--resume", a->resume, "Go on with an interrupted --output FILE (jsonl, csv, tsv; not from stdin)");
   app.add_flag("--force", a->force, "Begin anew where --output FILE holds what an interrupted run has written")
       ->excludes("--resume");
   app.add_option("--explain-html", a->explain_html, "Write the explanations as a page to FILE")
-      ->check(refuse_empty)
       ->needs("--explain")
       ->type_name("FILE.html");
   app.add_option(
          "--summary", a->summary,
          "Write the closing figures to FILE as JSON; after --resume those of the records written now, and beside "
          "them how many were there (resumed)")
-      ->check(refuse_empty)
       ->type_name("FILE");
   app.add_flag("--fail-fast", a->fail_fast, "Stop at the first bad record");
   app.add_flag("-q,--quiet", a->quiet,

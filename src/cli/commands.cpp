@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "help.h"
+#include "options.h"
 #include "reviewrate/error.h"
 #include "reviewrate/terminal_text.h"
 #include "reviewrate/torch_model.h"
@@ -53,6 +54,11 @@ std::vector<CommandParser> command_parsers() {
     app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     app->set_version_flag("-V,--version", "reviewrate " REVIEWRATE_VERSION " (libtorch " + torch_version() + ")");
     Run run = command.add(*app);
+    for (CLI::Option* option : app->get_options()) {
+      // A review and a prefix may be empty.
+      if (option->get_items_expected_max() == 0 || option->check_lname("text") || option->check_lname("prefix")) continue;
+      option->check(CLI::Validator([](std::string& value) { return refuse_empty(value); }, ""));
+    }
     parsers.push_back({&command, std::move(app), std::move(run)});
   }
   return parsers;

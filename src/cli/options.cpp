@@ -119,7 +119,6 @@ void add_model_options(CLI::App& app, ModelChoice& choice) {
          "-m,--model", choice.model,
          "Model package: its folder, or its name beside the program or in a folder of REVIEWRATE_MODEL_PATH; or "
          "a bare TorchScript file (default: REVIEWRATE_MODEL, else imdb-small)")
-      ->check(refuse_empty)
       ->type_name("NAME|DIR|FILE.pt");
   app.add_option("--vocab", choice.vocab, "Vocabulary of a bare TorchScript file")->type_name("FILE");
   app.add_flag("--cased", choice.cased, "A bare file's vocabulary knows capitals and accents: they are kept");
@@ -146,7 +145,6 @@ void add_speed_options(CLI::App& app, ModelChoice& choice) {
                  "full: the model as it was trained; fast, fastest, or another schedule of the model package (info "
                  "lists them): of long texts the tokens that receive least attention are dropped on the way")
       ->capture_default_str()
-      ->check(refuse_empty)
       ->type_name("full|fast|fastest");
 }
 
@@ -235,6 +233,7 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
           ->type_name("N");
   app.add_option("--seed", options.seed, "A number that --sample goes by: with another one it takes other records")
       ->capture_default_str()
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 62).description(""))
       ->needs(sample)
       ->type_name("N");
   CLI::Option* list =
@@ -243,7 +242,6 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
   app.add_flag("-0,--null", choice.null_names, "--files-from: names end with NUL, as find -print0 writes them")
       ->needs(list);
   app.add_option("--encoding", options.encoding, "Encoding of inputs that are not UTF-8, as iconv -l names it")
-      ->check(refuse_empty)
       ->type_name("NAME");
   app.add_option("--max-review-bytes", options.max_review_bytes,
                  "A review of more bytes, 1 to 1073741824, is a bad record")

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "exit_status.h"
 #include "help.h"
 #include "options.h"
+#include "reviewrate/error.h"
 #include "server/server.h"
 
 namespace reviewrate::cli {
@@ -30,6 +32,11 @@ struct ServeOptions {
 int serve(ServeOptions a, const Interruption& interruption) {
   // Whoever reads stderr may go; the server stays.
   std::signal(SIGPIPE, SIG_IGN);
+  // Elsewhere an empty variable is as good as none; here it would open the server to all.
+  const char* const key_file = std::getenv("REVIEWRATE_API_KEY_FILE");
+  if (a.api_key_file.empty() && key_file != nullptr) {
+    throw Error(ErrorKind::usage, "REVIEWRATE_API_KEY_FILE: is empty: name the file of keys, or unset it");
+  }
   const server::ApiKeys keys = a.api_key_file.empty() ? server::ApiKeys() : server::ApiKeys(a.api_key_file);
   server::Server server(a.server, a.max_queue_tokens, {print_notice, print_log_line});
   const Package package = open_package_for(a.model, a.workers);
@@ -46,12 +53,20 @@ void add_count(CLI::App& app, const std::string& name, std::size_t& value, const
       ->type_name("N");
 }
 
-void add_seconds(CLI::App& app, const std::string& name, std::chrono::seconds& value, const std::string& help) {
+void add_seconds(CLI::App& app, const std::string& name, std::chrono::seconds& value, const std::string& help,
+                 unsigned least = 1) {
   app.add_option_function<unsigned>(
          name, [&value](unsigned seconds) { value = std::chrono::seconds(seconds); }, help)
       ->default_str(std::to_string(value.count()))
-      ->check(CLI::Range(0U, 86400U).description(""))
+      ->check(CLI::Range(least, 86400U).description(""))
       ->type_name("S");
+}
+
+/// An origin as browsers send it, which is compared as a whole: https://shop.example, or * for all.
+std::string refuse_no_origin(const std::string& text) {
+  const std::size_t host = text.find("://") == text.npos ? text.npos : text.find("://") + 3;
+  const bool is_origin = host != text.npos && host < text.size() && text.find_first_of("/ ", host) == text.npos;
+  return text == "*" || is_origin ? "" : '"' + text + "\" is no origin such as https://shop.example, or *";
 }
 
 /// --max-body-bytes can be given as REVIEWRATE_MAX_BODY_BYTES too, as containers want it; the command line goes first.
@@ -82,6 +97,7 @@ Run add_serve(CLI::App& app) {
       ->type_name("ADDRESS");
   app.add_option("--port", options.port, "Port to listen on, to 65535; 0: any that is free")
       ->capture_default_str()
+      ->check(CLI::Range(0U, 65535U).description(""))
       ->type_name("N");
   app.add_option("--unix", options.unix_path, "Listen on a socket in the file system instead")->type_name("PATH");
   add_model_options(app, a->model);
@@ -91,6 +107,7 @@ Run add_serve(CLI::App& app) {
   app.add_option("--api-key-file", a->api_key_file, "Keys, one a line, of which every request must bring one")
       ->type_name("FILE");
   app.add_option("--cors-origin", options.cors_origin, "Pages of this origin may ask, too (default: none)")
+      ->check(refuse_no_origin)
       ->type_name("ORIGIN");
   app.add_option_function<std::string>(
          "--log", [&options](const std::string& name) { options.log = kLogs.at(name); }, "A line a request on stderr")
@@ -107,7 +124,8 @@ Run add_serve(CLI::App& app) {
   add_seconds(app, "--body-seconds", limits.body, "Time for a request's body");
   add_seconds(app, "--idle-seconds", limits.idle, "Time between requests, and for a stream without anything new");
   add_seconds(app, "--write-seconds", limits.write, "Time for a client to take its answer");
-  add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM or SIGINT");
+  add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM or SIGINT",
+              /*least=*/0);
   add_environment(app);
   add_footer(app,
              "Every option can be given in the environment, too, --port 80 as\n"

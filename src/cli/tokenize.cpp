@@ -103,6 +103,7 @@ Run add_tokenize(CLI::App& app) {
   begin_group(app, "Output");
   app.add_option("--max-tokens", a->max_tokens,
                  "Cut after N tokens, special ones included; 0: never (default: the model's)")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 40).description(""))
       ->type_name("N");
   add_footer(app, "Example: reviewrate tokenize -t \"It is very nice film\"");
   return [a](const Interruption& interruption) { return tokenize(*a, interruption); };

@@ -122,7 +122,6 @@ std::vector<std::string> header_cells(std::string_view line, char delimiter) {
 
 // Whether the cells name columns: --text-field's, or just one that a column of reviews usually has.
 bool is_header(const std::vector<std::string>& cells, const InputOptions& options) {
-  if (cells.size() < 2) return false;
   return !find_text_fields(cells, options).empty() || count_usual_text_fields(cells) == 1;
 }
 
@@ -132,7 +131,24 @@ bool is_parquet(std::string_view beginning, std::string_view letters = "PAR1") {
                                                                       std::isspace(beginning[4]) == 0));
 }
 
-// csv or tsv, or automatic if the line is no header.
+// Whether the text is a JSON array of nothing but strings, or, if there is `more`, begins so.
+bool is_text_array(std::string_view text, bool more) {
+  text = trimmed(without_mark(text));
+  if (!text.starts_with('[')) return false;
+  do {
+    text = trimmed(text.substr(1));
+    if (text.empty()) return more;
+    if (text.front() != '"') return false;
+    std::size_t end = 1;
+    while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+    if (end >= text.size()) return more;
+    text = trimmed(text.substr(end + 1));
+    if (text.empty()) return more;
+  } while (text.front() == ',');
+  return text == "]";
+}
+
+// csv or tsv, or automatic if the line is no header of several cells.
 InputFormat table_format(std::string_view line, const InputOptions& options) {
   if (line.size() == 5 && starts_with_any_case(line, "sep=")) return InputFormat::csv;  // as Excel writes it
   for (const char delimiter : {'\t', ',', ';', '|'}) {
@@ -279,7 +295,8 @@ bool begins_as_object(std::string_view beginning) {
   return start.starts_with('{') && trimmed(start.substr(1)).starts_with('"');
 }
 
-bool is_mostly_json(std::string_view beginning, const InputOptions& options) {
+bool is_mostly_json(std::string_view beginning, bool more, const InputOptions& options) {
+  if (is_text_array(beginning, more)) return true;
   const JsonEvidence evidence = json_evidence(beginning, false, options);
   return ((evidence.begun || evidence.objects > 0) && evidence.others == 0) ||
          (evidence.texts > 0 && evidence.texts >= evidence.others);
@@ -298,6 +315,12 @@ InputFormat guess_format(std::string_view beginning, bool more, const InputOptio
   if (!json_first && whole_line && options.header) {
     const InputFormat table = table_format(line, options);
     if (table != InputFormat::automatic) return table;
+    if (is_header(header_cells(line, '\t'), options)) {
+      // One cell is a header only if there is more than it. Its table's rows may hold commas, with quotes around them
+      // or without, which is a tsv.
+      if (line_end != text.npos && !trimmed(text.substr(line_end)).empty()) return InputFormat::tsv;
+      if (more) return InputFormat::automatic;
+    }
   }
   if (may_be_json(beginning)) {
     const JsonEvidence evidence = json_evidence(beginning, !more && beginning.size() < kLookAhead, options);

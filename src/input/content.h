@@ -52,8 +52,8 @@ bool begins_as_json(std::string_view beginning);
 /// Whether it begins with the name of a JSON object's member.
 bool begins_as_object(std::string_view beginning);
 
-/// Whether most records are JSON objects with the text field.
-bool is_mostly_json(std::string_view beginning, const InputOptions& options);
+/// Whether most records are JSON objects with the text field, or all of it is an array of texts. There may be `more`.
+bool is_mostly_json(std::string_view beginning, bool more, const InputOptions& options);
 
 /// The format of content that no name tells; automatic: more must be seen first, which can only be if there is `more`.
 /// `lines` stands for plain text.

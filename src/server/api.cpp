@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <set>
 
+#include "input/content.h"
 #include "page.h"
 #include "reviewrate/pipeline.h"
 #include "reviewrate/text.h"
@@ -25,16 +27,22 @@ std::string dump(const ordered_json& value) {
 }
 
 /// The object that `body` holds. What a request needs is nested less deeply than the bound, which keeps the parser's
-/// memory small.
+/// memory small. Of a field that comes twice it is not told which one is meant.
 json parse_object(const std::string& body) {
   constexpr int kMaxDepth = 4;
-  const auto bounded = [](int depth, json::parse_event_t, json&) {
+  std::vector<std::set<std::string>> names;  // of the objects that are open
+  const auto checked = [&names](int depth, json::parse_event_t event, json& value) {
     if (depth > kMaxDepth) throw HttpError(400, "the JSON is nested deeper than any request is");
+    if (event == json::parse_event_t::object_start) names.emplace_back();
+    if (event == json::parse_event_t::object_end) names.pop_back();
+    if (event == json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second) {
+      throw HttpError(400, "the field \"" + value.get<std::string>() + "\" comes twice, and which is meant is not told");
+    }
     return true;
   };
   json value;
   try {
-    value = json::parse(body, bounded);
+    value = json::parse(body, checked);
   } catch (const json::parse_error& e) {
     // The exception's own words quote the body, which is a review and might go to a log.
     throw HttpError(400, "the body is not valid JSON in UTF-8: see byte " + std::to_string(e.byte));
@@ -75,7 +83,7 @@ void set_id(Review& review, const json& id) {
   if (id.is_null()) return;
   if (!id.is_string() && !id.is_number()) throw HttpError(400, "an id must be a text or a number");
   if (id.is_number_float() && !(std::abs(id.get<double>()) < kExact)) {
-    throw HttpError(400, "an id has more digits than a number of 64 bits: send it as a text");
+    throw HttpError(400, "a number as an id has at most 64 bits: send it as a text");
   }
   review.id = {id.is_string() ? id.get<std::string>() : id.dump(), id.is_number()};
 }
@@ -113,6 +121,20 @@ ordered_json ranking(const Prediction& prediction, const std::vector<std::string
   throw HttpError(400, "there is no field \"" + name + "\"; the fields are: " + known +
                            (name == "explain" ? " (explain is a parameter: /classify?explain=words)"
                                               : " (options of the model are given when the server is started)"));
+}
+
+/// Throws for a body that is sent as text and is none, or one in another encoding: as the command line does.
+void check_text(std::string_view body) {
+  const std::optional<Mark> mark = byte_order_mark(body);
+  if (mark && mark->encoding != "UTF-8") {
+    throw HttpError(415, "the body begins with the byte order mark of " + mark->encoding + ": texts must be in UTF-8");
+  }
+  std::string kind = binary_kind(body);
+  if (kind.empty()) kind = unreadable_kind(body, /*strict=*/true);
+  // A text may hold a NUL: that alone, in UTF-8, is no sign of anything else.
+  if (std::string copy(body); kind.starts_with("binary data") && repair(copy) == 0) return;
+  // Behind a semicolon stands what to do on the command line.
+  if (!kind.empty()) throw HttpError(415, "the body is no text but " + kind.substr(0, kind.find(';')));
 }
 
 void expect_type(const Request& request, const std::string& wanted) {
@@ -228,7 +250,10 @@ Asked Api::classify(const Request& request) const {
 
 Asked Api::read_classify(const Request& request) const {
   const std::string type = media_type(request.type);
-  if (type == "text/plain") return one_record(request.body);
+  if (type == "text/plain") {
+    check_text(request.body);
+    return one_record(request.body);
+  }
   if (type == kForm) {
     std::optional<std::string> text = form_value(request.body, "text");
     if (!text) {

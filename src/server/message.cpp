@@ -96,7 +96,9 @@ std::string media_type(std::string_view content_type) {
 std::optional<std::string> form_value(std::string_view form, std::string_view name) {
   std::optional<std::string> found;
   for_each_value(form, [&](std::string_view key, std::string_view value) {
-    if (form_decoded(key) == name) found = form_decoded(value);
+    if (form_decoded(key) != name) return;
+    if (found) throw HttpError(400, '"' + std::string(name) + "\" comes twice, and which is meant is not told");
+    found = form_decoded(value);
   });
   return found;
 }

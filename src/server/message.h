@@ -45,8 +45,8 @@ Reply error_reply(const HttpError& error);
 /// another charset than UTF-8.
 std::string media_type(std::string_view content_type);
 
-/// The value of `name` in what a form or a query holds (a=b&c=d, application/x-www-form-urlencoded); the last one
-/// counts.
+/// The value of `name` in what a form or a query holds (a=b&c=d, application/x-www-form-urlencoded). Throws
+/// HttpError(400) where it comes twice.
 std::optional<std::string> form_value(std::string_view form, std::string_view name);
 
 /// The names of a form's or a query's values, in order.

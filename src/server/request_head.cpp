@@ -30,7 +30,9 @@ void check_framing(const RequestHead& head) {
       throw HttpError(501, "Transfer-Encoding: only chunked is known");
     }
   }
-  if (head.count(http::field::content_encoding) > 0) {
+  const auto encodings = head.equal_range(http::field::content_encoding);
+  if (std::any_of(encodings.first, encodings.second,
+                  [](const auto& field) { return !boost::beast::iequals(field.value(), "identity"); })) {
     throw HttpError(415, "Content-Encoding: only bodies without one are read");
   }
   if (const auto expect = head[http::field::expect];

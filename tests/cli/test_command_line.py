@@ -251,3 +251,41 @@ def test_the_examples_that_ship(run: Run) -> None:
     assert result.returncode == 0
     rated = records(result)
     assert len(rated) == 16 and {record["id"] for record in rated} >= {"soup", "train"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_takes_an_empty_value(command: str, run: Run) -> None:
+    """As of an unset variable in a script: `serve --api-key-file "$KEYS"` would let in everybody. A review and a prefix
+    may be empty."""
+    text = run(command, "--help").stdout.decode()
+    options = re.findall(r"^  (?:-\w,)?(--[a-z-]+)(?:,--[a-z-]+)* [A-Za-z|]", text, re.MULTILINE)
+    assert len(options) > 1
+    for option in set(options) - {"--text", "--prefix"}:
+        for words in ([option, ""], [f"{option}="]):
+            result = run(command, *words)
+            error = error_line(result)
+            assert result.returncode == 2 and option in error, error
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["tokenize", "-t", "a", "--max-tokens", "-1"], "--max-tokens: Value -1 not in range"),
+        (["-t", "a", "--seed", "-1", "--sample", "1"], "--seed: Value -1 not in range"),
+        (["serve", "--port", "70000"], "--port: Value 70000 not in range 0 to 65535"),
+        (["serve", "--head-seconds", "0"], "--head-seconds: Value 0 not in range 1 to"),
+        (["serve", "--cors-origin", "shop.example"], '"shop.example" is no origin'),
+        (["serve", "--cors-origin", "https://shop.example/"], "is no origin"),
+    ],
+)
+def test_values_that_are_none(words: list[str], told: str, run: Run) -> None:
+    result = run(*words)
+    assert result.returncode == 2 and told in error_line(result)
+
+
+def test_an_empty_variable_does_not_open_the_server(run: Run) -> None:
+    result = subprocess.run(
+        [BINARY, "serve", "--port", "0"], env=os.environ | {"REVIEWRATE_API_KEY_FILE": ""}, capture_output=True,
+        timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2 and b"REVIEWRATE_API_KEY_FILE: is empty" in result.stderr

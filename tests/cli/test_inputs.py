@@ -374,3 +374,46 @@ def test_plain_lines_that_look_like_a_table_without_a_header_are_told(run: Run, 
 def test_other_lines_with_tabs_are_just_lines(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "in.txt").write_text(text)
     assert b"tabs" not in run("in.txt", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a", "-"])
+@pytest.mark.parametrize("layout", [None, 2])
+def test_an_array_of_texts_is_json_whatever_its_name(run: Run, tmp_path: Path, name: str, layout: int | None) -> None:
+    text = json.dumps(["A lovely film.", 'Dull, "they" say [x].'], indent=layout)
+    (tmp_path / "a").write_text(text)
+    if name not in ("a", "-"):
+        (tmp_path / "a").rename(tmp_path / name)
+    result = run(name, cwd=tmp_path, stdin=text.encode() if name == "-" else b"")
+    assert [r["error"]["kind"] for r in records(result)] == ["json", "json"]
+
+
+@pytest.mark.parametrize("text", ['["Amazing"] is what I say.\n', '["Wow", he said\nand left.\n', "[Spoilers] Fine.\n"])
+def test_lines_that_begin_like_an_array_are_lines(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert all("label" in r for r in records(run("a.txt", cwd=tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("header", "options"),
+    [
+        ("text", []),
+        ("review", []),
+        ('"Content"', []),
+        ("text", ["--text-field", "text"]),
+        ("Words", ["--text-field", "Words"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.txt", "-"])
+def test_a_table_of_one_column(run: Run, tmp_path: Path, header: str, options: list[str], name: str) -> None:
+    """Its header is no review; quotes may hold line ends, and what has none may hold commas."""
+    text = header + '\n"A lovely\nfilm, really."\nDull, and long\n'
+    (tmp_path / "a.txt").write_text(text)
+    found = records(run(name, *options, "--pass", "text", cwd=tmp_path, stdin=text.encode() if name == "-" else b""))
+    assert [r["id"] for r in found] == [f"{name}:2", f"{name}:4"]
+    whole = records(run("-t", "A lovely\nfilm, really.", "-t", "Dull, and long"))
+    assert [r["p_positive"] for r in found] == [r["p_positive"] for r in whole]
+
+
+def test_one_word_is_no_header(run: Run) -> None:
+    assert ["label" in r for r in records(run("-", stdin=b"text\n"))] == [True]
+    assert ["label" in r for r in records(run("-", stdin=b"lovely\nreview\n"))] == [True, True]

@@ -1,5 +1,6 @@
 """`reviewrate serve` from outside: every route, and the same answers as `classify` gives."""
 
+import gzip
 import http.client
 import json
 import re
@@ -385,6 +386,16 @@ def test_metrics_are_in_prometheus_form_and_count(server: Server) -> None:
         ("POST", "/classify", '{"texts": ["a", 5]}', JSON, 400, "array of texts"),
         ("POST", "/classify", '{"text": ' + "[" * 100000, JSON, 400, "nested"),
         ("POST", "/classify", '{"text": "a", "n": 1e999}', JSON, 400, "too large"),
+        ("POST", "/classify", '{"text": "a", "text": "b"}', JSON, 400, '"text" comes twice'),
+        ("POST", "/", '{"inputs": "a", "parameters": {"top_k": 1, "top_k": 2}}', JSON, 400, '"top_k" comes twice'),
+        ("POST", "/predict", '{"inputs": "a", "inputs": "b"}', JSON, 400, '"inputs" comes twice'),
+        ("POST", "/classify", "text=a&text=b", FORM, 400, '"text" comes twice'),
+        ("POST", "/", "text=a&te%78t=b", FORM, 400, '"text" comes twice'),
+        ("POST", "/classify?explain=words&explain=words", '{"text": "a"}', JSON, 400, '"explain" comes twice'),
+        ("POST", "/classify", "%PDF-1.4\n1 0 obj\n<<>>", {"Content-Type": "text/plain"}, 415, "a PDF document"),
+        ("POST", "/classify", "\ufeffgood".encode("utf-16-le"), {"Content-Type": "text/plain"}, 415, "UTF-16LE"),
+        ("POST", "/classify", "good film".encode("utf-16-be"), {"Content-Type": "text/plain"}, 415, "UTF-16"),
+        ("POST", "/classify", gzip.compress(b"good film"), {"Content-Type": "text/plain"}, 415, "binary data"),
         ("POST", "/classify?why=words", '{"text": "a"}', JSON, 400, '"why"'),
         ("POST", "/classify?x=1", '{"text": "a"}', NDJSON, 400, "no parameter"),
         ("POST", "/classify", "txt=a", FORM, 400, '"text"'),
@@ -404,7 +415,7 @@ def test_metrics_are_in_prometheus_form_and_count(server: Server) -> None:
     ],
 )
 def test_errors_are_one_line_of_json(
-    server: Server, method: str, path: str, body: str | None, headers: dict[str, str], status: int, words: str
+    server: Server, method: str, path: str, body: str | bytes | None, headers: dict[str, str], status: int, words: str
 ) -> None:
     got, answer_headers, answer = server.ask(method, path, body, headers)
     assert got == status, answer
@@ -413,6 +424,11 @@ def test_errors_are_one_line_of_json(
     assert words in json.loads(answer)["error"]
     assert answer.count(b"\n") == 1
     assert ("allow" in answer_headers) == (status == 405)
+
+
+def test_identity_is_no_encoding(server: Server) -> None:
+    headers = {"Content-Type": "text/plain", "Content-Encoding": "identity"}
+    assert server.ask("POST", "/classify", "good", headers)[0] == 200
 
 
 def test_a_wrong_request_leaves_the_connection_in_use(server: Server) -> None:

@@ -176,7 +176,8 @@ TEST_CASE("A table is known by its first line") {
   InputOptions options;
   options.text_field = "summary";
   CHECK(texts(piped("id,summary\n1,a\n", options)) == Shown{"a"});
-  CHECK(texts(piped("text\na\n")) == Shown{"text", "a"});
+  CHECK(texts(piped("text\na, b\n\"c\nd\"\n")) == Shown{"a, b", "c\nd"});
+  CHECK(texts(piped("text\n")) == Shown{"text"});
   CHECK(texts(piped("review,comment\na,b\n")) == Shown{"review,comment", "a,b"});
   CHECK(texts(piped("Well made, and a good text\nb\n")) == Shown{"Well made, and a good text", "b"});
   scratch.write("d/part-0", "id,text\n1,a\n");
@@ -482,6 +483,7 @@ TEST_CASE("A slow pipe is answered as soon as its first line tells what it is") 
       {{"[\n", {}}, {"{\"text\":\"a\"}", {}}, {",\n", {"a"}}, {"{\"text\":\"b\"}\n", {"b"}}, {"]\n", {}}},
       {{"{\n", {}}, {"\"text\":\n\"a\"", {}}, {"}\n", {"a"}}},
       {{"id,te", {}}, {"xt\n", {}}, {"1,a\n", {"a"}}},
+      {{"text\n", {}}, {"\n", {}}, {"a, b\n", {"a, b"}}},
       {{"\xFF", {}}, {std::string("\xFEh\0i\0", 5), {}}, {std::string("\n\0", 2), {"hi"}}},
   };
   for (const std::vector<Step>& talk : talks) {

@@ -197,7 +197,8 @@ TEST_CASE("stdin: compression and format by content") {
   CHECK(piped("{\"text\":\"a\"}") == Shown{"-:1|a"});
   CHECK(piped("{\"text\":\"a\"\n{\"text\":\"b\"}\n") == Shown{"-:1|!json", "-:2|b"});
   CHECK(piped("\n{\"text\":\"a\"}\n") == Shown{"-:2|a"});
-  CHECK(piped("text\na\n") == Shown{"-:1|text", "-:2|a"});
+  CHECK(piped("text\na\n") == Shown{"-:2|a"});
+  CHECK(piped("text\na\n", with_format(InputFormat::lines)) == Shown{"-:1|text", "-:2|a"});
   CHECK(piped("text\na\n", with_format(InputFormat::csv)) == Shown{"-:2|a"});
   CHECK(piped("a\nb", with_format(InputFormat::whole)) == Shown{"-|a\nb"});
   CHECK(piped(gzip("{\"text\":\"a\"}\n")) == Shown{"-:1|a"});

@@ -120,7 +120,7 @@ TEST_CASE("every dialect's texts, one or many", "[server]") {
   CHECK(texts(api().read(request("/classify", R"({"text": "a"})"))) == Texts{"a"});
   CHECK(texts(api().read(request("/classify", R"({"texts": ["a", "b"]})"))) == Texts{"a", "b"});
   CHECK(texts(api().read(request("/classify", "a=b&c", "text/plain"))) == Texts{"a=b&c"});
-  CHECK(texts(api().read(request("/classify", "text=b&text=a+%26%20b%", "application/x-www-form-urlencoded"))) ==
+  CHECK(texts(api().read(request("/classify", "&text=a+%26%20b%", "application/x-www-form-urlencoded"))) ==
         Texts{"a & b%"});
   CHECK(texts(api().read(request("/classify", R"({"input": ["a"]})"))) == Texts{"a"});
   CHECK(texts(api().read(request("/v1/classify", R"({"input": "a"})"))) == Texts{"a"});

@@ -48,9 +48,16 @@ void check(const arrow::Status& status) {
     throw InputFailure("size",
                        "describes itself at greater length than is read: it has too many columns or row groups");
   }
-  throw InputFailure(memory ? "size" : "damaged",
-                     memory ? "needs more memory than 2 GiB for a part of it: write it in smaller row groups or batches"
-                            : "damaged, and not read any further: " + status.message());
+  if (memory) {
+    throw InputFailure("size",
+                       "a part of it takes more than 2 GiB of memory: write it in smaller row groups or batches");
+  }
+  // The words of Thrift and its classes help nobody.
+  const bool thrift =
+      status.message().find("hrift") != std::string::npos || status.message().find("TProtocol") != std::string::npos;
+  throw InputFailure("damaged",
+                     "damaged, and not read any further: " +
+                         (thrift ? "what it says of its own columns and pages cannot be read" : status.message()));
 }
 
 arrow::MemoryPool* bounded_pool() {

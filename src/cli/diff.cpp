@@ -109,7 +109,7 @@ class Pairing {
   }
 
   /// The same for scripts; of the lists, their first ones.
-  std::string json(double tolerance) const {
+  nlohmann::ordered_json json(double tolerance) const {
     nlohmann::ordered_json out = {
         {"compared", compared_},       {"failed", failed_},      {"missing", count(waiting_[0])},
         {"added", count(waiting_[1])}, {"flips", flips_},        {"largest_change", largest_},
@@ -123,7 +123,7 @@ class Pairing {
         if (key[0] == 'f' || c.size > tolerance) out[key].push_back({{"id", c.id}, {"change", c.words}});
       }
     }
-    return out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+    return out;
   }
 
  private:
@@ -221,6 +221,13 @@ struct Runs {
   PredictionReader &before, &after;
 
   std::size_t broken() const { return before.broken() + after.broken(); }
+
+  /// A line for people where the two were made at different efforts, which explains what differs; else nothing.
+  std::string efforts() const {
+    const std::string old_ones = before.efforts(), new_ones = after.efforts();
+    if (old_ones == new_ones || old_ones.empty() || new_ones.empty()) return {};
+    return "effort " + cut(old_ones) + " -> " + cut(new_ones) + '\n';
+  }
 };
 
 /// Reads both to their ends, in turns. False if one of them holds no prediction at all, which is told.
@@ -238,11 +245,14 @@ bool read_all(const DiffOptions& a, const Runs& runs, const Interruption& interr
 }
 
 /// Writes what was found to --json, and unless that is stdout, for people.
-void write_found(const DiffOptions& a, const std::string& json, const std::string& text) {
-  if (!a.json.empty()) write_whole(a.json, json);
+void write_found(const DiffOptions& a, const Runs& runs, nlohmann::ordered_json json, const std::string& text) {
+  json["efforts"] = {runs.before.efforts(), runs.after.efforts()};
+  if (!a.json.empty()) {
+    write_whole(a.json, json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
+  }
   if (named_descriptor(a.json) == STDOUT_FILENO) return;
   OutputStream stream("");
-  print_lines(stream, text);
+  print_lines(stream, text + runs.efforts());
   stream.close();
 }
 
@@ -257,7 +267,7 @@ int compare_by_id(const DiffOptions& a, const Runs& runs, const Interruption& in
   if (!readable) return kRecordsFailed;
   std::string text;
   const bool same = pairing.report(a.tolerance, text);
-  write_found(a, pairing.json(a.tolerance), text);
+  write_found(a, runs, pairing.json(a.tolerance), text);
   const bool doubtful = print_doubts(pairing, runs.before, runs.after);
   if (!same) return kGateFailed;
   return doubtful || runs.broken() > 0 ? kRecordsFailed : kOk;
@@ -282,7 +292,7 @@ int compare_distributions(const DiffOptions& a, const Runs& runs, const Interrup
     doubtful = true;
   }
   const DistributionComparison comparison(std::move(found[0]), std::move(found[1]));
-  write_found(a, comparison.json(a.max_psi), comparison.text(a.max_psi));
+  write_found(a, runs, comparison.json(a.max_psi), comparison.text(a.max_psi));
   if (!comparison.holds(a.max_psi)) return kGateFailed;
   return doubtful || runs.broken() > 0 ? kRecordsFailed : kOk;
 }

@@ -157,12 +157,11 @@ std::string DistributionComparison::text(std::optional<double> max_psi) const {
   return out;
 }
 
-std::string DistributionComparison::json(std::optional<double> max_psi) const {
+nlohmann::ordered_json DistributionComparison::json(std::optional<double> max_psi) const {
   const std::vector<std::string> names = labels();
-  const Json out = {{"old", json_of(before_, names)},     {"new", json_of(after_, names)},
-                    {"p_positive", json_of(p_positive_)}, {"tokens", tokens_ ? json_of(*tokens_) : Json(nullptr)},
-                    {"max_psi", json_of(max_psi)},        {"holds", holds(max_psi)}};
-  return out.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  return {{"old", json_of(before_, names)},     {"new", json_of(after_, names)},
+          {"p_positive", json_of(p_positive_)}, {"tokens", tokens_ ? json_of(*tokens_) : Json(nullptr)},
+          {"max_psi", json_of(max_psi)},        {"holds", holds(max_psi)}};
 }
 
 }  // namespace reviewrate::cli

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,7 +57,7 @@ class DistributionComparison {
   std::string text(std::optional<double> max_psi) const;
 
   /// The same for scripts.
-  std::string json(std::optional<double> max_psi) const;
+  nlohmann::ordered_json json(std::optional<double> max_psi) const;
 
  private:
   /// The most frequent labels of both runs, by name.

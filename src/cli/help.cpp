@@ -91,7 +91,7 @@ const std::vector<HelpSection>& general_sections() {
        "  2              usage: the command line asks for what cannot be done\n"
        "  3              model, environment or output failed\n"
        "  4              a gate did not hold (eval, diff, verify)\n"
-       "  130, 143       interrupted; finished records are written"},
+       "  129, 130, 143  interrupted; finished records are written"},
       {"Environment",
        "  REVIEWRATE_MODEL       the model where there is no --model\n"
        "  REVIEWRATE_MODEL_PATH  folders with model packages, with : between them\n"

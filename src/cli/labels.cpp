@@ -233,20 +233,37 @@ std::vector<Meaning> LabelRules::meanings(const LabelColumn& column, NumberSchem
 }
 
 std::string LabelRules::refusal(const LabelColumn& column, const std::string& field) const {
+  const bool asked = !map_.empty() || !ranges_.empty();
+  std::vector<LabelValue> values;
+  for (const LabelValue& value : ordered(column)) {
+    // A map has to name all numbers; without one it is their set that says nothing.
+    if (!value.is_folder && !(asked && meaning(value, NumberScheme::index))) values.push_back(value);
+  }
+  if (values.empty()) values = ordered(column);
   std::string list;
-  const std::vector<LabelValue> values = ordered(column);
-  std::size_t fields = 0;
+  for (std::size_t i = 0; i < std::min(values.size(), kShownValues); ++i) {
+    list += (i == 0 ? "" : ", ") + shown_label(values[i].key) + " (" + counted(values[i].reviews, "review") + ")";
+  }
+  if (values.size() > kShownValues) {
+    list += column.surplus() > 0 ? " and many more" : " and " + std::to_string(values.size() - kShownValues) + " more";
+  }
+  const std::string example = stars_map(values);
+  return "the labels (field " + json_string(field) + ") " + (asked ? "that --label-map does not name are " : "are ") +
+         list + ": which are " + names_[0] + " and which " + names_[1] +
+         " cannot be told, so nothing was measured: say what each of them means, as in --label-map " +
+         (!asked && !example.empty() ? example + " where they are stars (nothing behind the =: no label)"
+                                     : "A=" + names_[0] + ",B=" + names_[1] + ",C= (C: no label)");
+}
+
+/// What --label-map could say of stars: where the values are whole numbers from 1 to 5 or to 10. Empty: they are not.
+std::string LabelRules::stars_map(const std::vector<LabelValue>& values) const {
+  double highest = 0;
   for (const LabelValue& value : values) {
-    if (value.is_folder || ++fields > kShownValues) continue;
-    list += (list.empty() ? "" : ", ") + shown_label(value.key) + " (" + counted(value.reviews, "review") + ")";
+    const std::optional<double> number = parse_number(value.key);
+    if (!number || *number != std::floor(*number) || *number < 1 || *number > 10) return "";
+    highest = std::max(highest, *number);
   }
-  if (fields > kShownValues) {
-    list += column.surplus() > 0 ? " and many more" : " and " + std::to_string(fields - kShownValues) + " more";
-  }
-  return "the labels (field " + json_string(field) + ") are " + list + ": which are " + names_[0] + " and which " +
-         names_[1] +
-         " cannot be told, so nothing was measured: say what each of them means, as in --label-map A=" + names_[0] +
-         ",B=" + names_[1] + ",C= (C: no label)";
+  return highest > 5 ? "1:4=" + names_[0] + ",5:6=,7:10=" + names_[1] : "1:2=" + names_[0] + ",3=,4:5=" + names_[1];
 }
 
 std::string LabelRules::taken(const LabelColumn& column, NumberScheme scheme) const {

@@ -112,6 +112,7 @@ class LabelRules {
  private:
   std::optional<Meaning> word(const std::string& key) const;
   std::optional<Meaning> parse_target(const std::string& name) const;
+  std::string stars_map(const std::vector<LabelValue>& values) const;
 
   /// What --label-map says of the key; empty: nothing.
   std::optional<Meaning> mapped(const std::string& key) const;

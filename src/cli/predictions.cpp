@@ -11,6 +11,7 @@
 
 #include "labels.h"
 #include "reviewrate/error.h"
+#include "reviewrate/manifest.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::cli {
@@ -28,7 +29,7 @@ InputOptions record_options(const std::string& prefix) {
   options.id_field = "\n";  // ids are taken as they are, be they empty
   options.pass_required = false;
   options.pass = {"id"};
-  for (const char* name : {"score", "p_positive", "tokens", "truncated", "unsure", "error", "error_kind"})
+  for (const char* name : {"score", "p_positive", "tokens", "truncated", "unsure", "effort", "error", "error_kind"})
     options.pass.push_back(prefix + name);
   options.max_review_bytes = kMostLine;
   return options;
@@ -83,6 +84,9 @@ bool take_fields(const Review& review, bool is_table, const std::string& prefix,
   if (number && *number >= 0 && *number <= kMostTokens) record.tokens = static_cast<std::size_t>(*number);
   record.truncated = boolean(find(review, prefix + "truncated"));
   record.unsure = boolean(find(review, prefix + "unsure"));
+  if (const Value* effort = find(review, prefix + "effort"); effort != nullptr && !effort->json) {
+    record.effort = effort->text;
+  }
   return true;
 }
 
@@ -264,6 +268,13 @@ bool PredictionReader::read_line(Line& line) {
 void PredictionReader::count(const PredictionRecord& record) {
   ++records_;
   errors_ += record.failed ? 1 : 0;
+  if (!record.failed) efforts_.insert(record.effort.empty() ? kFullEffort : record.effort);
+}
+
+std::string PredictionReader::efforts() const {
+  std::string out;
+  for (const std::string& effort : efforts_) out += (out.empty() ? "" : ", ") + effort;
+  return out;
 }
 
 void PredictionReader::note_broken(const std::string& place) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ struct PredictionRecord {
   std::optional<std::size_t> tokens = {};  ///< empty: the record does not say
   std::optional<bool> truncated = {};      ///< the same
   std::optional<bool> unsure = {};         ///< the same; jsonl has it only where it is true
+  std::string effort = {};                 ///< empty: the record names none
 };
 
 /// Whether the line is a record of classify's jsonl.
@@ -57,6 +59,9 @@ class PredictionReader {
   /// Where the first few of those stand.
   const std::vector<std::string>& broken_places() const { return broken_places_; }
 
+  /// The efforts of the predictions so far, with commas between; one that names none was made at full effort.
+  std::string efforts() const;
+
  private:
   struct Line {
     std::string place;
@@ -86,6 +91,7 @@ class PredictionReader {
   std::size_t errors_ = 0;
   std::size_t broken_ = 0;
   std::vector<std::string> broken_places_;
+  std::set<std::string> efforts_;
 };
 
 }  // namespace reviewrate::cli

@@ -196,8 +196,8 @@ Interruption::Interruption() {
   ::sigaddset(&alarm_set, SIGALRM);
   ::sigprocmask(SIG_UNBLOCK, &alarm_set, nullptr);
   action.sa_handler = on_signal;
-  // What the shell told a background job to ignore stays ignored.
-  for (const int number : {SIGINT, SIGTERM}) {
+  // What the shell told a background job to ignore stays ignored, and so does what nohup did.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old = {};
     if (::sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
     ::sigaction(number, &action, nullptr);

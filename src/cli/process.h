@@ -20,9 +20,9 @@ void prepare_process();
 /// longer (0.07 s) than most short inputs.
 [[noreturn]] void finish_process(int status);
 
-/// Turns SIGINT and SIGTERM into a flag and a wake-up, so that finished records are still written; where that takes
-/// longer than most of a second, whatever the program waits for or computes, it is ended without what is unfinished. A
-/// second signal ends it at once. One object at a time.
+/// Turns SIGINT, SIGTERM and SIGHUP into a flag and a wake-up, so that finished records are still written; where that
+/// takes longer than most of a second, whatever the program waits for or computes, it is ended without what is
+/// unfinished. A second signal ends it at once. One object at a time.
 class Interruption {
  public:
   Interruption();

@@ -124,7 +124,7 @@ Run add_serve(CLI::App& app) {
   add_seconds(app, "--body-seconds", limits.body, "Time for a request's body");
   add_seconds(app, "--idle-seconds", limits.idle, "Time between requests, and for a stream without anything new");
   add_seconds(app, "--write-seconds", limits.write, "Time for a client to take its answer");
-  add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM or SIGINT",
+  add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM, SIGINT or SIGHUP",
               /*least=*/0);
   add_environment(app);
   add_footer(app,

@@ -24,7 +24,7 @@ struct Magic {
 
 constexpr std::string_view kDocument = "; save its text as .txt or .csv first";
 constexpr std::string_view kExpand = "; expand it first";
-constexpr std::string_view kConvert = "; convert it to .jsonl or .csv first";
+constexpr std::string_view kConvert = "; convert it to .parquet, .jsonl or .csv first";
 constexpr std::string_view kArrowFile = "ARROW1\x00\x00"sv;
 constexpr std::string_view kArrowStream = "\xFF\xFF\xFF\xFF"sv;  // since Arrow 0.15
 
@@ -131,6 +131,15 @@ bool is_parquet(std::string_view beginning, std::string_view letters = "PAR1") {
                                                                       std::isspace(beginning[4]) == 0));
 }
 
+// Its first stripe or footer follows, with control characters soon; no text has those.
+bool is_orc(std::string_view beginning) {
+  constexpr std::size_t kFar = 16;
+  const std::string_view behind = beginning.substr(0, kFar);
+  return behind.starts_with("ORC") && std::any_of(behind.begin(), behind.end(), [](char c) {
+           return static_cast<unsigned char>(c) < 0x20 && c != '\x1B' && std::isspace(c) == 0;
+         });
+}
+
 // Whether the text is a JSON array of nothing but strings, or, if there is `more`, begins so.
 bool is_text_array(std::string_view text, bool more) {
   text = trimmed(without_mark(text));
@@ -185,6 +194,7 @@ std::string binary_kind(std::string_view beginning) {
     return "a picture or recording";
   if (has_at(0, "\0"sv) && has_at(4, "ftyp")) return "a picture or recording";
   if (is_parquet(beginning)) return "a Parquet file";
+  if (is_orc(beginning)) return std::string("an ORC file").append(kConvert);
   // Of an encrypted one; where its first part is, too, that part's length comes first, which four bytes are for.
   if (has_at(0, "PARE") && (has_at(7, "\0"sv) || (beginning.size() > 4 && is_parquet(beginning, "PARE")))) {
     return std::string("an encrypted Parquet file").append(kConvert);

@@ -256,8 +256,8 @@ class Server::Impl {
   }
 
   void wait_for_signals() {
-    // What the shell told a background job to ignore stays ignored.
-    for (const int number : {SIGINT, SIGTERM}) {
+    // What the shell told a background job to ignore stays ignored, and so does what nohup did.
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
       struct sigaction old = {};
       if (::sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
       signals_.add(number);

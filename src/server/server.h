@@ -28,8 +28,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Serves until SIGINT or SIGTERM, then answers what is open for as long as the limits say; a second signal ends the
-  /// process. Gives how many reviews were left without an answer. `version` is the program's.
+  /// Serves until SIGINT, SIGTERM or SIGHUP, then answers what is open for as long as the limits say; a second signal
+  /// ends the process. Gives how many reviews were left without an answer. `version` is the program's.
   std::size_t run(const Package& package, const PipelineOptions& pipeline, const ApiKeys& keys,
                   const std::string& version);
 

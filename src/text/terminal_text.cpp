@@ -20,6 +20,16 @@ std::size_t columns_of(char32_t code_point) {
   return columns < 0 ? 1 : static_cast<std::size_t>(columns);
 }
 
+/// Where what goes on below a line begins: below the text of an indented line that is a name, two blanks and a text;
+/// else `usual` columns behind the line's own beginning.
+std::size_t indent_below(std::string_view line, std::size_t usual) {
+  const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  if (begin == 0) return usual;
+  const std::size_t gap = line.find("  ", begin);
+  const std::size_t text = gap == line.npos ? gap : line.find_first_not_of(' ', gap);
+  return text == line.npos ? begin + usual : text;
+}
+
 }  // namespace
 
 std::size_t width_of(std::string_view text) {
@@ -76,8 +86,7 @@ std::string fitted(std::string_view lines, std::size_t width) {
     std::string_view line = lines.substr(0, lines.find('\n'));
     const bool ended = line.size() < lines.size();
     lines.remove_prefix(line.size() + (ended ? 1 : 0));
-    const std::size_t blanks = std::min(line.find_first_not_of(' '), line.size());
-    const std::size_t indent = std::min(blanks + kIndent, width / 2);
+    const std::size_t indent = std::min(indent_below(line, kIndent), width / 2);
     std::size_t room = width;
     while (width_of(line) > room) {
       std::size_t end = bytes_within(line, room);

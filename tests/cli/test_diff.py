@@ -69,6 +69,23 @@ def test_a_flip_counts_whatever_the_tolerance(run: Run, tmp_path: Path) -> None:
     assert lines[1:] == ["flip 5: POSITIVE 0.5 -> NEGATIVE 0.4999"]
 
 
+def test_different_efforts_are_told(run: Run, tmp_path: Path) -> None:
+    fast = [row | {"effort": "fast"} for row in OLD]
+    assert compare(run, tmp_path, fast)[1][1:] == ["effort full -> fast"]
+    assert compare(run, tmp_path, fast, old=fast)[1][1:] == []
+    mixed = [*fast[:5], *OLD[5:]]
+    assert compare(run, tmp_path, mixed, "--json", str(tmp_path / "d.json"))[1][1:] == ["effort full -> fast, full"]
+    assert json.loads((tmp_path / "d.json").read_text())["efforts"] == ["full", "fast, full"]
+    table = tmp_path / "b.csv"
+    table.write_text("id,label,score,p_positive,effort\n" + "".join(f"{i},NEGATIVE,1,0,fast\n" for i in range(3)))
+    result = run("diff", "--distribution", tmp_path / "a.jsonl", table, "--json", tmp_path / "e.json")
+    assert result.stdout.decode().splitlines()[-1] == "effort full -> fast"
+    assert json.loads((tmp_path / "e.json").read_text())["efforts"] == ["full", "fast"]
+    failed = [{"id": i, "error": {"kind": "x", "message": "y"}} for i in range(10)]  # made at no effort
+    result = run("diff", write(tmp_path / "a.jsonl", failed), table)
+    assert "effort" not in result.stdout.decode()
+
+
 def test_missing_and_added_ids(run: Run, tmp_path: Path) -> None:
     new = [*OLD[:4], *OLD[5:], prediction("4", 0.4), prediction("n\u001b", 0.5)]
     status, lines = compare(run, tmp_path, new, "--tolerance", "1")

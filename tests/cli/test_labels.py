@@ -150,6 +150,44 @@ def test_a_set_that_can_be_read_in_no_way_or_two_is_refused(
     assert (tmp_path / "eval.json").read_text() == "of yesterday" and not (tmp_path / "x.xml").exists()
 
 
+@pytest.mark.parametrize(
+    ("labels", "names", "unnamed"),
+    [
+        ([1, 2, 3, 4, 5], ["1:2=NEGATIVE"], ["3", "4", "5"]),
+        ([1, 2, 3, 4, 5], ["1:2=NEGATIVE", "4:5=POSITIVE"], ["3"]),
+        (["pos", "neg", "neutral", "mixed"], ["neutral="], ['"mixed"']),
+        (["good", "bad", "so"], ["good=POSITIVE", "worse=NEGATIVE"], ['"bad"', '"so"']),
+    ],
+)
+def test_a_map_that_does_not_name_all_is_told_which(
+    run: Run, tmp_path: Path, labels: list[Any], names: list[str], unnamed: list[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_text(labelled(labels))
+    said = error_line(run("eval", tmp_path / "in.jsonl", "-q", "--label-map", ",".join(names)))
+    listed = ", ".join(f"{value} (1 review)" for value in unnamed)
+    assert f'the labels (field "label") that --label-map does not name are {listed}: ' in said
+
+
+@pytest.mark.parametrize(
+    ("stars", "example"),
+    [
+        ([1, 2, 3, 4, 5], "1:2=NEGATIVE,3=,4:5=POSITIVE"),
+        ([1, 5, 5], "1:2=NEGATIVE,3=,4:5=POSITIVE"),
+        ([2, 9, 10], "1:4=NEGATIVE,5:6=,7:10=POSITIVE"),
+        ([0, 4, 4], "A=NEGATIVE"),
+        ([1, 2.5, 3], "A=NEGATIVE"),
+        ([1, 2, 11], "A=NEGATIVE"),
+        ([1, 2, 3, "so"], "A=NEGATIVE"),
+    ],
+)
+def test_stars_without_a_map_get_one_that_works(run: Run, tmp_path: Path, stars: list[Any], example: str) -> None:
+    (tmp_path / "in.jsonl").write_text(labelled(stars))
+    words = error_line(run("eval", tmp_path / "in.jsonl", "-q")).split("as in --label-map ")[1].split()[0]
+    assert words.startswith(example)
+    if not example.startswith("A="):
+        assert run("eval", tmp_path / "in.jsonl", "-q", "--label-map", words).returncode == 0
+
+
 def test_many_different_labels_are_refused_in_a_line_of_bounded_length(run: Run, tmp_path: Path) -> None:
     for count in (100, 3000):
         (tmp_path / "in.jsonl").write_text(jsonl(*({"text": GOOD, "label": f"{i} " + "ü" * 300} for i in range(count))))
@@ -296,7 +334,7 @@ def test_numbers_that_a_label_map_leaves_out_are_not_guessed(run: Run, tmp_path:
     (tmp_path / "in.jsonl").write_text(labelled([1, 5, 5]))
     result = run("eval", tmp_path / "in.jsonl", "--label-map", "5=POSITIVE")
     assert result.returncode == 1
-    assert "1 (1 review), 5 (2 reviews)" in error_line(result)
+    assert "that --label-map does not name are 1 (1 review): " in error_line(result)
 
 
 def test_a_label_that_the_map_names_and_no_review_has_is_told(run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One SIGINT or SIGTERM ends the program within a second, whatever it waits for or computes."""
+"""One SIGINT, SIGTERM or SIGHUP ends the program within a second, whatever it waits for or computes."""
 
 import fcntl
 import itertools
@@ -17,7 +17,7 @@ import pytest
 from conftest import BINARY, PATIENCE, TINY
 from waiting import tolerated_seconds, wait_until_computed, wait_until_idle
 
-SIGNALS = itertools.cycle([signal.SIGINT, signal.SIGTERM])
+SIGNALS = itertools.cycle([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 REVIEWS = "".join(json.dumps({"id": i, "text": "a good film", "label": "pos"}) + "\n" for i in range(100))
 
 
@@ -165,3 +165,28 @@ def test_it_ends_while_it_begins(words: list[str], tmp_path: Path) -> None:
         assert status in (0, 128 + number, -number)
         said = process.stderr.read() if process.stderr else b""
         assert said == b"" or (status == 128 + number and said.startswith(b"reviewrate: 0 records"))  # the closing line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_no_unfinished_file_is_left_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """Parquet becomes a file only once it is whole."""
+    (tmp_path / "reviews.jsonl").write_text(REVIEWS)
+    os.mkfifo(tmp_path / "fifo")
+    process = start(tmp_path, "reviews.jsonl", "fifo", "-o", "rated.parquet")
+    wait_until_idle(process)
+    assert len(list(tmp_path.glob(".reviewrate-*"))) == 1
+    process.send_signal(number)
+    assert process.wait(timeout=PATIENCE) == 128 + number
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fifo", "reviews.jsonl"]
+
+
+def test_a_terminal_that_goes_is_nothing_to_nohup(tmp_path: Path) -> None:
+    (tmp_path / "reviews.jsonl").write_text(REVIEWS)
+    os.mkfifo(tmp_path / "fifo")
+    command = [BINARY, "-m", str(TINY), "reviews.jsonl", "fifo", "-o", "rated.jsonl"]
+    process = subprocess.Popen(["nohup", *command], cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_until_idle(process)
+    process.send_signal(signal.SIGHUP)
+    (tmp_path / "fifo").write_text("a good film\n")
+    assert process.wait(timeout=PATIENCE) == 0
+    assert len((tmp_path / "rated.jsonl").read_text().splitlines()) == 101

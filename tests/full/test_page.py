@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,11 @@ def cells(driver: webdriver.Chrome) -> list[list[str]]:
     return list(driver.execute_script(script))
 
 
+def names_file(name: str) -> Callable[[webdriver.Chrome], bool]:
+    """Whether what the page tells is of this file."""
+    return lambda driver: f"{name}: " in driver.find_element(By.ID, "progress").text
+
+
 def told(driver: webdriver.Chrome) -> str:
     """What stands below the file once it is read."""
     WebDriverWait(driver, PATIENCE).until(lambda d: not d.find_element(By.ID, "progress").text.endswith("…"))
@@ -209,7 +214,7 @@ def test_a_file_is_read_as_the_command_line_reads_it(page: webdriver.Chrome, run
         for record, line in zip(expected, result.stdout.splitlines(), strict=True):
             record["id"] = str(json.loads(line, parse_float=str)["id"])  # with its digits
         page.find_element(By.ID, "file").send_keys(str(path))
-        WebDriverWait(page, PATIENCE).until(lambda d, name=name: f"{name}: " in d.find_element(By.ID, "progress").text)
+        WebDriverWait(page, PATIENCE).until(names_file(name))
         words = told(page)
         if not expected:
             assert words == f"{name}: there is no review in it"
@@ -228,11 +233,11 @@ def test_a_file_is_read_as_the_command_line_reads_it(page: webdriver.Chrome, run
         downloaded = download(page, tmp_path)
         # The same cells as in the command line's csv, and two columns more.
         table = list(csv.DictReader(run("-f", "csv", "--", name, cwd=tmp_path).stdout.decode().splitlines(True)))
-        for row, line in zip(downloaded, table, strict=True):
+        for got, wanted in zip(downloaded, table, strict=True):
             numbers = ("score", "p_positive")
-            assert {k: row[k] for k in line if k not in numbers} == {k: line[k] for k in line if k not in numbers}
-            assert [row[k] and float(row[k]) for k in numbers] == [line[k] and float(line[k]) for k in numbers]
-            assert row["empty"] == ("true" if not row["error_kind"] and not row["text"].strip() else "false")
+            assert {k: got[k] for k in wanted if k not in numbers} == {k: wanted[k] for k in wanted if k not in numbers}
+            assert [got[k] and float(got[k]) for k in numbers] == [wanted[k] and float(wanted[k]) for k in numbers]
+            assert got["empty"] == ("true" if not got["error_kind"] and not got["text"].strip() else "false")
     assert page.find_element(By.ID, "notices").text == ""  # of the last one
 
 

@@ -300,6 +300,8 @@ TEST_CASE("What is no text is one bad record that says what it is") {
       {"encrypted Parquet", "PARE\x15\x04\x15\x10\x15"s},
       {"Feather", "FEA1\0\0\0\0"s},
       {"SQLite", "SQLite format 3\0\x10"s},
+      {"ORC", "ORC\n\x06\x12\x04\x08\x01P\0\n\x15\n"s},
+      {"ORC", "ORC\x08\x03\x10\0\"\x11\x08"s},
       {"PNG", "\x89PNG\r\n\x1A\n\0"s},
       {"JPEG", "\xFF\xD8\xFF\xE0 JFIF\n"s},
       {"GIF", "GIF89a\x01\n"s},
@@ -348,9 +350,9 @@ TEST_CASE("What is no text is one bad record that says what it is") {
     CHECK(piped(make_archive(true, {{name, "<xml/>"}, {"b.txt", "text"}}), {}, &messages) == Shown{"-|!format"});
     CHECK(messages[0].find(kind) != std::string::npos);
   }
-  for (const char* text :
-       {"PARENTS BEWARE\n", "PAR1\n", "PAR1 was late\n", "FEA1\n", "I loved WEBP\n", "RIFF raff\n", "ORC\n", "MZ\n",
-        "GGUF is a format\n", "P\n", "BM\n", "Rar!\n", "\x1B[1mbold\x1B[0m\n", "II*\n", "caf\xE9\n", "ID3\n"}) {
+  for (const char* text : {"PARENTS BEWARE\n", "PAR1\n", "PAR1 was late\n", "FEA1\n", "I loved WEBP\n", "RIFF raff\n",
+                           "ORC\n", "ORC and elf\n", "MZ\n", "GGUF is a format\n", "P\n", "BM\n", "Rar!\n",
+                           "\x1B[1mbold\x1B[0m\n", "II*\n", "caf\xE9\n", "ID3\n"}) {
     INFO(text);
     CHECK(piped(text).size() == 1);
     CHECK(texts(piped(text))[0].find('!') != 0);

@@ -42,6 +42,7 @@ TEST_CASE("lines that are too wide go on below, indented") {
   CHECK(fitted("name      value another\nnext", 16) == "name      value\n  another\nnext");
   CHECK(fitted("  abcdefghijkl mn\n", 8) == "  abcdef\n    ghij\n    kl\n    mn\n");
   CHECK(fitted("", 9).empty());
+  CHECK(fitted("  name  what it is\n", 12) == "  name  what\n      it is\n");
 }
 
 }  // namespace

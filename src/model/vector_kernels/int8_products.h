@@ -10,13 +10,61 @@ namespace {
 
 constexpr std::size_t kQuad = 4;  ///< values of consecutive k in a 32-bit lane
 
-void pack_int8_weight(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed) {
-  pack_groups<kQuad>(weight, out, in, int8_depth(in), packed);
-}
-
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
+#if defined(__ARM_FEATURE_MATMUL_INT8)
 constexpr bool kAddsIn16Bits = false;
 constexpr std::size_t kInt8Rows = kTileRows;
+constexpr std::size_t kOctet = 8;  ///< values of consecutive k in half a vector
+
+void pack_int8_weight(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed) {
+  pack_groups<kOctet>(weight, out, in, int8_depth(in), packed);
+}
+
+/// Calls epilogue(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], of
+/// quantized values. An instruction multiplies octets of two rows with those of two columns, which makes a block of
+/// four sums, row by row.
+template <std::size_t Columns, typename Epilogue>
+inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b,
+                               const Epilogue& epilogue) {
+  constexpr std::size_t kPairs = kInt8Rows / 2;
+  int32x4_t blocks[kPairs][2 * Columns] = {};
+  for (std::size_t k = 0; k < depth; k += kOctet) {
+    uint8x16_t rows[kPairs];
+    for (std::size_t p = 0; p < kPairs; ++p) {
+      rows[p] = vcombine_u8(vld1_u8(a + 2 * p * depth + k), vld1_u8(a + (2 * p + 1) * depth + k));
+    }
+    for (std::size_t j = 0; j < 2 * Columns; ++j, b += 2 * kOctet) {
+      const int8x16_t columns = vld1q_s8(b);
+      for (std::size_t p = 0; p < kPairs; ++p) blocks[p][j] = vusmmlaq_s32(blocks[p][j], rows[p], columns);
+    }
+  }
+  Bits sums[kInt8Rows][Columns];
+  for (std::size_t p = 0; p < kPairs; ++p) {
+    for (std::size_t j = 0; j < Columns; ++j) {
+      const int64x2_t left = vreinterpretq_s64_s32(blocks[p][2 * j]);
+      const int64x2_t right = vreinterpretq_s64_s32(blocks[p][2 * j + 1]);
+      sums[2 * p][j] = __builtin_bit_cast(Bits, vzip1q_s64(left, right));
+      sums[2 * p + 1][j] = __builtin_bit_cast(Bits, vzip2q_s64(left, right));
+    }
+  }
+  epilogue(sums);
+}
+#elif defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
+constexpr bool kAddsIn16Bits = false;
+constexpr std::size_t kInt8Rows = kTileRows;
+
+#if defined(__ARM_FEATURE_DOTPROD)
+/// The instruction multiplies values without a sign: weights have 128 added, whose products are taken off again.
+constexpr unsigned kWeightOffset = 128;
+#else
+constexpr unsigned kWeightOffset = 0;
+#endif
+
+void pack_int8_weight(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed) {
+  pack_groups<kQuad>(weight, out, in, int8_depth(in), packed);
+  if (kWeightOffset == 0) return;
+  const std::size_t size = packed_weight_size(out, int8_depth(in));
+  for (std::size_t i = 0; i < size; ++i) packed[i] = static_cast<std::int8_t>(packed[i] ^ -128);
+}
 
 /// Products of four values of a row with four of a weight, added up in 32 bits.
 struct Int8Quads {
@@ -32,6 +80,10 @@ struct Int8Quads {
     return __builtin_bit_cast(
         Bits, _mm256_dpbusd_avx_epi32(__builtin_bit_cast(__m256i, sum), __builtin_bit_cast(__m256i, _mm256_set1_ps(a)),
                                       __builtin_bit_cast(__m256i, b)));
+#elif defined(__ARM_FEATURE_DOTPROD)
+    const uint8x8_t quad = vreinterpret_u8_f32(float32x2_t{a, 0.0F});
+    return __builtin_bit_cast(
+        Bits, vdotq_lane_u32(__builtin_bit_cast(uint32x4_t, sum), __builtin_bit_cast(uint8x16_t, b), quad, 0));
 #else
     std::uint8_t q[kQuad];
     std::int8_t weights[kLanes * kQuad];
@@ -43,6 +95,13 @@ struct Int8Quads {
   }
 };
 
+/// The products of `depth` quantized values with kWeightOffset, a multiple of 16 of them, added up.
+inline std::int32_t offset_products(const std::uint8_t* q, std::size_t depth) {
+  std::uint32_t sum = 0;
+  for (std::size_t k = 0; k < depth; ++k) sum += q[k];
+  return static_cast<std::int32_t>(sum * kWeightOffset);
+}
+
 /// Calls epilogue(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], of
 /// quantized values.
 template <std::size_t Columns, typename Epilogue>
@@ -50,11 +109,23 @@ inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const s
                                const Epilogue& epilogue) {
   const std::size_t groups = depth / kQuad;
   multiply_tile<Int8Quads, Columns>(reinterpret_cast<const float*>(a), groups, reinterpret_cast<const float*>(b),
-                                    Columns * kLanes, groups, epilogue);
+                                    Columns * kLanes, groups, [&](auto& sums) {
+                                      if constexpr (kWeightOffset != 0) {
+                                        for (std::size_t r = 0; r < kInt8Rows; ++r) {
+                                          const std::int32_t extra = offset_products(a + r * depth, depth);
+                                          for (Bits& part : sums[r]) part -= extra;
+                                        }
+                                      }
+                                      epilogue(sums);
+                                    });
 }
 #else
 constexpr bool kAddsIn16Bits = true;
 constexpr std::size_t kInt8Rows = 4;
+
+void pack_int8_weight(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed) {
+  pack_groups<kQuad>(weight, out, in, int8_depth(in), packed);
+}
 
 using Bytes = std::int8_t __attribute__((vector_size(4 * kLanes)));
 using Shorts = std::int16_t __attribute__((vector_size(4 * kLanes)));

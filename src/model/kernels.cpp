@@ -1,8 +1,10 @@
 // Which of the compiled kernels run here; see the header.
 #include "kernels.h"
 
-#ifdef __x86_64__
+#if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace reviewrate {
@@ -20,9 +22,21 @@ bool has_feature(unsigned leaf, unsigned subleaf, unsigned reg, unsigned bit) {
 }  // namespace
 
 // Each is src/model/vector_kernels.cpp, compiled for one width of vectors.
+#if defined(__aarch64__)
+namespace neon {
+extern const Kernels kernels;
+}
+namespace neondotprod {
+extern const Kernels kernels;
+}
+namespace neoni8mm {
+extern const Kernels kernels;
+}
+#else
 namespace portable {
 extern const Kernels kernels;
 }
+#endif
 #ifdef __x86_64__
 namespace avx2 {
 extern const Kernels kernels;
@@ -44,7 +58,13 @@ extern const Kernels kernels;
 const std::vector<const Kernels*>& supported_kernels() {
   static const std::vector<const Kernels*> supported = [] {
     std::vector<const Kernels*> sets;
-#ifdef __x86_64__
+#if defined(__aarch64__)
+    const bool has_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+    if (has_dotprod && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0) sets.push_back(&neoni8mm::kernels);
+    if (has_dotprod) sets.push_back(&neondotprod::kernels);
+    sets.push_back(&neon::kernels);
+#else
+#if defined(__x86_64__)
     const bool has_f16c = has_feature(1, 0, 2, 29);
     const bool has_avx2 = has_f16c && __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
     const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
@@ -58,6 +78,7 @@ const std::vector<const Kernels*>& supported_kernels() {
     if (has_avx2) sets.push_back(&avx2::kernels);
 #endif
     sets.push_back(&portable::kernels);
+#endif
     return sets;
   }();
   return supported;

@@ -87,6 +87,7 @@ constexpr std::size_t int8_depth(std::size_t in) { return (in + 15) / 16 * 16; }
 struct Kernels {
   const char* name;   ///< what it was compiled for
   int max_quantized;  ///< the greatest value of a quantized row: 255, or 127 where products are added up in 16 bits
+  bool int8_is_fast;  ///< whether multiply_int8() takes less time than multiply()
 
   /// Values of a packed weight [out, in] (of an 8-bit one: [out, int8_depth(in)]).
   std::size_t (*packed_weight_size)(std::size_t out, std::size_t in);

@@ -194,9 +194,9 @@ std::unique_ptr<Model> load_torch_model(const FileBytes& file, const TorchModelO
 }
 
 bool is_fast(Precision precision) {
+  if (precision == Precision::int8) return kernels().int8_is_fast;
 #ifdef __x86_64__
   if (precision == Precision::bf16) return __builtin_cpu_supports("avx512bf16") != 0;
-  if (precision == Precision::int8) return __builtin_cpu_supports("avx2") != 0;
 #endif
   return precision == Precision::fp32;
 }

@@ -23,9 +23,11 @@
 //     for each tile of rows         BLIS's ir loop; MC is the caller's block of rows
 //       for each k                  the microkernel; KC = in
 //
-// AVX-512: MR x NR = 8 x 48, 24 of 32 registers hold sums; AVX2: 6 x 16, 12 of 16; else 6 x 8 of 4 lanes.
+// AVX-512: MR x NR = 8 x 48, 24 of 32 registers hold sums; NEON: 8 x 12, the same; AVX2: 6 x 16, 12 of 16; else 6 x 8
+// of 4 lanes.
 //
-// In int8 and bf16, a 32-bit lane holds a group of kGroup = 4 or 2 values of consecutive k (the layout of VNNI):
+// In int8 and bf16, a 32-bit lane holds a group of kGroup = 4 or 2 values of consecutive k (the layout of VNNI and of
+// NEON's dot products; the matrix instructions of I8MM take 8):
 //
 //   panel, kGroup = 4:   W[j][0..3]  W[j+1][0..3]  ...  W[j+NR-1][0..3]     k = 0..3
 //                        W[j][4..7]  W[j+1][4..7]  ...                      k = 4..7
@@ -46,6 +48,7 @@ namespace REVIEWRATE_KERNELS {
 extern const Kernels kernels;
 const Kernels kernels = {REVIEWRATE_STRING(REVIEWRATE_KERNELS),
                          kMaxQuantized,
+                         kInt8IsFast,
                          packed_weight_size,
                          product_scratch,
                          attention_scratch,

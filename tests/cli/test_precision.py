@@ -9,7 +9,7 @@ from conftest import TOP, Run, error_line, records
 
 FLAGS = Path("/proc/cpuinfo").read_text()
 DATA = TOP / "tests" / "data"
-HAS = {"fp32": True, "bf16": "avx512_bf16" in FLAGS, "int8": "avx2" in FLAGS}
+HAS = {"fp32": True, "bf16": "avx512_bf16" in FLAGS, "int8": "avx2" in FLAGS or "asimddp" in FLAGS}
 TEXTS = [
     "It is very nice film",
     "not good at all, a waste of time",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -174,6 +175,23 @@ const std::vector<Shape> kShapes = {{1, 1, 1, 4},    {1, 37, 3, 8},     {2, 2, 1
                                     {97, 97, 3, 64}, {130, 130, 2, 33}, {512, 512, 2, 32}};
 
 }  // namespace
+
+// Hidden, as it wants to be told: scripts/all_cpus.py runs it on CPUs of which it knows what they have.
+TEST_CASE("the sets that can run are those that the caller expects, in this order", "[.][sets]") {
+  const char* const expected = std::getenv("REVIEWRATE_EXPECTED_SETS");
+  REQUIRE(expected != nullptr);
+  std::string names;
+  for (const Kernels* kernels : supported_kernels()) names += (names.empty() ? "" : " ") + std::string(kernels->name);
+  CHECK(names == expected);
+}
+
+TEST_CASE("int8 is fast in each set that has instructions for it") {
+  for (const Kernels* kernels : supported_kernels()) {
+    const std::string name = kernels->name;
+    INFO(name);
+    CHECK(kernels->int8_is_fast == (name != "portable" && name != "neon"));
+  }
+}
 
 TEST_CASE("attention agrees with its formula for every width of vectors") {
   for (const Kernels* kernels : supported_kernels()) {

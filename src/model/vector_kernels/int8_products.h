@@ -10,13 +10,64 @@ namespace {
 
 constexpr std::size_t kQuad = 4;  ///< values of consecutive k in a 32-bit lane
 
-void pack_int8_weight(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed) {
-  pack_groups<kQuad>(weight, out, in, int8_depth(in), packed);
-}
-
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
+#if defined(__ARM_FEATURE_MATMUL_INT8)
 constexpr bool kAddsIn16Bits = false;
 constexpr std::size_t kInt8Rows = kTileRows;
+constexpr std::size_t kInt8Group = 8;  ///< values of consecutive k that lie together in a packed weight
+constexpr int kWeightOffset = 0;       ///< what is added to the values of a packed weight
+
+/// Calls epilogue(sums) with sums [kInt8Rows, Columns vectors] = a [kInt8Rows, depth] b [depth, Columns vectors], of
+/// quantized values. One instruction multiplies groups of two rows with those of two columns: a block of four sums, two
+/// of each row.
+template <std::size_t Columns, typename Epilogue>
+inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b,
+                               const Epilogue& epilogue) {
+  constexpr std::size_t kPairs = kInt8Rows / 2;
+  int32x4_t blocks[kPairs][2 * Columns] = {};
+  for (std::size_t k = 0; k < depth; k += kInt8Group) {
+    uint8x16_t rows[kPairs];
+    for (std::size_t p = 0; p < kPairs; ++p) {
+      rows[p] = vcombine_u8(vld1_u8(a + 2 * p * depth + k), vld1_u8(a + (2 * p + 1) * depth + k));
+    }
+    for (std::size_t j = 0; j < 2 * Columns; ++j, b += 2 * kInt8Group) {
+      const int8x16_t columns = vld1q_s8(b);
+      for (std::size_t p = 0; p < kPairs; ++p) blocks[p][j] = vusmmlaq_s32(blocks[p][j], rows[p], columns);
+    }
+  }
+  Bits sums[kInt8Rows][Columns];
+  for (std::size_t p = 0; p < kPairs; ++p) {
+    for (std::size_t j = 0; j < Columns; ++j) {
+      const int64x2_t left = vreinterpretq_s64_s32(blocks[p][2 * j]);
+      const int64x2_t right = vreinterpretq_s64_s32(blocks[p][2 * j + 1]);
+      sums[2 * p][j] = __builtin_bit_cast(Bits, vzip1q_s64(left, right));
+      sums[2 * p + 1][j] = __builtin_bit_cast(Bits, vzip2q_s64(left, right));
+    }
+  }
+  epilogue(sums);
+}
+#elif defined(__AVX512VNNI__) || defined(__AVXVNNI__) || !defined(__AVX2__)
+constexpr bool kAddsIn16Bits = false;
+constexpr std::size_t kInt8Rows = kTileRows;
+constexpr std::size_t kInt8Group = kQuad;
+
+#if defined(__ARM_FEATURE_DOTPROD)
+constexpr int kWeightOffset = 128;  // the instruction takes values without a sign
+
+/// Takes off what kWeightOffset has added to the products of a's rows.
+template <std::size_t Columns>
+inline void take_off_offset(const std::uint8_t* a, std::size_t depth, Bits (&sums)[kInt8Rows][Columns]) {
+  for (std::size_t r = 0; r < kInt8Rows; ++r, a += depth) {
+    uint32x4_t added = {};
+    for (std::size_t k = 0; k < depth; k += 16) added = vdotq_u32(added, vld1q_u8(a + k), vdupq_n_u8(kWeightOffset));
+    for (Bits& part : sums[r]) part -= static_cast<std::int32_t>(vaddvq_u32(added));
+  }
+}
+#else
+constexpr int kWeightOffset = 0;
+
+template <std::size_t Columns>
+inline void take_off_offset(const std::uint8_t*, std::size_t, Bits (&)[kInt8Rows][Columns]) {}
+#endif
 
 /// Products of four values of a row with four of a weight, added up in 32 bits.
 struct Int8Quads {
@@ -32,6 +83,10 @@ struct Int8Quads {
     return __builtin_bit_cast(
         Bits, _mm256_dpbusd_avx_epi32(__builtin_bit_cast(__m256i, sum), __builtin_bit_cast(__m256i, _mm256_set1_ps(a)),
                                       __builtin_bit_cast(__m256i, b)));
+#elif defined(__ARM_FEATURE_DOTPROD)
+    const uint8x8_t quad = vreinterpret_u8_f32(float32x2_t{a, 0.0F});
+    return __builtin_bit_cast(
+        Bits, vdotq_lane_u32(__builtin_bit_cast(uint32x4_t, sum), __builtin_bit_cast(uint8x16_t, b), quad, 0));
 #else
     std::uint8_t q[kQuad];
     std::int8_t weights[kLanes * kQuad];
@@ -49,12 +104,18 @@ template <std::size_t Columns, typename Epilogue>
 inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const std::int8_t* b,
                                const Epilogue& epilogue) {
   const std::size_t groups = depth / kQuad;
+  const auto without_offset = [&](auto& sums) {
+    take_off_offset(a, depth, sums);
+    epilogue(sums);
+  };
   multiply_tile<Int8Quads, Columns>(reinterpret_cast<const float*>(a), groups, reinterpret_cast<const float*>(b),
-                                    Columns * kLanes, groups, epilogue);
+                                    Columns * kLanes, groups, without_offset);
 }
 #else
 constexpr bool kAddsIn16Bits = true;
 constexpr std::size_t kInt8Rows = 4;
+constexpr std::size_t kInt8Group = kQuad;
+constexpr int kWeightOffset = 0;
 
 using Bytes = std::int8_t __attribute__((vector_size(4 * kLanes)));
 using Shorts = std::int16_t __attribute__((vector_size(4 * kLanes)));
@@ -112,9 +173,24 @@ inline void multiply_int8_tile(const std::uint8_t* a, std::size_t depth, const s
 }
 #endif
 
+void pack_int8_weight(const std::int8_t* weight, std::size_t out, std::size_t in, std::int8_t* packed) {
+  const std::size_t depth = int8_depth(in);
+  pack_groups<kInt8Group>(weight, out, in, depth, packed);
+  for (std::size_t i = 0; kWeightOffset != 0 && i < packed_weight_size(out, depth); ++i) {
+    packed[i] = static_cast<std::int8_t>(packed[i] + kWeightOffset);  // 0..255 in the bits of a signed byte
+  }
+}
+
 /// The greatest value of a quantized row. Where eight products are added up in 16 bits, with 255 the weight would have
 /// to keep to half as many.
 constexpr int kMaxQuantized = kAddsIn16Bits ? 127 : 255;
+
+/// Whether multiply_int8() takes less time than multiply(): it has instructions for it, and is no loop over values.
+#if defined(__AVX2__) || defined(__ARM_FEATURE_DOTPROD)
+constexpr bool kInt8IsFast = true;
+#else
+constexpr bool kInt8IsFast = false;
+#endif
 
 /// scale * products + zero_offset * row_sums, for the products of a row with as many of a weight's rows.
 template <std::size_t Columns>

@@ -8,7 +8,7 @@ namespace REVIEWRATE_KERNELS {
 namespace {
 
 // A tile's kTileRows x kTileVectors vectors of sums leave registers for the operands.
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__aarch64__)
 constexpr std::size_t kTileRows = 8;     // BLIS: MR
 constexpr std::size_t kTileVectors = 3;  // BLIS: NR, in vectors
 #else

@@ -3,6 +3,8 @@
 
 #ifdef __AVX2__
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include <cmath>
@@ -46,6 +48,12 @@ inline Vector load(const Half* p) {
   __m128i halves;
   __builtin_memcpy(&halves, p, sizeof halves);
   return _mm256_cvtph_ps(halves);
+}
+#elif defined(__aarch64__)
+inline Vector load(const Half* p) {
+  float16x4_t halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return __builtin_bit_cast(Vector, vcvt_f32_f16(halves));
 }
 #else
 inline Vector load(const Half* p) {

@@ -386,7 +386,8 @@ Run add_classify(CLI::App& app) {
       ->allow_extra_args(false);
   CLI::Option* annotate =
       app.add_flag("--annotate", a->annotate, "Keep every field or column as it is, and add ours behind them");
-  app.add_option("--columns", a->columns, "To annotate: add only these, in this order; id only where the input has none")
+  app.add_option("--columns", a->columns,
+                 "To annotate: add only these, in this order; id only where the input has none")
       ->type_name("COLUMN,...")
       ->delimiter(',')
       ->allow_extra_args(false)

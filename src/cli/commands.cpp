@@ -56,7 +56,8 @@ std::vector<CommandParser> command_parsers() {
     Run run = command.add(*app);
     for (CLI::Option* option : app->get_options()) {
       // A review and a prefix may be empty.
-      if (option->get_items_expected_max() == 0 || option->check_lname("text") || option->check_lname("prefix")) continue;
+      if (option->get_items_expected_max() == 0 || option->check_lname("text") || option->check_lname("prefix"))
+        continue;
       option->check(CLI::Validator([](std::string& value) { return refuse_empty(value); }, ""));
     }
     parsers.push_back({&command, std::move(app), std::move(run)});

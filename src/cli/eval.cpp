@@ -97,9 +97,9 @@ int eval(EvalOptions a, const Interruption& interruption) {
     throw Error(ErrorKind::usage, "--max-drop: needs a --baseline, or a model to compare with (--against)");
   }
   if (!a.stars_scale.empty()) a.fields.scale = parse_star_scale(a.stars_scale);
-  const Manifest labels = find_labels(a.model);
-  check_labels(labels);
-  const LabelRules rules(labels, a.label_map);
+  const Manifest described = find_labels(a.model);
+  const LabelRules rules(described, a.label_map);
+  check_choices(a, described, rules.labels());
   OutputPlan plan;
   plan.writes("--json", a.json);
   plan.writes("--report", a.report);
@@ -112,7 +112,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   plan.reads("the --baseline", a.baseline);
   plan.reads("the --predictions", a.predictions);
   plan.reads("what --fit-threshold reads", a.fit_threshold);
-  plan.reads_model(labels);
+  plan.reads_model(described);
   if (!a.against.empty()) plan.reads_model(find_manifest(other_model(a)));
   plan.check();
   check_fit_file(a, files);
@@ -122,6 +122,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
     print_notice("eval: " + failure_message(a.baseline, "is no baseline yet: nothing is compared with it"));
   } else if (!a.baseline.empty()) {
     baseline = read_baseline(a.baseline);
+    check_labels(*baseline, a.baseline, rules.labels());
   }
 
   InputOptions& input = a.input.options;
@@ -157,30 +158,32 @@ int eval(EvalOptions a, const Interruption& interruption) {
     other = rate(a, other_model(a), files, rules, *first->scheme, interruption);
     if (!other) return interrupted();
     baseline = {.is_model = true,
-                .measures = other->parts.front().evaluation.measures(),
+                .measures = named_measures(*other),
                 .model = other->model,
                 .model_sha256 = other->model_sha256,
                 .precision = other->precision,
                 .effort = other->effort,
                 .input_sha256 = other->input_sha256,
+                .labels = other->labels.names,
                 .outcomes = other->outcomes};
   }
 
   std::optional<Package> package;
   if (a.predictions.empty()) package = open_package_for(a.model, a.workers, a.quiet);
-  const Manifest& manifest = package ? package->manifest : labels;
-  check_labels(manifest);
+  const Manifest& manifest = package ? package->manifest : described;
+  const MeasuredLabels& labels = rules.labels();
   const PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
   InputWaiter waiter(false);
   const auto source = open_source({}, files, input, waiter);
   Truths truths;
   LabelledSource labelled(*source, a.fields, rules, first ? first->scheme : std::nullopt, &truths);
   ProgressBar bar(*source, !a.quiet, input);
-  EvalCollector collector(*manifest.positive, manifest.max_tokens, truths, bar, !a.mistakes.empty());
+  EvalCollector collector(labels, label_numbers(manifest, labels, "--labels"), manifest.max_tokens, truths, bar,
+                          !a.mistakes.empty());
   if (package) {
     run_pipeline(labelled, *package->tokenizer, *package->model, collector, options);
   } else {
-    take_predictions(a, *manifest.positive, labelled, truths, collector, interruption);
+    take_predictions(a, manifest, labelled, truths, collector, interruption);
   }
   bar.clear();
   if (interruption.signal() != 0) {
@@ -190,15 +193,13 @@ int eval(EvalOptions a, const Interruption& interruption) {
   const std::optional<NumberScheme> scheme = first ? first->scheme : judge(a, rules, labelled);
   if (!scheme) return kRecordsFailed;
 
-  EvalReport report = package ? describe_run(a, *package, options) : describe_predictions(a, manifest);
-  measure(a, rules, *scheme, labelled, collector, kResamples, report);
+  EvalReport report = package ? describe_run(a, *package, labels, options) : describe_predictions(a, manifest);
+  measure(rules, *scheme, labelled, collector, kResamples, report);
   hold_gates(a.bounds, baseline, report);
   if (other) {
     const auto intervals =
         report.parts.front().evaluation.difference_intervals(other->parts.front().evaluation, kResamples, kSeed);
-    for (Change& change : report.comparison->changes) {
-      change.difference = intervals[static_cast<std::size_t>(change.measure)];
-    }
+    for (std::size_t m = 0; m < intervals.size(); ++m) report.comparison->changes[m].difference = intervals[m];
   }
   const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
   std::vector<Mistake> mistakes;
@@ -242,17 +243,19 @@ int eval(EvalOptions a, const Interruption& interruption) {
   return failed ? kRecordsFailed : kOk;
 }
 
-/// MEASURE=VALUE, and with `directed` only measures of which more or less is better.
+/// MEASURE=VALUE or MEASURE:LABEL=VALUE, and with `directed` only measures of which more or less is better.
 Bound parse_bound(const std::string& option, const std::string& condition, bool directed) {
-  const auto [name, text] = split_condition(condition, option, "MEASURE=VALUE");
+  const auto [what, text] = split_condition(condition, option, "MEASURE=VALUE");
   const std::optional<double> value = parse_number(text);
   if (!value) throw CLI::ValidationError(option, "\"" + text + "\" is not a number");
+  if (!directed && what == kReviews) return {option, std::nullopt, "", *value};
+  const std::size_t colon = what.find(':');
+  const std::string name = what.substr(0, colon), label = colon == std::string::npos ? "" : what.substr(colon + 1);
   std::string names;
-  if (!directed && name == kReviews) return {std::nullopt, *value};
   for (std::size_t m = 0; m < kMeasureCount; ++m) {
     const auto measure = static_cast<Measure>(m);
     if (directed && measure_direction(measure) == 0) continue;
-    if (measure_name(measure) == name) return {measure, *value};
+    if (measure_name(measure) == name) return {option, measure, label, *value};
     names += (names.empty() ? "" : ", ") + std::string(measure_name(measure));
   }
   throw CLI::ValidationError(

@@ -195,6 +195,9 @@ int eval(EvalOptions a, const Interruption& interruption) {
 
   EvalReport report = package ? describe_run(a, *package, labels, options) : describe_predictions(a, manifest);
   measure(rules, *scheme, labelled, collector, kResamples, report);
+  if (const std::string none = no_rating(manifest); package && report.stars.reviews() > 0 && !none.empty()) {
+    print_notice("eval: " + none);
+  }
   hold_gates(a.bounds, baseline, report);
   if (other) {
     const auto intervals =

@@ -178,8 +178,8 @@ void hold_gates(const Bounds& bounds, const std::optional<Baseline>& baseline, E
     const std::string name = measure_title(evaluation.measured()[m], report.labels);
     const auto before = baseline->measures.find(name);
     report.comparison->changes.push_back(
-        {name, before == baseline->measures.end() ? std::nullopt : std::optional(before->second),
-         evaluation.measures()[m]});
+        {name, evaluation.measured()[m].label.has_value(),
+         before == baseline->measures.end() ? std::nullopt : std::optional(before->second), evaluation.measures()[m]});
   }
   for (const Bound& bound : bounds.max_drops) {
     const std::string name = name_of(bound);

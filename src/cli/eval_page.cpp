@@ -22,7 +22,9 @@ constexpr std::string_view kStyle =
     ".dot{fill:#1f5fa8;fill-opacity:.75}.cell{fill:#1f5fa8;stroke:#fff}svg .light{fill:#fff}"
     ".small{color:#555;font-size:.9em}.good{color:#1a6b2f}.bad{color:#b01818;font-weight:600}"
     "code{font-size:.85em;overflow-wrap:anywhere}td code{display:inline-block;min-width:9em}"
-    "td.text{overflow-wrap:anywhere}.wide{overflow-x:auto}tr>th[scope]{text-align:left;font-weight:400}";
+    "td.text{overflow-wrap:anywhere}.wide{overflow-x:auto}.wide .small{white-space:nowrap}"
+    "th[scope]{font-weight:400;border-bottom-width:1px;border-bottom-color:#ddd}.matrix th{vertical-align:bottom}"
+    "@media(max-width:700px){table{display:block;overflow-x:auto}}";
 
 std::string tag(const std::string& name, const std::string& content, const std::string& attributes = "") {
   return "<" + name + (attributes.empty() ? "" : " " + attributes) + ">" + content + "</" + name + ">";

@@ -1,4 +1,4 @@
-// An evaluation as a table for the terminal, as JSON and as JUnit's XML.
+// An evaluation as JSON and as JUnit's XML.
 #include "eval_report.h"
 
 #include <nlohmann/json.hpp>
@@ -108,11 +108,6 @@ Json stars_json(const StarFindings& stars) {
           {"withheld", stars.withheld()}};
 }
 
-std::string padded(std::string text, std::size_t width, bool left = false) {
-  const std::string blanks(text.size() < width ? width - text.size() : 0, ' ');
-  return left ? text + blanks : blanks + text;
-}
-
 }  // namespace
 
 std::string measure_title(MeasureOf measure, const MeasuredLabels& labels) {
@@ -138,48 +133,6 @@ std::string command_line(const EvalReport& r) {
       quoted += '\'';
     }
     out += (out.empty() ? "" : " ") + quoted;
-  }
-  return out;
-}
-
-std::string report_text(const EvalReport& r) {
-  std::string out = model_text(r) + ", long reviews " + r.long_text + ": " + counted(r.labelled, "labelled review") +
-                    ", " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
-                    " without a label left out" +
-                    (r.stars.reviews() > 0 ? ", " + counted(r.stars.bad(), "bad star") : "") + "\n";
-  constexpr std::size_t kName = 18, kCell = 10, kWide = 18;
-  out += padded("", kName) + padded(r.parts.front().title, kCell) + padded("95 % interval", kWide);
-  for (std::size_t i = 1; i < r.parts.size(); ++i) out += padded(r.parts[i].title, kCell + 4);
-  out += '\n' + padded("reviews", kName, true) + padded(std::to_string(r.parts.front().evaluation.size()), kCell) +
-         padded("", kWide);
-  for (std::size_t i = 1; i < r.parts.size(); ++i) {
-    out += padded(std::to_string(r.parts[i].evaluation.size()), kCell + 4);
-  }
-  out += '\n';
-  const std::vector<MeasureOf>& measured = r.parts.front().evaluation.measured();
-  for (std::size_t m = 0; m < measured.size() && !measured[m].label; ++m) {
-    const auto& interval = r.parts.front().intervals[m];
-    out += padded(measure_title(measured[m], r.labels), kName, true) +
-           padded(decimals(r.parts.front().evaluation.measures()[m]), kCell) +
-           padded(interval ? decimals(interval->low) + " - " + decimals(interval->high) : "", kWide);
-    for (std::size_t i = 1; i < r.parts.size(); ++i) {
-      out += padded(decimals(r.parts[i].evaluation.measures()[m]), kCell + 4);
-    }
-    out += '\n';
-  }
-  if (r.comparison) {
-    out += padded("", kName) + padded(r.comparison->before, kWide) + padded(r.comparison->after, kWide) +
-           padded("difference", kCell + 2) + '\n';
-    for (const Change& change : r.comparison->changes) {
-      const bool both = change.before && change.after;
-      out += padded(change.name, kName, true) + padded(decimals(change.before), kWide) +
-             padded(decimals(change.after), kWide) +
-             padded(both ? decimals(*change.after - *change.before) : "-", kCell + 2) +
-             (change.difference ? "  " + decimals(change.difference->low) + " to " + decimals(change.difference->high)
-                                : "") +
-             '\n';
-    }
-    out += r.comparison->verdict + '\n';
   }
   return out;
 }

@@ -47,7 +47,8 @@ struct Gate {
 
 /// How a measure changed since the baseline, or from another model to this one.
 struct Change {
-  std::string name;  ///< of the measure
+  std::string name;       ///< of the measure
+  bool of_label = false;  ///< it is of one label
   std::optional<double> before;
   std::optional<double> after;
   std::optional<Interval> difference = {};  ///< 95 %; only where both models were run
@@ -109,7 +110,9 @@ std::string model_text(const EvalReport& report);
 /// A number for people: four decimals, "-" for none.
 std::string decimals(std::optional<double> value);
 
+/// Tables for people (eval_text.cpp).
 std::string report_text(const EvalReport& report);
+
 std::string report_json(const EvalReport& report);
 std::string report_junit(const EvalReport& report);
 

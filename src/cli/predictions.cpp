@@ -42,7 +42,9 @@ const Value* find(const Review& review, std::string_view name) {
   return found == review.passed.end() ? nullptr : &found->value;
 }
 
-bool is_given(const Value* value, bool is_table) { return value != nullptr && !(is_table && value->text.empty()); }
+bool is_given(const Value* value, bool is_table) {
+  return value != nullptr && !(is_table ? value->text.empty() : value->json && value->text == "null");
+}
 
 /// A number from `low` to `high`, as the records of the format have it.
 std::optional<double> number(const Value* value, bool is_table, double low, double high) {

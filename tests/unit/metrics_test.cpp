@@ -232,3 +232,109 @@ TEST_CASE("measure names and directions") {
   CHECK(measure_direction(Measure::ece) == -1);
   CHECK(measure_direction(Measure::best_threshold) == 0);
 }
+
+namespace {
+
+/// Three labels; each review with its label, and their probabilities.
+Evaluation three_labels(const std::vector<std::pair<std::size_t, std::array<double, 3>>>& reviews) {
+  Observations observations(Task::multiclass, 3);
+  for (const auto& [label, p] : reviews) {
+    const auto called = static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+    observations.add(label, called, p);
+  }
+  return Evaluation(observations);
+}
+
+}  // namespace
+
+TEST_CASE("measures of three labels, counted by hand") {
+  const Evaluation e = three_labels(
+      {{0, {0.7, 0.2, 0.1}}, {0, {0.3, 0.6, 0.1}}, {1, {0.2, 0.5, 0.3}}, {2, {0.1, 0.3, 0.6}}, {2, {0.3, 0.5, 0.2}}});
+  const Confusion c = e.confusion();
+  CHECK(c.counts == std::vector<std::size_t>{1, 1, 0, 0, 1, 0, 0, 1, 1});
+  CHECK(value(e, Measure::accuracy) == Approx(3.0 / 5));
+  CHECK(e.value({Measure::precision, 0}) == 1.0);
+  CHECK(e.value({Measure::precision, 1}) == Approx(1.0 / 3));
+  CHECK(e.value({Measure::recall, 0}) == 0.5);
+  CHECK(e.value({Measure::recall, 1}) == 1.0);
+  CHECK(e.value({Measure::f1, 0}) == Approx(2.0 / 3));
+  CHECK(e.value({Measure::f1, 1}) == Approx(0.5));
+  CHECK(value(e, Measure::macro_f1) == Approx((2.0 / 3 + 0.5 + 2.0 / 3) / 3));
+  CHECK(value(e, Measure::weighted_f1) == Approx((2 * 2.0 / 3 + 0.5 + 2 * 2.0 / 3) / 5));
+  // Pairs (with the label, without it). Label 0: 0.7 beats three; 0.3 beats two and ties one. Label 1: 0.5 beats two,
+  // ties one and loses one. Label 2: 0.6 beats three; 0.2 beats two and loses one.
+  CHECK(e.value({Measure::roc_auc, 0}) == Approx((3 + 2.5) / 6));
+  CHECK(e.value({Measure::roc_auc, 1}) == Approx(2.5 / 4));
+  CHECK(e.value({Measure::roc_auc, 2}) == Approx((3 + 2) / 6.0));
+  CHECK(value(e, Measure::roc_auc) == Approx((5.5 / 6 + 2.5 / 4 + 5 / 6.0) / 3));
+  CHECK(e.value({Measure::average_precision, 1}) == Approx(1.0 / 3));
+  CHECK(value(e, Measure::log_loss) ==
+        Approx(-(std::log(0.7) + std::log(0.3) + std::log(0.5) + std::log(0.6) + std::log(0.2)) / 5));
+  CHECK(value(e, Measure::brier) == Approx((0.14 + 0.86 + 0.38 + 0.26 + 0.98) / 5));
+  // Right 3 of 5; reviews 2, 1, 2; given 1, 3, 1.
+  CHECK(value(e, Measure::mcc) == Approx((3 * 5 - 7) / std::sqrt((25.0 - 9) * (25 - 11))));
+  CHECK_FALSE(value(e, Measure::f1));  // of no label
+  CHECK_FALSE(value(e, Measure::best_threshold));
+  CHECK_FALSE(e.value({Measure::log_loss, 0}));
+}
+
+TEST_CASE("what a label without reviews leaves undefined") {
+  const Evaluation e = three_labels({{0, {0.7, 0.2, 0.1}}, {1, {0.3, 0.6, 0.1}}, {0, {0.4, 0.5, 0.1}}});
+  for (const Measure m :
+       {Measure::precision, Measure::recall, Measure::f1, Measure::roc_auc, Measure::average_precision}) {
+    CHECK(e.value({m, 0}));
+    CHECK_FALSE(e.value({m, 2}));
+  }
+  CHECK_FALSE(value(e, Measure::roc_auc));
+  CHECK_FALSE(value(e, Measure::average_precision));
+  CHECK(value(e, Measure::macro_f1) == Approx(2.0 / 3));  // of the two others
+  const Evaluation called = three_labels({{0, {0.7, 0.2, 0.1}}, {1, {0.3, 0.1, 0.6}}});
+  CHECK(called.value({Measure::f1, 2}) == 0.0);
+  CHECK_FALSE(called.value({Measure::recall, 2}));
+  CHECK(value(called, Measure::macro_f1) == Approx(1.0 / 3));
+  CHECK_FALSE(value(three_labels({{0, {0.7, 0.2, 0.1}}, {0, {0.7, 0.1, 0.2}}}), Measure::mcc));
+}
+
+TEST_CASE("two labels measured each against the rest give what they give with a positive one") {
+  Observations one(Task::binary, 2), both(Task::multiclass, 2);  // of which the first one is the positive one
+  std::mt19937_64 generator(3);
+  for (int i = 0; i < 300; ++i) {
+    const double p = static_cast<double>(generator() % 97) / 96;
+    const bool positive = generator() % 3 > 0;
+    const std::size_t called = p >= 0.5 ? 1 : 0;
+    one.add(positive ? 1 : 0, called, std::array{p});
+    both.add(positive ? 0 : 1, 1 - called, std::array{p, 1 - p});
+  }
+  const Evaluation a(one), b(both);
+  const Intervals a_intervals = a.intervals(100, 1), b_intervals = b.intervals(100, 1);
+  for (const MeasureOf m : a.measured()) {
+    INFO(measure_name(m.measure));
+    const bool of_label = has_measure(Task::multiclass, m.measure, true);
+    if (!of_label && !has_measure(Task::multiclass, m.measure, false)) continue;
+    const MeasureOf other = of_label ? MeasureOf{m.measure, 0} : m;
+    if (!a.value(m)) {  // without stars
+      CHECK_FALSE(b.value(other));
+      continue;
+    }
+    const double scale = m.measure == Measure::brier ? 2 : 1;  // the sum over both labels
+    CHECK(b.value(other).value() == Approx(scale * a.value(m).value()).epsilon(1e-12));
+    const auto place = std::find(b.measured().begin(), b.measured().end(), other) - b.measured().begin();
+    const Interval found = b_intervals.at(static_cast<std::size_t>(place)).value();
+    const Interval expected = interval(a, a_intervals, m.measure).value();
+    CHECK(found.low == Approx(scale * expected.low).epsilon(1e-12));
+    CHECK(found.high == Approx(scale * expected.high).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("of reviews whose other probabilities are not known, labels and confidence are measured") {
+  Observations observations(Task::multiclass, 3);
+  observations.add_without_others(0, 0, 0.9);
+  observations.add_without_others(1, 2, 0.6);
+  const Evaluation e(observations);
+  CHECK(value(e, Measure::accuracy) == 0.5);
+  CHECK(value(e, Measure::accuracy_at_50) == 1.0);
+  CHECK(value(e, Measure::ece) == Approx((0.1 + 0.6) / 2));
+  for (const Measure m : {Measure::log_loss, Measure::brier, Measure::roc_auc, Measure::average_precision}) {
+    CHECK_FALSE(value(e, m));
+  }
+}

@@ -11,24 +11,11 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn import metrics
 
-from conftest import TINY, Run, records
-from tiny_models import relabel
+from conftest import LABELS, Run, records
 
 WORDS = ["a", "good", "bad", "film", "plot", "and", "the", "was", "not", "really", "ever", "better", "worse", "!"]
 BINS = 15
-SENTIMENT = ["negative", "neutral", "positive"]
-STARS = ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"]
-TOPICS = ["drama", "comedy"]  # neither of which is the positive one
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("models")
-    return {
-        "sentiment": relabel(TINY, folder / "sentiment", SENTIMENT, [1, 5.5, 10]),
-        "stars": relabel(TINY, folder / "stars", STARS, [1, 3.25, 5.5, 7.75, 10]),
-        "topics": relabel(TINY, folder / "topics", TOPICS),
-    }
+SENTIMENT, STARS, TOPICS = LABELS["sentiment"], LABELS["stars"], LABELS["topics"]
 
 
 def write_reviews(path: Path, count: int, seed: int, labels: list[str]) -> None:

@@ -82,7 +82,7 @@ def draw_ratings(axes: Axes, report: dict[str, Any]) -> None:
     """How often each rating was given, among the reviews of as many stars."""
     rows = report["ratings_by_stars"]
     if not rows:
-        axes.text(0.5, 0.5, "no stars given", ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no review has both rating and stars", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
     shares = [[count / sum(row["ratings_1_to_10"]) for count in row["ratings_1_to_10"]] for row in rows]

@@ -181,7 +181,8 @@ class Evaluation {
   void measure_labels(const Weights& weights, Measures& out) const;
   void measure_confusion(const std::vector<double>& counts, Measures& out) const;
   void measure_rankings(const Weights& weights, Measures& out) const;
-  std::optional<RankingMeasures> measure_ranking(const std::vector<Ranked>& ranking, const Weights& weights) const;
+  static std::optional<RankingMeasures> measure_ranking(const std::vector<Ranked>& ranking, const Weights& weights,
+                                                        double positives, double negatives);
   void measure_coverage(const Weights& weights, Measures& out) const;
   void measure_rating(const Weights& weights, Measures& out) const;
 

@@ -58,11 +58,13 @@ std::string label_table(const EvalReport& r) {
   return out;
 }
 
-/// A row a label of reviews, a column a label that was given; nothing where that is too much for a table.
+/// A row a label of reviews, a column a label that was given; where that is too much for a table, where else it is.
 std::string confusion_table(const EvalReport& r) {
   const Confusion c = r.parts.front().evaluation.confusion();
   const ConfusionColumns columns = confusion_columns(r);
-  if (kName + c.labels * columns.width > kMostColumns) return "";
+  if (kName + c.labels * columns.width > kMostColumns) {
+    return "\nThe confusion matrix of " + std::to_string(c.labels) + " labels: --report, --json\n";
+  }
   std::string out = '\n' + padded("label, called", kName, true);
   for (std::size_t label = 0; label < c.labels; ++label) {
     out += padded(columns.numbered ? std::to_string(label + 1) : printable(r.labels.names[label]), columns.width);

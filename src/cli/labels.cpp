@@ -317,10 +317,11 @@ std::optional<NumberScheme> LabelRules::judge_numbers(const std::set<std::string
   if (all([&](const std::string& key) { return named(key).has_value(); })) {
     return numbers.empty() ? NumberScheme::index : NumberScheme::counted;
   }
-  // -1, 0 and 1 may be three labels. Of more numbers, and beside 0, -1 is none.
+  // Beside 0 -1 is no label; but -1, 0 and 1 may well be three labels, where there are three.
   const bool above_one = std::any_of(numbers.begin(), numbers.end(),
                                      [](const std::string& key) { return parse_number(key).value_or(0) > 1; });
-  if (numbers.contains("-1") && !(numbers.contains("0") && above_one)) return std::nullopt;
+  const bool minus_is_none = numbers.contains("0") && (above_one || keys_.size() != 3);
+  if (numbers.contains("-1") && !minus_is_none) return std::nullopt;
   const bool indexes = all([&](const std::string& key) { return number(key, NumberScheme::index).has_value(); });
   const bool counts = all([&](const std::string& key) { return number(key, NumberScheme::counted).has_value(); });
   const bool same = all(

@@ -124,8 +124,14 @@ void Evaluation::measure_confusion(const std::vector<double>& counts, Measures& 
 /// What looks at the orders of all probabilities.
 void Evaluation::measure_rankings(const Weights& weights, Measures& out) const {
   if (rankings_.empty()) return;
+  double all = 0;
+  std::vector<double> reviews(labels_);
+  for (std::size_t i = 0; i < observations_.size(); ++i) {
+    all += weights[i];
+    reviews[observations_[i].label] += weights[i];
+  }
   if (task_ == Task::binary) {
-    const std::optional<RankingMeasures> found = measure_ranking(rankings_.front(), weights);
+    const std::optional<RankingMeasures> found = measure_ranking(rankings_.front(), weights, reviews[1], reviews[0]);
     if (!found) return;
     at(out, Measure::roc_auc) = found->roc_auc;
     at(out, Measure::average_precision) = found->average_precision;
@@ -136,7 +142,7 @@ void Evaluation::measure_rankings(const Weights& weights, Measures& out) const {
   double areas = 0, precisions = 0;
   std::size_t defined = 0;
   for (std::size_t k = 0; k < labels_; ++k) {
-    const std::optional<RankingMeasures> found = measure_ranking(rankings_[k], weights);
+    const std::optional<RankingMeasures> found = measure_ranking(rankings_[k], weights, reviews[k], all - reviews[k]);
     if (!found) continue;
     at(out, Measure::roc_auc, k) = found->roc_auc;
     at(out, Measure::average_precision, k) = found->average_precision;
@@ -149,11 +155,11 @@ void Evaluation::measure_rankings(const Weights& weights, Measures& out) const {
   at(out, Measure::average_precision) = precisions / static_cast<double>(labels_);
 }
 
-/// Those of equal probability are taken at once. Empty unless there are reviews with the label and without it.
+/// Those of equal probability are taken at once. `positives` have the label, `negatives` have another. Empty unless
+/// there are both.
 std::optional<Evaluation::RankingMeasures> Evaluation::measure_ranking(const std::vector<Ranked>& ranking,
-                                                                       const Weights& weights) const {
-  double positives = 0, negatives = 0;
-  for (const Ranked& ranked : ranking) (ranked.has_label ? positives : negatives) += weights[ranked.review];
+                                                                       const Weights& weights, double positives,
+                                                                       double negatives) {
   if (positives == 0 || negatives == 0) return std::nullopt;
   RankingMeasures out;
   double tp = 0, fp = 0, more_tp = 0, more_fp = 0, area = 0, precision_sum = 0;
@@ -163,11 +169,13 @@ std::optional<Evaluation::RankingMeasures> Evaluation::measure_ranking(const std
     area += more_fp * (tp + more_tp / 2);
     tp += more_tp;
     fp += more_fp;
-    precision_sum += more_tp * (tp / (tp + fp));
-    const double f1 = 2 * tp / (tp + fp + positives);
-    if (f1 >= out.best_f1) {
-      out.best_f1 = f1;
-      out.best_review = ranked.review;
+    if (more_tp > 0 || tp == 0) {  // else the sum stays, and F1 is lower than before
+      precision_sum += more_tp * (tp / (tp + fp));
+      const double f1 = 2 * tp / (tp + fp + positives);
+      if (f1 >= out.best_f1) {
+        out.best_f1 = f1;
+        out.best_review = ranked.review;
+      }
     }
     more_tp = more_fp = 0;
   }

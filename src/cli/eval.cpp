@@ -282,9 +282,10 @@ Run add_eval(CLI::App& app) {
   add_model_options(app, a->model);
   add_input_options(app, a->input);
   begin_group(app, "Labels");
-  app.add_option("--label-field", a->fields.label,
-                 "Field or column that holds the label: a name of the model's, pos or neg, 0 or 1, -1 or 1, 1 or 2; of other "
-                 "labels than a positive and a negative one: a name, its number (5 of \"5 stars\"), or its place from 0")
+  app.add_option(
+         "--label-field", a->fields.label,
+         "Field or column that holds the label: a name of the model's, pos or neg, 0 or 1, -1 or 1, 1 or 2; of other "
+         "labels than a positive and a negative one: a name, its number (5 of \"5 stars\"), or its place from 0")
       ->capture_default_str()
       ->type_name("FIELD");
   app.add_option("--label-map", a->label_map,
@@ -335,10 +336,11 @@ Run add_eval(CLI::App& app) {
       ->type_name("NAME|DIR")
       ->excludes(baseline)
       ->excludes(predictions);
-  add_gate(app, "--min", a->bounds.minimums, false,
-           "Exit 4 if MEASURE is below VALUE, or if there are fewer reviews (reviews=VALUE); may repeat. Of more than two "
-           "labels macro_f1 and weighted_f1 are measures, and f1:LABEL (precision, recall, roc_auc, "
-           "average_precision) is that of one label");
+  add_gate(
+      app, "--min", a->bounds.minimums, false,
+      "Exit 4 if MEASURE is below VALUE, or if there are fewer reviews (reviews=VALUE); may repeat. Of more than two "
+      "labels macro_f1 and weighted_f1 are measures, and f1:LABEL (precision, recall, roc_auc, "
+      "average_precision) is that of one label");
   add_gate(app, "--max", a->bounds.maximums, false, "Exit 4 if MEASURE is above VALUE; may repeat");
   add_gate(app, "--max-drop", a->bounds.max_drops, true,
            "Exit 4 if MEASURE is worse than the baseline's, or the other model's, by more than VALUE; may repeat");

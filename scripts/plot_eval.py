@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Draws the curves of `reviewrate eval --json FILE`: ROC, precision-recall, reliability, rating against stars.
 
+Of more than two labels, or none that is the positive one: the confusion matrix and accuracy by coverage first.
+
 Example: reviewrate eval labelled.jsonl --json eval.json && scripts/plot_eval.py eval.json curves.png curves.svg
 """
 
@@ -9,9 +11,11 @@ from __future__ import annotations
 import project_venv  # noqa: F401
 
 # isort: split
+import itertools
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,23 +42,47 @@ def draw_curve(axes: Axes, title: str, x: tuple[str, Values], y: tuple[str, Valu
     axes.set(title=title, xlabel=x[0], ylabel=y[0], xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
 
 
+def draw_confusion(axes: Axes, report: dict[str, Any]) -> None:
+    """How often each label was given, among the reviews of a label."""
+    counts, labels = report["parts"]["all"]["confusion"], report["labels"]
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in itertools.product(range(len(labels)), repeat=2):
+        color = "white" if shares[row][column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row][column]), ha="center", va="center", color=color, fontsize="small")
+    names = [textwrap.shorten(label, 24, placeholder="…") for label in labels]
+    axes.set_xticks(range(len(labels)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), names)
+    axes.set(title=f"Confusion matrix, accuracy {measure(report, 'accuracy')}", xlabel="called", ylabel="label")
+
+
+def draw_coverage(axes: Axes, report: dict[str, Any]) -> None:
+    """How right the surest reviews are."""
+    axes.plot(report["coverage"]["coverage"], report["coverage"]["accuracy"])
+    axes.set(title=f"Accuracy by coverage, AURC {measure(report, 'aurc')}", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="share of the reviews, surest first", ylabel="accuracy")
+
+
 def draw_reliability(axes: Axes, report: dict[str, Any]) -> None:
     """The share of right labels against the confidence; a dot's area is its bin's share of the reviews."""
+    lowest, name = (0.5, "confidence max(p, 1 - p)") if "curve" in report else (0, "probability of the likeliest label")
     bins = report["calibration"]
     count = sum(b["reviews"] for b in bins)
     confidence, accuracy = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
-    axes.plot([0.5, 1], [0.5, 1], linestyle="--", color="0.6", linewidth=1)
+    axes.plot([lowest, 1], [lowest, 1], linestyle="--", color="0.6", linewidth=1)
     axes.plot(confidence, accuracy)
     axes.scatter(confidence, accuracy, s=[10 + 300 * b["reviews"] / count for b in bins])
-    axes.set(title=f"Reliability, calibration error {measure(report, 'ece')}", xlim=(0.49, 1.01), ylim=(0, 1.05))
-    axes.set(xlabel="confidence max(p, 1 - p)", ylabel="share of right labels")
+    axes.set(
+        title=f"Reliability, calibration error {measure(report, 'ece')}", xlim=(lowest - 0.01, 1.01), ylim=(0, 1.05)
+    )
+    axes.set(xlabel=name, ylabel="share of right labels")
 
 
 def draw_ratings(axes: Axes, report: dict[str, Any]) -> None:
     """How often each rating was given, among the reviews of as many stars."""
     rows = report["ratings_by_stars"]
     if not rows:
-        axes.text(0.5, 0.5, "no stars given", ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no review has both rating and stars", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
     shares = [[count / sum(row["ratings_1_to_10"]) for count in row["ratings_1_to_10"]] for row in rows]
@@ -66,16 +94,25 @@ def draw_ratings(axes: Axes, report: dict[str, Any]) -> None:
     axes.set(title=title, xlabel="stars", ylabel="rating")
 
 
-def draw(report: dict[str, Any]) -> Figure:
-    figure = Figure(figsize=(10, 9), layout="constrained")  # without pyplot, no display is asked for
-    axes = figure.subplots(2, 2)
+def draw_positive(left: Axes, right: Axes, report: dict[str, Any]) -> None:
+    """The curves of the positive label."""
     curve, confusion = report["curve"], report["parts"]["all"]["confusion"]
     positive = (confusion["true_positive"] + confusion["false_negative"]) / sum(confusion.values())
     false, found = ("false positive rate", curve["false_positive_rate"]), curve["true_positive_rate"]
     title = f"ROC curve, area {measure(report, 'roc_auc')}"
-    draw_curve(axes[0, 0], title, false, ("true positive rate", found), [0, 1])
+    draw_curve(left, title, false, ("true positive rate", found), [0, 1])
     title = f"Precision-recall curve, average {measure(report, 'average_precision')}"
-    draw_curve(axes[0, 1], title, ("recall", found), ("precision", curve["precision"]), [positive, positive])
+    draw_curve(right, title, ("recall", found), ("precision", curve["precision"]), [positive, positive])
+
+
+def draw(report: dict[str, Any]) -> Figure:
+    figure = Figure(figsize=(10, 9), layout="constrained")  # without pyplot, no display is asked for
+    axes = figure.subplots(2, 2)
+    if "curve" in report:
+        draw_positive(axes[0, 0], axes[0, 1], report)
+    else:
+        draw_confusion(axes[0, 0], report)
+        draw_coverage(axes[0, 1], report)
     draw_reliability(axes[1, 0], report)
     draw_ratings(axes[1, 1], report)
     figure.suptitle(f"{report['model']['name']}, {report['precision']}, {report['parts']['all']['reviews']} reviews")

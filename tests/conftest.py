@@ -44,6 +44,23 @@ def run() -> Run:
     return run_program
 
 
+LABELS = {
+    "sentiment": ["negative", "neutral", "positive"],
+    "stars": ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"],
+    "topics": ["drama", "comedy"],  # neither of which is the positive one
+}
+VALUES = {"sentiment": [1, 5.5, 10], "stars": [1, 3.25, 5.5, 7.75, 10]}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The tiny model with other labels, by the names in LABELS."""
+    import tiny_models  # which takes seconds, for torch
+
+    folder = tmp_path_factory.mktemp("models")
+    return {name: tiny_models.relabel(TINY, folder / name, labels, VALUES.get(name)) for name, labels in LABELS.items()}
+
+
 def records(result: Result) -> list[dict[str, Any]]:
     """The jsonl records of a run."""
     return [json.loads(line) for line in result.stdout.splitlines()]

@@ -1,5 +1,10 @@
 """What the tests' tiny models share: how small they are, and weights that let every part matter."""
 
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
 import torch
 from transformers import PreTrainedModel
 
@@ -15,3 +20,20 @@ def randomize(model: PreTrainedModel) -> None:
                 weight.normal_(std=1.0 if "embeddings" in name else 2.0 / weight.size(1) ** 0.5)
             elif "bias" in name:
                 weight.normal_(std=0.1)
+
+
+def relabel(package: Path, to: Path, labels: list[str], values: list[float] | None = None) -> Path:
+    """Makes a copy of a native package that gives these labels; `values` are the ratings that they stand for."""
+    shutil.copytree(package, to)
+    module = torch.jit.load(to / "model.pt")
+    torch.manual_seed(len(labels))
+    for name, shape in (("weight", (len(labels), module.classifier.weight.size(1))), ("bias", (len(labels),))):
+        drawn = torch.nn.Parameter(torch.empty(shape).normal_(std=0.5).half(), requires_grad=False)
+        setattr(module.classifier, name, drawn)
+    torch.jit.save(module, to / "model.pt")
+    manifest = json.loads((to / "manifest.json").read_text())
+    manifest["model"]["sha256"] = hashlib.sha256((to / "model.pt").read_bytes()).hexdigest()
+    manifest |= {"name": to.name, "labels": labels, "positive": None, "rating": {"values": values} if values else {}}
+    del manifest["reference"]
+    (to / "manifest.json").write_text(json.dumps(manifest))
+    return to

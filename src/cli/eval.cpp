@@ -97,9 +97,9 @@ int eval(EvalOptions a, const Interruption& interruption) {
     throw Error(ErrorKind::usage, "--max-drop: needs a --baseline, or a model to compare with (--against)");
   }
   if (!a.stars_scale.empty()) a.fields.scale = parse_star_scale(a.stars_scale);
-  const Manifest labels = find_labels(a.model);
-  check_labels(labels);
-  const LabelRules rules(labels, a.label_map);
+  const Manifest described = find_labels(a.model);
+  const LabelRules rules(described, a.label_map);
+  check_choices(a, described, rules.labels());
   OutputPlan plan;
   plan.writes("--json", a.json);
   plan.writes("--report", a.report);
@@ -112,7 +112,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
   plan.reads("the --baseline", a.baseline);
   plan.reads("the --predictions", a.predictions);
   plan.reads("what --fit-threshold reads", a.fit_threshold);
-  plan.reads_model(labels);
+  plan.reads_model(described);
   if (!a.against.empty()) plan.reads_model(find_manifest(other_model(a)));
   plan.check();
   check_fit_file(a, files);
@@ -122,6 +122,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
     print_notice("eval: " + failure_message(a.baseline, "is no baseline yet: nothing is compared with it"));
   } else if (!a.baseline.empty()) {
     baseline = read_baseline(a.baseline);
+    check_labels(*baseline, a.baseline, rules.labels());
   }
 
   InputOptions& input = a.input.options;
@@ -157,30 +158,32 @@ int eval(EvalOptions a, const Interruption& interruption) {
     other = rate(a, other_model(a), files, rules, *first->scheme, interruption);
     if (!other) return interrupted();
     baseline = {.is_model = true,
-                .measures = other->parts.front().evaluation.measures(),
+                .measures = named_measures(*other),
                 .model = other->model,
                 .model_sha256 = other->model_sha256,
                 .precision = other->precision,
                 .effort = other->effort,
                 .input_sha256 = other->input_sha256,
+                .labels = other->labels.names,
                 .outcomes = other->outcomes};
   }
 
   std::optional<Package> package;
   if (a.predictions.empty()) package = open_package_for(a.model, a.workers, a.quiet);
-  const Manifest& manifest = package ? package->manifest : labels;
-  check_labels(manifest);
+  const Manifest& manifest = package ? package->manifest : described;
+  const MeasuredLabels& labels = rules.labels();
   const PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
   InputWaiter waiter(false);
   const auto source = open_source({}, files, input, waiter);
   Truths truths;
   LabelledSource labelled(*source, a.fields, rules, first ? first->scheme : std::nullopt, &truths);
   ProgressBar bar(*source, !a.quiet, input);
-  EvalCollector collector(*manifest.positive, manifest.max_tokens, truths, bar, !a.mistakes.empty());
+  EvalCollector collector(labels, label_numbers(manifest, labels, "--labels"), manifest.max_tokens, truths, bar,
+                          !a.mistakes.empty());
   if (package) {
     run_pipeline(labelled, *package->tokenizer, *package->model, collector, options);
   } else {
-    take_predictions(a, *manifest.positive, labelled, truths, collector, interruption);
+    take_predictions(a, manifest, labelled, truths, collector, interruption);
   }
   bar.clear();
   if (interruption.signal() != 0) {
@@ -190,15 +193,16 @@ int eval(EvalOptions a, const Interruption& interruption) {
   const std::optional<NumberScheme> scheme = first ? first->scheme : judge(a, rules, labelled);
   if (!scheme) return kRecordsFailed;
 
-  EvalReport report = package ? describe_run(a, *package, options) : describe_predictions(a, manifest);
-  measure(a, rules, *scheme, labelled, collector, kResamples, report);
+  EvalReport report = package ? describe_run(a, *package, labels, options) : describe_predictions(a, manifest);
+  measure(rules, *scheme, labelled, collector, kResamples, report);
+  if (const std::string none = no_rating(manifest); package && report.stars.reviews() > 0 && !none.empty()) {
+    print_notice("eval: " + none);
+  }
   hold_gates(a.bounds, baseline, report);
   if (other) {
     const auto intervals =
         report.parts.front().evaluation.difference_intervals(other->parts.front().evaluation, kResamples, kSeed);
-    for (Change& change : report.comparison->changes) {
-      change.difference = intervals[static_cast<std::size_t>(change.measure)];
-    }
+    for (std::size_t m = 0; m < intervals.size(); ++m) report.comparison->changes[m].difference = intervals[m];
   }
   const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
   std::vector<Mistake> mistakes;
@@ -242,17 +246,19 @@ int eval(EvalOptions a, const Interruption& interruption) {
   return failed ? kRecordsFailed : kOk;
 }
 
-/// MEASURE=VALUE, and with `directed` only measures of which more or less is better.
+/// MEASURE=VALUE or MEASURE:LABEL=VALUE, and with `directed` only measures of which more or less is better.
 Bound parse_bound(const std::string& option, const std::string& condition, bool directed) {
-  const auto [name, text] = split_condition(condition, option, "MEASURE=VALUE");
+  const auto [what, text] = split_condition(condition, option, "MEASURE=VALUE");
   const std::optional<double> value = parse_number(text);
   if (!value) throw CLI::ValidationError(option, "\"" + text + "\" is not a number");
+  if (!directed && what == kReviews) return {option, std::nullopt, "", *value};
+  const std::size_t colon = what.find(':');
+  const std::string name = what.substr(0, colon), label = colon == std::string::npos ? "" : what.substr(colon + 1);
   std::string names;
-  if (!directed && name == kReviews) return {std::nullopt, *value};
   for (std::size_t m = 0; m < kMeasureCount; ++m) {
     const auto measure = static_cast<Measure>(m);
     if (directed && measure_direction(measure) == 0) continue;
-    if (measure_name(measure) == name) return {measure, *value};
+    if (measure_name(measure) == name) return {option, measure, label, *value};
     names += (names.empty() ? "" : ", ") + std::string(measure_name(measure));
   }
   throw CLI::ValidationError(
@@ -276,8 +282,10 @@ Run add_eval(CLI::App& app) {
   add_model_options(app, a->model);
   add_input_options(app, a->input);
   begin_group(app, "Labels");
-  app.add_option("--label-field", a->fields.label,
-                 "Field or column that holds the label: a name of the model's, pos or neg, 0 or 1, -1 or 1, 1 or 2")
+  app.add_option(
+         "--label-field", a->fields.label,
+         "Field or column that holds the label: a name of the model's, pos or neg, 0 or 1, -1 or 1, 1 or 2; of other "
+         "labels than a positive and a negative one: a name, its number (5 of \"5 stars\"), or its place from 0")
       ->capture_default_str()
       ->type_name("FIELD");
   app.add_option("--label-map", a->label_map,
@@ -328,8 +336,11 @@ Run add_eval(CLI::App& app) {
       ->type_name("NAME|DIR")
       ->excludes(baseline)
       ->excludes(predictions);
-  add_gate(app, "--min", a->bounds.minimums, false,
-           "Exit 4 if MEASURE is below VALUE, or if there are fewer reviews (reviews=VALUE); may repeat");
+  add_gate(
+      app, "--min", a->bounds.minimums, false,
+      "Exit 4 if MEASURE is below VALUE, or if there are fewer reviews (reviews=VALUE); may repeat. Of more than two "
+      "labels macro_f1 and weighted_f1 are measures, and f1:LABEL (precision, recall, roc_auc, "
+      "average_precision) is that of one label");
   add_gate(app, "--max", a->bounds.maximums, false, "Exit 4 if MEASURE is above VALUE; may repeat");
   add_gate(app, "--max-drop", a->bounds.max_drops, true,
            "Exit 4 if MEASURE is worse than the baseline's, or the other model's, by more than VALUE; may repeat");

@@ -2,6 +2,7 @@
 #include "eval_collector.h"
 
 #include <algorithm>
+#include <span>
 
 namespace reviewrate::cli {
 namespace {
@@ -27,11 +28,21 @@ void EvalCollector::write(const Outcome& outcome) {
     if (failures_.size() < kFailures) failures_.push_back(*outcome.review.failure);
   } else {
     const Prediction& prediction = *outcome.prediction;
-    rated.p = *prediction.positive;
     rated.truth = truths_.take();
-    rated.rating = static_cast<std::uint8_t>(*prediction.rating);
-    rated.called_positive = prediction.label == positive_;
+    rated.called = static_cast<std::uint32_t>(numbers_[prediction.label]);
+    rated.score = prediction.score;
+    rated.rating = static_cast<std::uint8_t>(prediction.rating.value_or(0));
     rated.is_long = prediction.tokens > max_tokens_;
+    if (is_binary()) {
+      const double p = *prediction.positive;
+      rated.score = rated.called == kPositive ? p : 1 - p;
+      p_.push_back(p);
+    } else if (!prediction.probabilities.empty()) {
+      p_.resize(p_.size() + numbers_.size());
+      double* const row = &p_[p_.size() - numbers_.size()];
+      for (std::size_t i = 0; i < numbers_.size(); ++i) row[numbers_[i]] = prediction.probabilities[i];
+    }
+    ++classified_;
     keep(outcome, rated);
   }
   rated_.push_back(rated);
@@ -39,11 +50,12 @@ void EvalCollector::write(const Outcome& outcome) {
 }
 
 void EvalCollector::keep(const Outcome& outcome, const Rated& rated) {
-  const bool is_positive = rated.truth.meaning == Meaning::positive;
-  if (rated.truth.meaning && is_positive == rated.called_positive) return;  // right
-  std::vector<Candidate>& kept = surest_[{rated.truth.label, rated.called_positive}];
+  if (rated.truth.meaning == rated.called) return;  // right
+  std::vector<Candidate>& kept = surest_[{rated.truth.label, rated.called}];
   Mistake mistake;
-  mistake.p = rated.p;
+  mistake.called = rated.called;
+  mistake.score = rated.score;
+  if (is_binary()) mistake.p = p_.back();
   // All of them are sorted at the end, and of the surest few each is put in its place.
   const auto place = every_mistake_ ? kept.end()
                                     : std::upper_bound(kept.begin(), kept.end(), mistake.confidence(),
@@ -62,11 +74,11 @@ void EvalCollector::keep(const Outcome& outcome, const Rated& rated) {
 void EvalCollector::report(const std::vector<Meaning>& meanings, EvalReport& report) const {
   report.failures = failures_;
   for (const Rated& rated : rated_) {
-    const Meaning label = rated.failed ? Meaning::negative : meanings[rated.truth.label];
-    if (label == Meaning::unlabelled) continue;
+    const Meaning label = rated.failed ? kNegative : meanings[rated.truth.label];
+    if (label == kUnlabelled) continue;
     ++report.labelled;
     report.failed += rated.failed ? 1 : 0;
-    report.outcomes += rated.failed ? 'x' : rated.called_positive == (label == Meaning::positive) ? '1' : '0';
+    report.outcomes += rated.failed ? 'x' : rated.called == label ? '1' : '0';
   }
   report.mistakes = mistakes(meanings);
   report.mistakes.resize(std::min(report.mistakes.size(), kMistakes));
@@ -77,9 +89,9 @@ std::vector<Mistake> EvalCollector::mistakes(const std::vector<Meaning>& meaning
   std::vector<Candidate> mistakes;
   for (const auto& [which, candidates] : surest_) {
     const Meaning label = meanings[which.first];
-    if (label == Meaning::unlabelled || which.second == (label == Meaning::positive)) continue;
+    if (label == kUnlabelled || label == which.second) continue;
     for (Candidate candidate : candidates) {
-      candidate.mistake.positive = label == Meaning::positive;
+      candidate.mistake.label = label;
       mistakes.push_back(std::move(candidate));
     }
   }
@@ -92,14 +104,23 @@ std::vector<Mistake> EvalCollector::mistakes(const std::vector<Meaning>& meaning
   return out;
 }
 
-std::vector<Observation> EvalCollector::observations(const std::vector<Meaning>& meanings, const StarFindings& stars,
-                                                     Length length) const {
-  std::vector<Observation> out;
+Observations EvalCollector::observations(const std::vector<Meaning>& meanings, const StarFindings& stars,
+                                         Length length) const {
+  Observations out(labels_.task, labels_.names.size());
+  const std::size_t columns = classified_ == 0 ? 0 : p_.size() / classified_;
+  std::size_t next = 0;  // of the classified
   for (const Rated& rated : rated_) {
-    if (rated.failed || (length != Length::any && rated.is_long != (length == Length::beyond_limit))) continue;
+    if (rated.failed) continue;
+    const std::size_t row = columns * next++;
+    if (length != Length::any && rated.is_long != (length == Length::beyond_limit)) continue;
     const Meaning label = meanings[rated.truth.label];
-    if (label == Meaning::unlabelled) continue;
-    out.push_back({rated.p, label == Meaning::positive, rated.rating, stars.compared(rated.truth.stars)});
+    if (label == kUnlabelled) continue;
+    const std::optional<double> given = stars.compared(rated.truth.stars);
+    if (columns > 0) {
+      out.add(label, rated.called, std::span(p_).subspan(row, columns), rated.rating, given);
+    } else {
+      out.add_without_others(label, rated.called, rated.score, rated.rating, given);
+    }
   }
   return out;
 }

@@ -21,11 +21,17 @@ namespace reviewrate::cli {
 /// only at its end.
 class EvalCollector : public Sink {
  public:
-  /// `positive` is the place of the positive label in the model, `max_tokens` what the model takes. With
-  /// `every_mistake` all of them are kept with their whole texts; the labels' meaning has to be known then.
-  EvalCollector(std::size_t positive, std::size_t max_tokens, Truths& truths, ProgressBar& bar,
-                bool every_mistake = false)
-      : positive_(positive), max_tokens_(max_tokens), truths_(truths), bar_(bar), every_mistake_(every_mistake) {}
+  /// `numbers`: of each label of the model its number among those that are measured, `labels`. `max_tokens` is what the
+  /// model takes. With `every_mistake` all of them are kept with their whole texts; the labels' meaning has to be known
+  /// then.
+  EvalCollector(const MeasuredLabels& labels, std::vector<std::size_t> numbers, std::size_t max_tokens, Truths& truths,
+                ProgressBar& bar, bool every_mistake = false)
+      : labels_(labels),
+        numbers_(std::move(numbers)),
+        max_tokens_(max_tokens),
+        truths_(truths),
+        bar_(bar),
+        every_mistake_(every_mistake) {}
 
   void write(const Outcome& outcome) override;
   void flush() override { bar_.update(rated_.size(), position_); }
@@ -43,16 +49,15 @@ class EvalCollector : public Sink {
   enum class Length { any, within_limit, beyond_limit };
 
   /// The observations of the labelled reviews, of one length or any.
-  std::vector<Observation> observations(const std::vector<Meaning>& meanings, const StarFindings& stars,
-                                        Length length) const;
+  Observations observations(const std::vector<Meaning>& meanings, const StarFindings& stars, Length length) const;
 
  private:
   struct Rated {
-    double p = 0;
     Truth truth;
-    std::uint8_t rating = 0;
+    double score = 0;  // of the label that it was given
+    std::uint32_t called = 0;
+    std::uint8_t rating = 0;  // 0: none
     bool failed = false;
-    bool called_positive = false;
     bool is_long = false;
   };
 
@@ -63,16 +68,20 @@ class EvalCollector : public Sink {
   };
 
   void keep(const Outcome& outcome, const Rated& rated);
+  bool is_binary() const { return labels_.task == Task::binary; }
 
-  std::size_t positive_;
+  MeasuredLabels labels_;
+  std::vector<std::size_t> numbers_;
   std::size_t max_tokens_;
   Truths& truths_;
   ProgressBar& bar_;
   bool every_mistake_;
   std::uint64_t position_ = 0;  // of the last review
   std::vector<Rated> rated_;
+  std::size_t classified_ = 0;
+  std::vector<double> p_;  // of the classified: binary that of the positive label; multiclass all, by their numbers
   std::vector<Failure> failures_;
-  std::map<std::pair<std::size_t, bool>, std::vector<Candidate>> surest_;  // by label and what it was called
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<Candidate>> surest_;  // by label and what it was called
 };
 
 }  // namespace reviewrate::cli

@@ -1,6 +1,7 @@
 // Gates and the comparison with a baseline.
 #include "eval_gates.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 
@@ -57,6 +58,10 @@ void judge_by_chance(const Baseline& old, const EvalReport& report, BaselineComp
       (*comparison.mcnemar < 0.05 ? ", more than chance (at 5 %)." : ", no more than chance (at 5 %).");
 }
 
+bool is_of_stars(Measure measure) {
+  return measure == Measure::rating_mae || measure == Measure::rating_within_one || measure == Measure::rating_spearman;
+}
+
 }  // namespace
 
 Baseline read_baseline(const std::string& path) {
@@ -66,14 +71,14 @@ Baseline read_baseline(const std::string& path) {
     const nlohmann::json json = nlohmann::json::parse(text);
     Baseline baseline;
     for (const auto& [name, value] : json.at("parts").at("all").at("measures").items()) {
-      const std::optional<Measure> measure = parse_measure(name);
-      if (measure && !value.is_null()) baseline.measures[static_cast<std::size_t>(*measure)] = value.get<double>();
+      if (!value.is_null()) baseline.measures[name] = value.get<double>();
     }
     baseline.model = json.at("model").at("name").get<std::string>();
     baseline.model_sha256 = json.at("model").at("sha256").get<std::string>();
     baseline.precision = json.at("precision").get<std::string>();
     baseline.effort = json.value("effort", kFullEffort);  // reports of before there was a choice have none
     baseline.input_sha256 = json.at("input").at("sha256").get<std::string>();
+    baseline.labels = json.value("labels", baseline.labels);
     baseline.outcomes = json.at("outcomes").get<std::string>();
     return baseline;
   } catch (const nlohmann::json::exception& e) {
@@ -84,20 +89,73 @@ Baseline read_baseline(const std::string& path) {
   }
 }
 
+void check_labels(const Baseline& baseline, const std::string& path, const MeasuredLabels& labels) {
+  const bool binary = labels.task == Task::binary;
+  // Two labels may be called differently: which is the positive one is known.
+  if (binary ? baseline.labels.empty() || baseline.labels.size() == 2 : baseline.labels == labels.names) return;
+  throw Error(ErrorKind::usage, "--baseline " + path + ": is of a model with the labels " + listed(baseline.labels) +
+                                    ", and this one's are " + listed(labels.names));
+}
+
+std::map<std::string, double> named_measures(const EvalReport& report) {
+  std::map<std::string, double> out;
+  const Evaluation& all = report.parts.front().evaluation;
+  for (std::size_t m = 0; m < all.measured().size(); ++m) {
+    if (all.measures()[m]) out[measure_title(all.measured()[m], report.labels)] = *all.measures()[m];
+  }
+  return out;
+}
+
+void check_bounds(const Bounds& bounds, const Manifest& manifest, const MeasuredLabels& labels, bool only_scores) {
+  const bool binary = labels.task == Task::binary;
+  const auto check = [&](const Bound& bound) {
+    if (!bound.measure) return;
+    const std::string name(measure_name(*bound.measure));
+    const auto fail = [&](const std::string& why) {
+      const std::string label = bound.label.empty() ? "" : ":" + bound.label;
+      throw Error(ErrorKind::usage, bound.option + ' ' + name + label + ": " + why);
+    };
+    const std::string have = "model " + manifest.name + " has the labels " + listed(labels.names);
+    if (!bound.label.empty()) {
+      if (binary) fail(have + ", and measures of one label are for models of more: use " + name);
+      if (!has_measure(labels.task, *bound.measure, true)) fail("is no measure of one label");
+      if (!number_of(bound.label, labels)) fail(have);
+    } else if (!has_measure(labels.task, *bound.measure, false)) {
+      if (binary) fail(have + ", and this measure is for models of more: use f1");
+      const bool of_labels = has_measure(labels.task, *bound.measure, true);
+      fail("is for models of two labels, one of them positive, and " + have +
+           (of_labels ? ": say of which it is to be, as in " + name + ":" + labels.names.front() +
+                            (*bound.measure == Measure::f1 ? ", or use macro_f1 or weighted_f1" : "")
+                      : ""));
+    }
+    const std::string none = only_scores ? "" : no_rating(manifest);
+    if (is_of_stars(*bound.measure) && !none.empty()) fail(none);
+    const bool needs_all = *bound.measure == Measure::roc_auc || *bound.measure == Measure::average_precision ||
+                           *bound.measure == Measure::log_loss || *bound.measure == Measure::brier;
+    if (only_scores && !binary && needs_all) {
+      fail("needs the probabilities of all labels, and --predictions have that of one");
+    }
+  };
+  for (const auto* list : {&bounds.minimums, &bounds.maximums, &bounds.max_drops}) {
+    std::for_each(list->begin(), list->end(), check);
+  }
+}
+
 void hold_gates(const Bounds& bounds, const std::optional<Baseline>& baseline, EvalReport& report) {
   const Evaluation& evaluation = report.parts.front().evaluation;
-  const Measures& measures = evaluation.measures();
-  const auto name_of = [](const Bound& bound) {
-    return bound.measure ? std::string(measure_name(*bound.measure)) : std::string(kReviews);
+  const auto measure_of = [&](const Bound& bound) {
+    return MeasureOf{*bound.measure, bound.label.empty() ? std::nullopt : number_of(bound.label, report.labels)};
+  };
+  const auto name_of = [&](const Bound& bound) {
+    return bound.measure ? measure_title(measure_of(bound), report.labels) : std::string(kReviews);
   };
   const auto why = [&](const Bound& bound) {
-    const bool of_stars = bound.measure == Measure::rating_mae || bound.measure == Measure::rating_within_one ||
-                          bound.measure == Measure::rating_spearman;
+    const bool of_stars = bound.measure && is_of_stars(*bound.measure);
     return of_stars && !report.stars.doubt().empty() ? ": " + report.stars.doubt() : "";
   };
   const auto gate = [&](const Bound& bound, const char* relation, auto holds) {
     const std::optional<double> value =
-        bound.measure ? measures[static_cast<std::size_t>(*bound.measure)] : static_cast<double>(evaluation.size());
+        bound.measure ? evaluation.value(measure_of(bound)) : static_cast<double>(evaluation.size());
     const std::string found = value ? "it is " + shortest(*value) : "it is not defined for these reviews" + why(bound);
     report.gates.push_back(
         {name_of(bound) + relation + shortest(bound.value), value && holds(*value, bound.value), found});
@@ -116,11 +174,17 @@ void hold_gates(const Bounds& bounds, const std::optional<Baseline>& baseline, E
   }
   judge_by_chance(*baseline, report, *report.comparison);
   if (!baseline->is_model) report.comparison->verdict += other_model(*baseline, report);
-  for (std::size_t m = 0; m < kMeasureCount; ++m) {
-    report.comparison->changes.push_back({static_cast<Measure>(m), baseline->measures[m], measures[m]});
+  for (std::size_t m = 0; m < evaluation.measured().size(); ++m) {
+    const std::string name = measure_title(evaluation.measured()[m], report.labels);
+    const auto before = baseline->measures.find(name);
+    report.comparison->changes.push_back(
+        {name, evaluation.measured()[m].label.has_value(),
+         before == baseline->measures.end() ? std::nullopt : std::optional(before->second), evaluation.measures()[m]});
   }
   for (const Bound& bound : bounds.max_drops) {
-    const Change& change = report.comparison->changes[static_cast<std::size_t>(*bound.measure)];
+    const std::string name = name_of(bound);
+    const Change& change = *std::find_if(report.comparison->changes.begin(), report.comparison->changes.end(),
+                                         [&](const Change& each) { return each.name == name; });
     Gate drop{name_of(bound) + " no more than " + shortest(bound.value) + " worse", false,
               "it is not defined for these reviews or for the baseline"};
     if (change.before && change.after) {

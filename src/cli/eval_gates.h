@@ -1,6 +1,7 @@
 // What eval compares its measures with: bounds, and the report of an earlier run.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,8 +13,10 @@ namespace reviewrate::cli {
 
 /// What a gate asks of a measure, or of the number of reviews that were measured.
 struct Bound {
+  std::string option;              ///< that asked for it
   std::optional<Measure> measure;  ///< empty: of the reviews
-  double value;
+  std::string label;               ///< of which it is the measure; empty: of all
+  double value = 0;
 };
 
 /// What the bounds call the number of reviews.
@@ -28,18 +31,29 @@ struct Bounds {
 
 /// What an earlier run's --json said, or what another model says of the same reviews.
 struct Baseline {
-  bool is_model = false;  ///< it is another model on the same reviews, and no earlier run
-  Measures measures;
+  bool is_model = false;                   ///< it is another model on the same reviews, and no earlier run
+  std::map<std::string, double> measures;  ///< those that are defined, by their names
   std::string model;
   std::string model_sha256;
   std::string precision;
   std::string effort;
   std::string input_sha256;
+  std::vector<std::string> labels;
   std::string outcomes;
 };
 
+/// Throws Error(usage) if a bound is on what the model, with these labels, does not have, or with `only_scores` on what
+/// needs the probabilities of all labels.
+void check_bounds(const Bounds& bounds, const Manifest& manifest, const MeasuredLabels& labels, bool only_scores);
+
 /// Throws Error(input).
 Baseline read_baseline(const std::string& path);
+
+/// Throws Error(usage) if the baseline of --baseline `path` is of other labels.
+void check_labels(const Baseline& baseline, const std::string& path, const MeasuredLabels& labels);
+
+/// The measures over all reviews, as a Baseline has them.
+std::map<std::string, double> named_measures(const EvalReport& report);
 
 /// Adds to `report` the gates and the comparison with the baseline.
 void hold_gates(const Bounds& bounds, const std::optional<Baseline>& baseline, EvalReport& report);

@@ -46,9 +46,9 @@ std::string report_markdown(const EvalReport& r) {
   }
   out += "\n" + row(titles) + row(lines);
   const Part& all = r.parts.front();
-  for (std::size_t m = 0; m < kMeasureCount; ++m) {
+  for (std::size_t m = 0; m < all.evaluation.measured().size(); ++m) {
     const auto& interval = all.intervals[m];
-    std::vector<std::string> cells = {plain(std::string(measure_name(static_cast<Measure>(m)))),
+    std::vector<std::string> cells = {plain(measure_title(all.evaluation.measured()[m], r.labels)),
                                       decimals(all.evaluation.measures()[m]),
                                       interval ? decimals(interval->low) + " - " + decimals(interval->high) : ""};
     if (r.comparison) {

@@ -78,12 +78,13 @@ bool explain_mistakes(std::vector<Mistake>& mistakes, const Package& package, co
   return taker.taken() == mistakes.size();
 }
 
-std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const std::array<std::string, 2>& labels) {
+std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const MeasuredLabels& labels) {
   std::string out;
   for (const Mistake& m : mistakes) {
     out += "{\"id\": " + (m.id.json ? m.id.text : json_string(m.id.text)) +
-           ", \"label\": " + json_string(labels[m.positive ? 1 : 0]) +
-           ", \"predicted\": " + json_string(labels[m.positive ? 0 : 1]) + ", \"p_positive\": " + shortest(m.p) +
+           ", \"label\": " + json_string(labels.names[m.label]) +
+           ", \"predicted\": " + json_string(labels.names[m.called]) +
+           (m.p ? ", \"p_positive\": " + shortest(*m.p) : ", \"score\": " + shortest(m.score)) +
            ", \"stars\": " + (m.stars ? shortest(*m.stars) : "null") + ", \"tokens\": " + std::to_string(m.tokens) +
            ", \"text\": " + json_string(m.text);
     if (m.explanation) out += ", \"explanation\": " + explanation_json(*m.explanation, m.text);
@@ -98,9 +99,9 @@ std::string mistakes_text(const EvalReport& r, std::size_t width) {
   std::string out = "\nThe surest of " + std::to_string(all) + " mistakes (all: --mistakes FILE)\n";
   for (std::size_t i = 0; i < std::min(kShown, r.mistakes.size()); ++i) {
     const Mistake& m = r.mistakes[i];
-    out += printable(m.id.text) + "  label " + printable(r.labels[m.positive ? 1 : 0]) +
-           (m.stars ? ", stars " + shortest(*m.stars) : "") + "; model " + printable(r.labels[m.positive ? 0 : 1]) +
-           ' ' + fixed(m.positive ? 1 - m.p : m.p, 4) + '\n';
+    out += printable(m.id.text) + "  label " + printable(r.labels.names[m.label]) +
+           (m.stars ? ", stars " + shortest(*m.stars) : "") + "; model " + printable(r.labels.names[m.called]) + ' ' +
+           fixed(m.score, 4) + '\n';
     std::vector<std::string> lines = wrapped(printable(m.text), std::max(width, 3 * kIndent) - kIndent);
     if (lines.size() > kShownLines) {
       lines.resize(kShownLines);

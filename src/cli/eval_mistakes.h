@@ -19,9 +19,9 @@ void check_mistakes_file(const std::string& path);
 bool explain_mistakes(std::vector<Mistake>& mistakes, const Package& package, const PipelineOptions& options,
                       bool told);
 
-/// A JSON object a line for each of `mistakes`, with the names that `labels` (the negative one, the positive one) have.
-/// The members id, label, stars and text are such that eval can read the file again.
-std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const std::array<std::string, 2>& labels);
+/// A JSON object a line for each of `mistakes`, with the names that `labels` have. The members id, label, stars and
+/// text are such that eval can read the file again.
+std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const MeasuredLabels& labels);
 
 /// The first few, of lines of at most `width` columns; empty without any.
 std::string mistakes_text(const EvalReport& report, std::size_t width);

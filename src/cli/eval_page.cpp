@@ -22,7 +22,9 @@ constexpr std::string_view kStyle =
     ".dot{fill:#1f5fa8;fill-opacity:.75}.cell{fill:#1f5fa8;stroke:#fff}svg .light{fill:#fff}"
     ".small{color:#555;font-size:.9em}.good{color:#1a6b2f}.bad{color:#b01818;font-weight:600}"
     "code{font-size:.85em;overflow-wrap:anywhere}td code{display:inline-block;min-width:9em}"
-    "td.text{overflow-wrap:anywhere}";
+    "td.text{overflow-wrap:anywhere}.wide{overflow-x:auto}.wide .small{white-space:nowrap}"
+    "th[scope]{font-weight:400;border-bottom-width:1px;border-bottom-color:#ddd}.matrix th{vertical-align:bottom}"
+    "@media(max-width:700px){table{display:block;overflow-x:auto}}";
 
 std::string tag(const std::string& name, const std::string& content, const std::string& attributes = "") {
   return "<" + name + (attributes.empty() ? "" : " " + attributes) + ">" + content + "</" + name + ">";
@@ -129,14 +131,14 @@ std::string beginning(const std::string& text) {
   return text.substr(0, end);
 }
 
-std::string measure_text(const Evaluation& e, Measure m) { return decimals(e.measures()[static_cast<std::size_t>(m)]); }
+std::string measure_text(const Evaluation& e, Measure m) { return decimals(e.value({m})); }
 
 std::string curves(const Evaluation& e) {
-  const std::size_t negatives = e.size() - e.positives();
-  if (e.positives() == 0 || negatives == 0) return "<p>No curves: they need reviews of both labels.</p>\n";
+  const std::size_t negatives = e.reviews_of(0);
+  if (e.reviews_of(1) == 0 || negatives == 0) return "<p>No curves: they need reviews of both labels.</p>\n";
   std::vector<Point> roc, recall;
   for (const CurvePoint& p : e.curve(500)) {
-    const double found = share(p.true_positive, e.positives());
+    const double found = share(p.true_positive, e.reviews_of(1));
     const std::size_t called = p.true_positive + p.false_positive;
     roc.emplace_back(share(p.false_positive, negatives), found);
     if (called > 0) recall.emplace_back(found, share(p.true_positive, called));
@@ -149,7 +151,7 @@ std::string curves(const Evaluation& e) {
   Chart second("Precision-recall, average " + measure_text(e, Measure::average_precision), "recall", "precision",
                {0, 0}, {1, 1});
   second.ticks(0.2, 0.2);
-  const double base = share(e.positives(), e.size());
+  const double base = share(e.reviews_of(1), e.size());
   second.segment({0, base}, {1, base}, "aid");
   second.line(recall, "line");
   return first.svg() + second.svg();
@@ -172,10 +174,13 @@ std::string coverage(const Evaluation& e) {
 }
 
 std::string reliability(const Evaluation& e) {
-  Chart chart("Reliability, calibration error " + measure_text(e, Measure::ece), "confidence max(p, 1 - p)",
-              "share of right labels", {0.5, 0}, {1, 1});
-  chart.ticks(0.1, 0.2);
-  chart.segment({0.5, 0.5}, {1, 1}, "aid");
+  const bool binary = e.task() == Task::binary;
+  const double lowest = binary ? 0.5 : 0;
+  Chart chart("Reliability, calibration error " + measure_text(e, Measure::ece),
+              binary ? "confidence max(p, 1 - p)" : "probability of the likeliest label", "share of right labels",
+              {lowest, 0}, {1, 1});
+  chart.ticks(binary ? 0.1 : 0.2, 0.2);
+  chart.segment({lowest, lowest}, {1, 1}, "aid");
   std::vector<Point> points;
   for (const CalibrationBin& bin : e.calibration()) {
     if (bin.count == 0) continue;
@@ -191,22 +196,64 @@ std::string reliability(const Evaluation& e) {
 std::string confusion(const EvalReport& r) {
   const Evaluation& e = r.parts.front().evaluation;
   const Confusion c = e.confusion();
-  const std::size_t negatives = e.size() - e.positives();
-  Chart chart("Confusion matrix, threshold " + fixed(r.threshold, 3), "called", "label", {0, 0}, {2, 2});
+  const std::size_t negatives = e.reviews_of(0);
+  Chart chart("Confusion matrix, threshold " + fixed(*r.threshold, 3), "called", "label", {0, 0}, {2, 2});
   const auto cell = [&](Point corner, std::size_t count, std::size_t row) {
     const std::string percent = fixed(100 * share(count, row), 1) + " %";
     chart.cell(corner, share(count, row), {std::to_string(count), percent}, percent + " of the label's reviews");
   };
-  cell({0, 2}, c.true_negative, negatives);
-  cell({1, 2}, c.false_positive, negatives);
-  cell({0, 1}, c.false_negative, e.positives());
-  cell({1, 1}, c.true_positive, e.positives());
+  cell({0, 2}, c(0, 0), negatives);
+  cell({1, 2}, c(0, 1), negatives);
+  cell({0, 1}, c(1, 0), e.reviews_of(1));
+  cell({1, 1}, c(1, 1), e.reviews_of(1));
   // Labels may be long: beside the rows only their first letters have room.
-  chart.x_label(0.5, r.labels[0]);
-  chart.x_label(1.5, r.labels[1]);
-  chart.y_label(1.5, beginning(r.labels[0]));
-  chart.y_label(0.5, beginning(r.labels[1]));
+  chart.x_label(0.5, r.labels.names[0]);
+  chart.x_label(1.5, r.labels.names[1]);
+  chart.y_label(1.5, beginning(r.labels.names[0]));
+  chart.y_label(0.5, beginning(r.labels.names[1]));
   return chart.svg();
+}
+
+/// Multiclass: what is measured of each label, and how many of its reviews were called each.
+std::string label_tables(const EvalReport& r) {
+  const Part& all = r.parts.front();
+  const std::vector<MeasureOf>& measured = all.evaluation.measured();
+  const std::vector<std::string>& names = r.labels.names;
+  std::string rows, counts;
+  std::string head = tag("th", "label") + tag("th", "reviews");
+  for (std::size_t m = 0; m < measured.size(); ++m) {
+    if (measured[m].label == std::size_t{0}) head += tag("th", std::string(measure_name(measured[m].measure)));
+  }
+  std::string called = tag("th", "label");
+  for (const std::string& name : names) called += tag("th", escape_markup(name), "scope=\"col\"");
+  const Confusion c = all.evaluation.confusion();
+  for (std::size_t label = 0; label < names.size(); ++label) {
+    const std::size_t reviews = all.evaluation.reviews_of(label);
+    const std::string name = tag("th", escape_markup(names[label]), "scope=\"row\"");
+    std::string row = name + tag("td", std::to_string(reviews)), matrix_row = name;
+    for (std::size_t m = 0; m < measured.size(); ++m) {
+      if (measured[m].label != label) continue;
+      const auto& interval = all.intervals[m];
+      row += tag("td", decimals(all.evaluation.measures()[m]) +
+                           (interval ? "<br>" + tag("span", decimals(interval->low) + " to " + decimals(interval->high),
+                                                    "class=\"small\"")
+                                     : ""));
+    }
+    for (std::size_t other = 0; other < names.size(); ++other) {
+      const double part = share(c(label, other), reviews);
+      matrix_row += tag("td", std::to_string(c(label, other)),
+                        "style=\"background:rgba(31,95,168," + fixed(0.04 + 0.9 * part, 2) + ")" +
+                            (part > 0.5 ? ";color:#fff" : "") + "\" title=\"" + fixed(100 * part, 1) +
+                            " % of the label's reviews\"");
+    }
+    rows += tag("tr", row) + "\n";
+    counts += tag("tr", matrix_row) + "\n";
+  }
+  const auto scrolled = [](const std::string& table) { return tag("div", table, "class=\"wide\""); };
+  return tag("h2", "Labels, each against the rest") + scrolled(tag("table", tag("tr", head) + rows)) +
+         tag("h2", "Confusion matrix") +
+         tag("p", "A row has the reviews of a label, a column those that were given it.") +
+         scrolled(tag("table", tag("tr", called) + counts, "class=\"matrix\"")) + "\n";
 }
 
 std::string ratings(const Evaluation& e) {
@@ -246,8 +293,9 @@ std::string measure_table(const EvalReport& r) {
     count += tag("td", std::to_string(r.parts[i].evaluation.size())) + tag("td", "");
   }
   std::string rows = tag("tr", head) + tag("tr", count);
-  for (std::size_t m = 0; m < kMeasureCount; ++m) {
-    std::string row = tag("td", std::string(measure_name(static_cast<Measure>(m))));
+  const std::vector<MeasureOf>& measured = r.parts.front().evaluation.measured();
+  for (std::size_t m = 0; m < measured.size() && !measured[m].label; ++m) {
+    std::string row = tag("td", measure_title(measured[m], r.labels));
     for (const Part& part : r.parts) {
       const auto& interval = part.intervals[m];
       row += tag("td", decimals(part.evaluation.measures()[m])) +
@@ -274,8 +322,8 @@ std::string gate_table(const EvalReport& r) {
   for (const Change& c : r.comparison->changes) {
     const bool both = c.before && c.after;
     rows += tag("tr",
-                tag("td", std::string(measure_name(c.measure))) + tag("td", decimals(c.before)) +
-                    tag("td", decimals(c.after)) + tag("td", both ? decimals(*c.after - *c.before) : "-") +
+                tag("td", escape_markup(c.name)) + tag("td", decimals(c.before)) + tag("td", decimals(c.after)) +
+                    tag("td", both ? decimals(*c.after - *c.before) : "-") +
                     tag("td", c.difference ? decimals(c.difference->low) + " to " + decimals(c.difference->high) : ""));
   }
   return out + tag("h2", "Compared") + tag("table", rows) + tag("p", escape_markup(r.comparison->verdict)) + "\n";
@@ -283,16 +331,19 @@ std::string gate_table(const EvalReport& r) {
 
 std::string mistake_table(const EvalReport& r) {
   if (r.mistakes.empty()) return "";
-  std::string rows = tag("tr", tag("th", "review") + tag("th", "label") + tag("th", "stars") +
-                                   tag("th", "p(" + escape_markup(r.labels[1]) + ")") + tag("th", "tokens") +
-                                   tag("th", "beginning of the text", "class=\"text\""));
+  const bool binary = r.labels.task == Task::binary;
+  std::string rows =
+      tag("tr", tag("th", "review") + tag("th", "label") + (binary ? "" : tag("th", "called")) + tag("th", "stars") +
+                    tag("th", binary ? "p(" + escape_markup(r.labels.names[1]) + ")" : "probability") +
+                    tag("th", "tokens") + tag("th", "beginning of the text", "class=\"text\""));
   for (const Mistake& m : r.mistakes) {
-    rows += tag("tr", tag("td", tag("code", escape_markup(m.id.text))) +
-                          tag("td", escape_markup(r.labels[m.positive ? 1 : 0])) +
-                          tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
-                          tag("td", decimals(m.p)) + tag("td", std::to_string(m.tokens)) +
-                          tag("td", escape_markup(m.text), "class=\"text\" dir=\"auto\"")) +
-            "\n";
+    rows +=
+        tag("tr", tag("td", tag("code", escape_markup(m.id.text))) + tag("td", escape_markup(r.labels.names[m.label])) +
+                      (binary ? "" : tag("td", escape_markup(r.labels.names[m.called]))) +
+                      tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
+                      tag("td", decimals(m.p.value_or(m.score))) + tag("td", std::to_string(m.tokens)) +
+                      tag("td", escape_markup(m.text), "class=\"text\" dir=\"auto\"")) +
+        "\n";
   }
   return tag("h2", "The most confident mistakes") + tag("table", rows) + "\n";
 }
@@ -301,6 +352,7 @@ std::string mistake_table(const EvalReport& r) {
 
 std::string report_html(const EvalReport& r) {
   const Evaluation& all = r.parts.front().evaluation;
+  const bool binary = all.task() == Task::binary;
   std::string failures;
   for (const Failure& f : r.failures) failures += tag("li", escape_markup(f.message));
   const std::string title = "Evaluation of " + escape_markup(r.model);
@@ -321,8 +373,11 @@ std::string report_html(const EvalReport& r) {
          tag("p", "Model " + tag("code", escape_markup(r.model_sha256)) + "<br>Input " + tag("code", r.input_sha256),
              "class=\"small\"") +
          (failures.empty() ? "" : tag("ul", failures, "class=\"bad\"")) + gate_table(r) + tag("h2", "Measures") +
-         measure_table(r) + tag("h2", "Charts") +
-         tag("div", all.size() == 0 ? "" : curves(all) + coverage(all) + reliability(all) + confusion(r) + ratings(all),
+         measure_table(r) + (binary ? "" : label_tables(r)) + tag("h2", "Charts") +
+         tag("div",
+             all.size() == 0 ? ""
+             : binary        ? curves(all) + coverage(all) + reliability(all) + confusion(r) + ratings(all)
+                             : coverage(all) + reliability(all) + ratings(all),
              "class=\"charts\"") +
          mistake_table(r) + "</body></html>\n";
 }

@@ -1,4 +1,4 @@
-// An evaluation as a table for the terminal, as JSON and as JUnit's XML.
+// An evaluation as JSON and as JUnit's XML.
 #include "eval_report.h"
 
 #include <nlohmann/json.hpp>
@@ -16,22 +16,33 @@ constexpr std::size_t kCurvePoints = 500;
 
 Json json_of(std::optional<double> value) { return value ? Json(*value) : Json(nullptr); }
 
-Json part_json(const Part& part) {
+/// How many reviews of each label were called each: binary by names, multiclass a row a label.
+Json confusion_json(const Confusion& c, Task task) {
+  if (task == Task::binary) {
+    return {{"true_positive", c(1, 1)},
+            {"false_positive", c(0, 1)},
+            {"true_negative", c(0, 0)},
+            {"false_negative", c(1, 0)}};
+  }
+  Json rows = Json::array();
+  for (std::size_t label = 0; label < c.labels; ++label) {
+    const auto row = c.counts.begin() + static_cast<std::ptrdiff_t>(label * c.labels);
+    rows.push_back(std::vector(row, row + static_cast<std::ptrdiff_t>(c.labels)));
+  }
+  return rows;
+}
+
+Json part_json(const Part& part, const MeasuredLabels& labels) {
   Json measures, intervals;
-  for (std::size_t m = 0; m < kMeasureCount; ++m) {
-    const std::string name(measure_name(static_cast<Measure>(m)));
+  for (std::size_t m = 0; m < part.evaluation.measured().size(); ++m) {
+    const std::string name = measure_title(part.evaluation.measured()[m], labels);
     measures[name] = json_of(part.evaluation.measures()[m]);
     intervals[name] = part.intervals[m] ? Json{part.intervals[m]->low, part.intervals[m]->high} : Json(nullptr);
   }
-  const Confusion c = part.evaluation.confusion();
   return {{"reviews", part.evaluation.size()},
           {"measures", measures},
           {"intervals", intervals},
-          {"confusion",
-           {{"true_positive", c.true_positive},
-            {"false_positive", c.false_positive},
-            {"true_negative", c.true_negative},
-            {"false_negative", c.false_negative}}}};
+          {"confusion", confusion_json(part.evaluation.confusion(), labels.task)}};
 }
 
 Json curve_json(const Evaluation& evaluation) {
@@ -44,8 +55,8 @@ Json curve_json(const Evaluation& evaluation) {
   };
   for (const CurvePoint& point : evaluation.curve(kCurvePoints)) {
     out["threshold"].push_back(json_of(point.threshold));
-    out["true_positive_rate"].push_back(share(point.true_positive, evaluation.positives()));
-    out["false_positive_rate"].push_back(share(point.false_positive, evaluation.size() - evaluation.positives()));
+    out["true_positive_rate"].push_back(share(point.true_positive, evaluation.reviews_of(1)));
+    out["false_positive_rate"].push_back(share(point.false_positive, evaluation.reviews_of(0)));
     out["precision"].push_back(share(point.true_positive, point.true_positive + point.false_positive));
   }
   return out;
@@ -97,12 +108,12 @@ Json stars_json(const StarFindings& stars) {
           {"withheld", stars.withheld()}};
 }
 
-std::string padded(std::string text, std::size_t width, bool left = false) {
-  const std::string blanks(text.size() < width ? width - text.size() : 0, ' ');
-  return left ? text + blanks : blanks + text;
-}
-
 }  // namespace
+
+std::string measure_title(MeasureOf measure, const MeasuredLabels& labels) {
+  const std::string name(measure_name(measure.measure));
+  return measure.label ? name + ':' + labels.names[*measure.label] : name;
+}
 
 std::string model_text(const EvalReport& r) {
   const bool tells_effort = r.effort != kFullEffort && r.effort != r.precision;  // predictions tell neither
@@ -126,47 +137,6 @@ std::string command_line(const EvalReport& r) {
   return out;
 }
 
-std::string report_text(const EvalReport& r) {
-  std::string out = model_text(r) + ", long reviews " + r.long_text + ": " + counted(r.labelled, "labelled review") +
-                    ", " + std::to_string(r.failed) + " failed, " + std::to_string(r.unlabelled) +
-                    " without a label left out" +
-                    (r.stars.reviews() > 0 ? ", " + counted(r.stars.bad(), "bad star") : "") + "\n";
-  constexpr std::size_t kName = 18, kCell = 10, kWide = 18;
-  out += padded("", kName) + padded(r.parts.front().title, kCell) + padded("95 % interval", kWide);
-  for (std::size_t i = 1; i < r.parts.size(); ++i) out += padded(r.parts[i].title, kCell + 4);
-  out += '\n' + padded("reviews", kName, true) + padded(std::to_string(r.parts.front().evaluation.size()), kCell) +
-         padded("", kWide);
-  for (std::size_t i = 1; i < r.parts.size(); ++i) {
-    out += padded(std::to_string(r.parts[i].evaluation.size()), kCell + 4);
-  }
-  out += '\n';
-  for (std::size_t m = 0; m < kMeasureCount; ++m) {
-    const auto& interval = r.parts.front().intervals[m];
-    out += padded(std::string(measure_name(static_cast<Measure>(m))), kName, true) +
-           padded(decimals(r.parts.front().evaluation.measures()[m]), kCell) +
-           padded(interval ? decimals(interval->low) + " - " + decimals(interval->high) : "", kWide);
-    for (std::size_t i = 1; i < r.parts.size(); ++i) {
-      out += padded(decimals(r.parts[i].evaluation.measures()[m]), kCell + 4);
-    }
-    out += '\n';
-  }
-  if (r.comparison) {
-    out += padded("", kName) + padded(r.comparison->before, kWide) + padded(r.comparison->after, kWide) +
-           padded("difference", kCell + 2) + '\n';
-    for (const Change& change : r.comparison->changes) {
-      const bool both = change.before && change.after;
-      out += padded(std::string(measure_name(change.measure)), kName, true) + padded(decimals(change.before), kWide) +
-             padded(decimals(change.after), kWide) +
-             padded(both ? decimals(*change.after - *change.before) : "-", kCell + 2) +
-             (change.difference ? "  " + decimals(change.difference->low) + " to " + decimals(change.difference->high)
-                                : "") +
-             '\n';
-    }
-    out += r.comparison->verdict + '\n';
-  }
-  return out;
-}
-
 std::string report_json(const EvalReport& r) {
   Json out = {
       {"format", 1},
@@ -177,16 +147,18 @@ std::string report_json(const EvalReport& r) {
       {"effort", r.effort},
       {"long_text", r.long_text},
       {"rating", r.rating},
-      {"threshold", r.threshold},
-      {"labels", r.labels},
+      {"threshold", json_of(r.threshold)},
+      {"labels", r.labels.names},
       {"input",
        {{"sha256", r.input_sha256}, {"labelled", r.labelled}, {"failed", r.failed}, {"unlabelled", r.unlabelled}}},
       {"label_values", taken_json(r)},
       {"stars", stars_json(r.stars)},
       {"parts", Json::object()}};
-  for (const Part& part : r.parts) out["parts"][part.key] = part_json(part);
+  const bool binary = r.labels.task == Task::binary;
+  if (!binary) out.erase("threshold");
+  for (const Part& part : r.parts) out["parts"][part.key] = part_json(part, r.labels);
   const Evaluation& all = r.parts.front().evaluation;
-  out["curve"] = curve_json(all);
+  if (binary) out["curve"] = curve_json(all);
   out["coverage"] = coverage_json(all);
   out["calibration"] = calibration_json(all);
   out["ratings_by_stars"] = Json::array();
@@ -196,12 +168,10 @@ std::string report_json(const EvalReport& r) {
   }
   out["mistakes"] = Json::array();
   for (const Mistake& m : r.mistakes) {
-    out["mistakes"].push_back({{"id", m.id.text},
-                               {"label", r.labels[m.positive ? 1 : 0]},
-                               {"p_positive", m.p},
-                               {"stars", json_of(m.stars)},
-                               {"tokens", m.tokens},
-                               {"text", m.text}});
+    Json& mistake = out["mistakes"].emplace_back(Json{{"id", m.id.text}, {"label", r.labels.names[m.label]}});
+    if (!m.p) mistake["predicted"] = r.labels.names[m.called];
+    mistake[m.p ? "p_positive" : "score"] = m.p.value_or(m.score);
+    mistake.update({{"stars", json_of(m.stars)}, {"tokens", m.tokens}, {"text", m.text}});
   }
   out["failures"] = Json::array();
   for (const Failure& f : r.failures) out["failures"].push_back({{"kind", f.kind}, {"message", f.message}});
@@ -210,9 +180,9 @@ std::string report_json(const EvalReport& r) {
   if (r.comparison) {
     Json changes = Json::object();
     for (const Change& c : r.comparison->changes) {
-      changes[std::string(measure_name(c.measure))] = {{"old", json_of(c.before)}, {"new", json_of(c.after)}};
+      changes[c.name] = {{"old", json_of(c.before)}, {"new", json_of(c.after)}};
       if (!c.difference) continue;
-      changes[std::string(measure_name(c.measure))]["difference_interval"] = {c.difference->low, c.difference->high};
+      changes[c.name]["difference_interval"] = {c.difference->low, c.difference->high};
     }
     out["baseline"] = {{"old", r.comparison->before},
                        {"new", r.comparison->after},

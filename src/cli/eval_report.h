@@ -1,12 +1,13 @@
 // What an evaluation found, and the forms that it is told in.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "labels.h"
 #include "reviewrate/metrics.h"
 #include "reviewrate/record.h"
 #include "stars.h"
@@ -18,20 +19,23 @@ struct Part {
   std::string key;    ///< in the JSON: all, short, long
   std::string title;  ///< for people
   Evaluation evaluation;
-  std::array<std::optional<Interval>, kMeasureCount> intervals;
+  Intervals intervals;
 };
 
 /// A review that was called wrongly.
 struct Mistake {
   Value id;
-  std::string text;  ///< in a report its beginning
-  double p = 0;
-  bool positive = false;        ///< its label
+  std::string text;             ///< in a report its beginning
+  std::size_t label = 0;        ///< its own, by its number
+  std::size_t called = 0;       ///< what it was called
+  double score = 0;             ///< the probability of that
+  std::optional<double> p;      ///< binary: of the positive label
   std::optional<double> stars;  ///< as they were given
   std::size_t tokens = 0;
   std::optional<Explanation> explanation = {};
 
-  double confidence() const { return p < 0.5 ? 1 - p : p; }
+  /// The probability of the likeliest label.
+  double confidence() const { return p ? std::max(*p, 1 - *p) : score; }
 };
 
 /// A condition and whether it held.
@@ -43,7 +47,8 @@ struct Gate {
 
 /// How a measure changed since the baseline, or from another model to this one.
 struct Change {
-  Measure measure;
+  std::string name;       ///< of the measure
+  bool of_label = false;  ///< it is of one label
   std::optional<double> before;
   std::optional<double> after;
   std::optional<Interval> difference = {};  ///< 95 %; only where both models were run
@@ -66,6 +71,9 @@ struct TakenLabel {
   std::size_t reviews = 0;
 };
 
+/// The name of a measure in reports and gates, such as "roc_auc"; of one label "roc_auc:neutral".
+std::string measure_title(MeasureOf measure, const MeasuredLabels& labels);
+
 /// Everything that is reported. Counts: `labelled` reviews, `failed` ones among them, and `unlabelled` ones beside
 /// them.
 struct EvalReport {
@@ -77,10 +85,10 @@ struct EvalReport {
   std::string precision;
   std::string effort;
   std::string long_text;
-  std::string rating;
-  std::array<std::string, 2> labels;  ///< the negative one, the positive one
+  std::string rating;  ///< linear, fitted, or none
+  MeasuredLabels labels;
   std::size_t max_tokens = 0;
-  double threshold = 0;
+  std::optional<double> threshold;  ///< binary
   std::string input_sha256;
   std::size_t labelled = 0;
   std::size_t failed = 0;
@@ -102,7 +110,9 @@ std::string model_text(const EvalReport& report);
 /// A number for people: four decimals, "-" for none.
 std::string decimals(std::optional<double> value);
 
+/// Tables for people (eval_text.cpp).
 std::string report_text(const EvalReport& report);
+
 std::string report_json(const EvalReport& report);
 std::string report_junit(const EvalReport& report);
 

@@ -40,10 +40,35 @@ Manifest find_labels(const ModelChoice& choice) {
   return manifest;
 }
 
-void check_labels(const Manifest& manifest) {
-  if (manifest.labels.size() != 2 || !manifest.positive) {
-    throw Error(ErrorKind::usage, "eval: model " + manifest.name + ": must have two labels, one of them positive");
+std::vector<std::size_t> label_numbers(const Manifest& manifest, const MeasuredLabels& labels,
+                                       const std::string& option) {
+  const MeasuredLabels own = measured_labels(manifest);
+  if (labels.task == Task::binary && own.task == Task::binary) {
+    return manifest.positive == kPositive ? std::vector<std::size_t>{kNegative, kPositive}
+                                          : std::vector<std::size_t>{kPositive, kNegative};
   }
+  std::vector<std::size_t> numbers;
+  for (const std::string& name : own.names) {
+    if (const std::optional<std::size_t> number = number_of(name, labels)) numbers.push_back(*number);
+  }
+  if (own.task != labels.task || numbers.size() != own.names.size() || numbers.size() != labels.names.size()) {
+    throw Error(ErrorKind::usage, option + ": model " + manifest.name + " has the labels " + listed(own.names) +
+                                      ", and not " + listed(labels.names));
+  }
+  return numbers;
+}
+
+void check_choices(const EvalOptions& a, const Manifest& manifest, const MeasuredLabels& labels) {
+  check_threshold(a.scoring, manifest);
+  if (!a.fit_threshold.empty() && labels.task == Task::multiclass) {
+    throw Error(ErrorKind::usage, "--fit-threshold: model " + manifest.name +
+                                      " has no threshold: the likeliest of its labels is the label");
+  }
+  if (a.explain.unit) {
+    PipelineOptions unused;
+    set_explanation(unused, a.explain, manifest);
+  }
+  check_bounds(a.bounds, manifest, labels, !a.predictions.empty());
 }
 
 bool can_be_read_twice(const std::vector<std::string>& files) {
@@ -108,8 +133,8 @@ std::string advice_on_labels(const EvalOptions& a, const std::vector<std::string
       if (review.passed.empty()) continue;
       stars.add({.given = true, .in_name = false, .number = parse_number(review.passed.front().value.text)}, {});
     }
-    if (stars.high && *stars.low >= 1 && *stars.high <= 10) {
-      const std::string negative = "=" + rules.name(Meaning::negative), positive = "=" + rules.name(Meaning::positive);
+    if (rules.labels().task == Task::binary && stars.high && *stars.low >= 1 && *stars.high <= 10) {
+      const std::string negative = "=" + rules.name(kNegative), positive = "=" + rules.name(kPositive);
       const std::string cuts =
           stars.above_five ? "1:4" + negative + ",5:6=,7:10" + positive : "1:2" + negative + ",3=,4:5" + positive;
       return "; the field " + json_string(*named) + " can say it: --label-field " + *named + " --label-map " + cuts;
@@ -146,7 +171,8 @@ FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& f
   return {judge(a, rules, labelled), labelled.read(), std::move(texts)};
 }
 
-EvalReport describe_run(const EvalOptions& a, const Package& package, const PipelineOptions& options) {
+EvalReport describe_run(const EvalOptions& a, const Package& package, const MeasuredLabels& labels,
+                        const PipelineOptions& options) {
   const Manifest& manifest = package.manifest;
   EvalReport report;
   report.model = manifest.name;
@@ -154,10 +180,10 @@ EvalReport describe_run(const EvalOptions& a, const Package& package, const Pipe
   report.precision = precision_name(package.precision);
   report.effort = package.effort;
   report.long_text = long_text_name(options.window.policy);
-  report.rating = a.scoring.fitted_rating.value_or(false) ? "fitted" : "linear";
-  report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
+  report.rating = !no_rating(manifest).empty() ? "none" : a.scoring.fitted_rating.value_or(false) ? "fitted" : "linear";
+  report.labels = labels;
   report.max_tokens = manifest.max_tokens;
-  report.threshold = a.scoring.threshold_or_half();
+  if (labels.task == Task::binary) report.threshold = a.scoring.threshold_or_half();
   return report;
 }
 
@@ -166,14 +192,15 @@ EvalReport describe_predictions(const EvalOptions& a, const Manifest& manifest) 
   report.model = "predictions of " + a.predictions;
   report.model_sha256 = sha256_file(a.predictions);
   report.precision = report.effort = report.long_text = "as they are";
-  report.rating = "linear";
-  report.labels = {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]};
+  report.labels = measured_labels(manifest);
+  const bool binary = report.labels.task == Task::binary;
+  report.rating = binary ? "linear" : "as they are";
   report.max_tokens = manifest.max_tokens;
-  report.threshold = a.scoring.threshold_or_half();
+  if (binary) report.threshold = a.scoring.threshold_or_half();
   return report;
 }
 
-void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource& labelled, Truths& truths,
+void take_predictions(const EvalOptions& a, const Manifest& manifest, LabelledSource& labelled, Truths& truths,
                       EvalCollector& collector, const Interruption& interruption) {
   InputWaiter waiter(false);
   PredictionReader reader(a.predictions, waiter, a.prefix);
@@ -199,16 +226,32 @@ void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource
         fail("there is no prediction of this id in " + a.predictions);
       } else if (found.front().failed) {
         fail("is an error record (" + found.front().label + ") in " + a.predictions);
-      } else if (!found.front().has_positive) {
-        fail("has no p_positive in " + a.predictions);
       } else {
-        const double p = found.front().p;
-        const bool called = p >= a.scoring.threshold_or_half();
-        outcome.prediction = Prediction{.label = called ? positive : 1 - positive,
-                                        .score = called ? p : 1 - p,
-                                        .positive = p,
-                                        .rating = linear_rating(p),
-                                        .tokens = found.front().tokens.value_or(0)};
+        const PredictionRecord& said = found.front();
+        Prediction prediction;
+        prediction.tokens = said.tokens.value_or(0);
+        if (!has_threshold(manifest)) {
+          const auto label = std::find(manifest.labels.begin(), manifest.labels.end(), said.label);
+          prediction.label = static_cast<std::size_t>(label - manifest.labels.begin());
+          prediction.score = said.score.value_or(0);
+          prediction.rating = said.rating;
+          if (label == manifest.labels.end()) {
+            fail("has the label " + shown_label(said.label) + " in " + a.predictions + ", and those of model " +
+                 manifest.name + " (-m) are " + listed(manifest.labels));
+          } else if (!said.score) {
+            fail("has no score in " + a.predictions);
+          } else {
+            outcome.prediction = prediction;
+          }
+        } else if (said.has_positive) {
+          const bool called = said.p >= a.scoring.threshold_or_half();
+          prediction.label = called ? *manifest.positive : 1 - *manifest.positive;
+          prediction.positive = said.p;
+          prediction.rating = linear_rating(said.p);
+          outcome.prediction = prediction;
+        } else {
+          fail("has no p_positive in " + a.predictions);
+        }
       }
       if (!found.empty()) found.pop_front();
     }
@@ -216,8 +259,8 @@ void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource
   }
 }
 
-void measure(const EvalOptions& a, const LabelRules& rules, NumberScheme scheme, LabelledSource& labelled,
-             const EvalCollector& collector, std::size_t resamples, EvalReport& report) {
+void measure(const LabelRules& rules, NumberScheme scheme, LabelledSource& labelled, const EvalCollector& collector,
+             std::size_t resamples, EvalReport& report) {
   const LabelColumn& labels = labelled.labels();
   const std::vector<Meaning> meanings = rules.meanings(labels, scheme);
   for (std::size_t label = 0; label < meanings.size(); ++label) {
@@ -230,7 +273,7 @@ void measure(const EvalOptions& a, const LabelRules& rules, NumberScheme scheme,
   report.input_sha256 = labelled.checksum(scheme);
   collector.report(meanings, report);
   const auto add_part = [&](const char* key, const std::string& title, EvalCollector::Length length) {
-    Evaluation evaluation(collector.observations(meanings, report.stars, length), a.scoring.threshold_or_half());
+    Evaluation evaluation(collector.observations(meanings, report.stars, length));
     auto intervals = evaluation.intervals(resamples, kSeed);
     report.parts.push_back({key, title, std::move(evaluation), intervals});
   };
@@ -244,7 +287,7 @@ std::optional<EvalReport> rate(const EvalOptions& a, const ModelChoice& model, c
                                const LabelRules& rules, NumberScheme scheme, const Interruption& interruption) {
   std::size_t workers = a.workers;
   const Package package = open_package_for(model, workers, a.quiet);
-  check_labels(package.manifest);
+  const MeasuredLabels& labels = rules.labels();
   const PipelineOptions options = pipeline_options(workers, a.scoring, package.manifest, interruption);
   InputWaiter waiter(false);
   InputOptions input = a.input.options;
@@ -253,11 +296,12 @@ std::optional<EvalReport> rate(const EvalOptions& a, const ModelChoice& model, c
   Truths truths;
   LabelledSource labelled(*source, a.fields, rules, scheme, &truths);
   ProgressBar bar(*source, !a.quiet, input);
-  EvalCollector collector(*package.manifest.positive, package.manifest.max_tokens, truths, bar);
+  EvalCollector collector(labels, label_numbers(package.manifest, labels, "--against"), package.manifest.max_tokens,
+                          truths, bar);
   run_pipeline(labelled, *package.tokenizer, *package.model, collector, options);
   if (interruption.signal() != 0) return std::nullopt;
-  EvalReport report = describe_run(a, package, options);
-  measure(a, rules, scheme, labelled, collector, 0, report);
+  EvalReport report = describe_run(a, package, labels, options);
+  measure(rules, scheme, labelled, collector, 0, report);
   return report;
 }
 
@@ -288,7 +332,7 @@ bool fit_threshold(EvalOptions& a, const LabelRules& rules, const std::unordered
   }
   a.scoring.threshold = *best;
   print_notice("eval: --threshold " + shortest(*best) + ": gives the best F1, " +
-               decimals(evaluation.measures()[static_cast<std::size_t>(Measure::best_f1)]) + ", on " + a.fit_threshold);
+               decimals(evaluation.value({Measure::best_f1})) + ", on " + a.fit_threshold);
   const auto shared =
       std::count_if(first.texts.begin(), first.texts.end(), [&](std::size_t text) { return measured.contains(text); });
   if (shared > 0) {

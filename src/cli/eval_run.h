@@ -49,8 +49,13 @@ struct EvalOptions {
 /// The manifest of the model that is asked for; a bare model is taken to have the two usual labels.
 Manifest find_labels(const ModelChoice& choice);
 
-/// Throws Error(usage) unless the model has two labels, one of them positive.
-void check_labels(const Manifest& manifest);
+/// Of each label of the model its number among those that are measured. Throws Error(usage), which names `option`,
+/// unless it has the same labels.
+std::vector<std::size_t> label_numbers(const Manifest& manifest, const MeasuredLabels& labels,
+                                       const std::string& option);
+
+/// Throws Error(usage) if an option asks for what models with these labels do not have.
+void check_choices(const EvalOptions& a, const Manifest& manifest, const MeasuredLabels& labels);
 
 /// Whether the files are still there once they were read.
 bool can_be_read_twice(const std::vector<std::string>& files);
@@ -73,18 +78,19 @@ FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& f
                          const Interruption& interruption);
 
 /// The report's part that does not depend on the reviews.
-EvalReport describe_run(const EvalOptions& a, const Package& package, const PipelineOptions& options);
+EvalReport describe_run(const EvalOptions& a, const Package& package, const MeasuredLabels& labels,
+                        const PipelineOptions& options);
 
-/// The same for predictions that were made before; the labels are those of `manifest`.
+/// The same for predictions that were made before by a model with this manifest.
 EvalReport describe_predictions(const EvalOptions& a, const Manifest& manifest);
 
 /// Hands what the file of predictions says of each review to `collector`, by their ids. Throws Error(input).
-void take_predictions(const EvalOptions& a, std::size_t positive, LabelledSource& labelled, Truths& truths,
+void take_predictions(const EvalOptions& a, const Manifest& manifest, LabelledSource& labelled, Truths& truths,
                       EvalCollector& collector, const Interruption& interruption);
 
 /// Measures what was collected, now that the labels' meaning is known; without `resamples` there are no intervals.
-void measure(const EvalOptions& a, const LabelRules& rules, NumberScheme scheme, LabelledSource& labelled,
-             const EvalCollector& collector, std::size_t resamples, EvalReport& report);
+void measure(const LabelRules& rules, NumberScheme scheme, LabelledSource& labelled, const EvalCollector& collector,
+             std::size_t resamples, EvalReport& report);
 
 /// What a model says of reviews whose labels were read before; without intervals. Empty: interrupted.
 std::optional<EvalReport> rate(const EvalOptions& a, const ModelChoice& model, const std::vector<std::string>& files,

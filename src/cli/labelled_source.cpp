@@ -83,7 +83,7 @@ Source::Status LabelledSource::next(Review& review, bool may_block) {
     const Truth truth{found.is_folder ? labels_.add_folder(*found.label) : labels_.add_field(*found.label), found.stars,
                       schemes_.size() == 1 ? meanings.front() : std::nullopt};
     count_stars(review, truth, found.stars_text);
-    if (std::all_of(meanings.begin(), meanings.end(), [](auto m) { return m == Meaning::unlabelled; })) continue;
+    if (std::all_of(meanings.begin(), meanings.end(), [](auto m) { return m == kUnlabelled; })) continue;
     add_to_checksums(review, meanings);
     if (truths_ != nullptr) truths_->add(truth);
     return status;
@@ -101,9 +101,9 @@ std::vector<std::optional<Meaning>> LabelledSource::meanings(const Found& found)
 
 void LabelledSource::add_to_checksums(const Review& review, const std::vector<std::optional<Meaning>>& meanings) {
   for (std::size_t i = 0; i < schemes_.size(); ++i) {
-    if (meanings[i] == Meaning::unlabelled || (!meanings[i] && !review.failure)) continue;
+    if (meanings[i] == kUnlabelled || (!meanings[i] && !review.failure)) continue;
     // Each with its length before it.
-    const std::string truth = review.failure ? "x" : meanings[i] == Meaning::positive ? "1" : "0";
+    const std::string truth = review.failure ? "x" : std::to_string(*meanings[i]);
     for (const std::string& text : {review.id.text, truth, review.text}) {
       checksums_[i].add(std::to_string(text.size()) + ":");
       checksums_[i].add(text);
@@ -187,7 +187,7 @@ void LabelledSource::count_stars(const Review& review, const Truth& truth, const
 std::size_t LabelledSource::unlabelled(const std::vector<Meaning>& meanings) const {
   std::size_t reviews = blank_;
   for (std::size_t label = 0; label < meanings.size(); ++label) {
-    if (meanings[label] == Meaning::unlabelled) reviews += labels_.values()[label].reviews;
+    if (meanings[label] == kUnlabelled) reviews += labels_.values()[label].reviews;
   }
   return reviews;
 }
@@ -195,7 +195,7 @@ std::size_t LabelledSource::unlabelled(const std::vector<Meaning>& meanings) con
 StarFindings LabelledSource::stars(const std::vector<Meaning>& meanings) const {
   StarCounts field, names;
   for (std::size_t label = 0; label < stars_.size(); ++label) {
-    if (meanings[label] == Meaning::unlabelled) continue;
+    if (meanings[label] == kUnlabelled) continue;
     field.add(stars_[label].field);
     names.add(stars_[label].names);
   }
@@ -206,7 +206,7 @@ std::vector<std::string> LabelledSource::bad_stars(const std::vector<Meaning>& m
   const StarFindings findings = stars(meanings);
   std::vector<std::string> messages;
   for (const BadStars& bad : bad_stars_) {
-    const bool labelled = meanings[bad.truth.label] != Meaning::unlabelled;
+    const bool labelled = meanings[bad.truth.label] != kUnlabelled;
     if (labelled && findings.is_bad(bad.truth.stars)) messages.push_back(bad.message);
   }
   return messages;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 #include <string_view>
 
 #include "reviewrate/error.h"
@@ -21,12 +20,13 @@ constexpr std::size_t kShownBytes = 60;
 /// Words for no label; the first one is what aclImdb calls the folder of such reviews.
 constexpr std::array<std::string_view, 3> kNoLabel = {"unsup", "unlabelled", "unlabeled"};
 
-struct Words {
-  std::string_view negative;
-  std::string_view positive;
-};
+using Words = std::pair<std::string_view, std::string_view>;
 
+/// For the negative label, and for the positive one.
 constexpr std::array<Words, 3> kWords = {{{"negative", "positive"}, {"neg", "pos"}, {"false", "true"}}};
+
+/// Short forms of names that multiclass labels may have.
+constexpr std::array<Words, 3> kShortNames = {{{"neg", "negative"}, {"neu", "neutral"}, {"pos", "positive"}}};
 
 /// These say something only where both are there: n may be neutral, t a title.
 constexpr std::array<Words, 2> kLetters = {{{"n", "p"}, {"f", "t"}}};
@@ -60,7 +60,65 @@ std::vector<LabelValue> ordered(const LabelColumn& column) {
   return values;
 }
 
+/// The one whole number in a label's name, such as 5 of "5 stars"; empty: none or several.
+std::optional<double> number_in(const std::string& name) {
+  constexpr std::string_view kDigits = "0123456789";
+  const std::size_t begin = name.find_first_of(kDigits);
+  if (begin == std::string::npos) return std::nullopt;
+  const std::size_t end = std::min(name.find_first_not_of(kDigits, begin), name.size());
+  if (name.find_first_of(kDigits, end) != std::string::npos) return std::nullopt;
+  return parse_number(name.substr(begin, end - begin));
+}
+
+/// The number of each label by NumberScheme::counted.
+std::vector<double> counted_numbers(const std::vector<std::string>& names) {
+  std::vector<double> numbers;
+  std::size_t with_digits = 0;
+  for (const std::string& name : names) {
+    with_digits += name.find_first_of("0123456789") != std::string::npos ? 1 : 0;
+    if (const std::optional<double> number = number_in(name)) numbers.push_back(*number);
+  }
+  if (with_digits == 0) {
+    for (std::size_t label = 1; label <= names.size(); ++label) numbers.push_back(static_cast<double>(label));
+  }
+  const bool tells = std::set<double>(numbers.begin(), numbers.end()).size() == names.size();
+  return tells ? numbers : std::vector<double>();
+}
+
 }  // namespace
+
+MeasuredLabels measured_labels(const Manifest& manifest) {
+  if (has_threshold(manifest)) {
+    return {Task::binary, {manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]}};
+  }
+  std::map<std::string, std::string> by_key;
+  for (const std::string& label : manifest.labels) {
+    const auto [other, fresh] = by_key.emplace(LabelColumn::key_of(label), label);
+    if (fresh) continue;
+    throw Error(ErrorKind::usage, "eval: model " + manifest.name + ": its labels " + other->second + " and " + label +
+                                      " cannot be told apart in data");
+  }
+  if (manifest.labels.size() < 2) {
+    throw Error(ErrorKind::usage, "eval: model " + manifest.name + ": must have two labels or more");
+  }
+  return {Task::multiclass, manifest.labels};
+}
+
+std::optional<std::size_t> number_of(const std::string& name, const MeasuredLabels& labels) {
+  const std::string key = LabelColumn::key_of(name);
+  const auto found = std::find_if(labels.names.begin(), labels.names.end(),
+                                  [&](const std::string& other) { return LabelColumn::key_of(other) == key; });
+  if (found == labels.names.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - labels.names.begin());
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    list += (i == 0 ? "" : i + 1 < names.size() ? ", " : " and ") + names[i];
+  }
+  return list;
+}
 
 std::optional<double> parse_number(const std::string& text) {
   std::string_view digits = trimmed(text);
@@ -100,8 +158,9 @@ std::size_t LabelColumn::add(std::string key, bool is_folder) {
 }
 
 LabelRules::LabelRules(const Manifest& manifest, const std::vector<std::string>& map)
-    : names_{manifest.labels[1 - *manifest.positive], manifest.labels[*manifest.positive]},
-      positive_(*manifest.positive) {
+    : labels_(measured_labels(manifest)), positive_first_(manifest.positive == std::size_t{0}) {
+  for (const std::string& name : labels_.names) keys_.push_back(LabelColumn::key_of(name));
+  if (!is_binary()) counted_ = counted_numbers(labels_.names);
   for (const std::string& item : map) {
     const std::size_t equals = item.rfind('=');
     const std::string key = LabelColumn::key_of(item.substr(0, equals == std::string::npos ? 0 : equals));
@@ -111,8 +170,8 @@ LabelRules::LabelRules(const Manifest& manifest, const std::vector<std::string>&
     const std::string target = item.substr(equals + 1);
     const std::optional<Meaning> meaning = parse_target(target);
     if (!meaning) {
-      throw Error(ErrorKind::usage, "--label-map: " + json_string(item) + ": the labels of the model are " + names_[0] +
-                                        " and " + names_[1] + "; nothing behind the = is for no label");
+      throw Error(ErrorKind::usage, "--label-map: " + json_string(item) + ": the labels of the model are " +
+                                        listed(labels_.names) + "; nothing behind the = is for no label");
     }
     if (const std::optional<std::pair<double, double>> bounds = parse_range(key)) {
       const LabelRange range{bounds->first, bounds->second, *meaning};
@@ -140,46 +199,69 @@ std::optional<Meaning> LabelRules::mapped(const std::string& key) const {
   return range == ranges_.end() ? std::nullopt : std::optional(range->meaning);
 }
 
+std::optional<Meaning> LabelRules::named(const std::string& key) const {
+  const auto found = std::find(keys_.begin(), keys_.end(), key);
+  return found == keys_.end() ? std::nullopt : std::optional(static_cast<Meaning>(found - keys_.begin()));
+}
+
 std::optional<Meaning> LabelRules::parse_target(const std::string& name) const {
   const std::string key = LabelColumn::key_of(name);
-  if (key.empty()) return Meaning::unlabelled;
-  // Numbers are values of the data, and would not say which of the two they are here.
-  return parse_number(key) && key != LabelColumn::key_of(names_[0]) && key != LabelColumn::key_of(names_[1])
-             ? std::nullopt
-             : word(key);
+  if (key.empty()) return kUnlabelled;
+  if (const std::optional<Meaning> label = named(key)) return label;
+  // Other numbers are values of the data, and would not say which of the labels they are here.
+  return parse_number(key) ? std::nullopt : word(key);
 }
 
 std::optional<Meaning> LabelRules::word(const std::string& key) const {
-  if (key == LabelColumn::key_of(names_[0])) return Meaning::negative;
-  if (key == LabelColumn::key_of(names_[1])) return Meaning::positive;
+  // Numbers may be called so, and counted all the same.
+  if (const std::optional<Meaning> label = named(key); label && (is_binary() || !parse_number(key))) return label;
   for (const Words& words : kWords) {
-    if (key == words.negative) return Meaning::negative;
-    if (key == words.positive) return Meaning::positive;
+    if (!is_binary()) break;
+    if (key == words.first) return kNegative;
+    if (key == words.second) return kPositive;
+  }
+  for (const auto& [brief, whole] : kShortNames) {
+    if (!is_binary() && key == brief) return named(std::string(whole));
   }
   const bool none = std::find(kNoLabel.begin(), kNoLabel.end(), key) != kNoLabel.end();
-  return none ? std::optional(Meaning::unlabelled) : std::nullopt;
+  return none ? std::optional(kUnlabelled) : std::nullopt;
 }
 
 std::optional<Meaning> LabelRules::meaning(const std::string& key, NumberScheme scheme) const {
   if (const std::optional<Meaning> said = mapped(key)) return said;
   if (const std::optional<Meaning> named = word(key)) return named;
   for (const Words& letters : kLetters) {
-    if (key == letters.negative) return Meaning::negative;
-    if (key == letters.positive) return Meaning::positive;
+    if (!is_binary()) break;
+    if (key == letters.first) return kNegative;
+    if (key == letters.second) return kPositive;
   }
   if (!map_.empty() || !ranges_.empty())
-    return std::nullopt;  // then it has to name all numbers: what is left of them proves nothing
+    return is_binary() ? std::nullopt : named(key);  // then it has to say all numbers: what is left proves nothing
+  return number(key, scheme);
+}
+
+std::optional<Meaning> LabelRules::number(const std::string& key, NumberScheme scheme) const {
   const bool minus = key == "-1", zero = key == "0", one = key == "1", two = key == "2";
+  const std::optional<double> value = parse_number(key);
   switch (scheme) {
     case NumberScheme::index:
-      if (zero || one) return one == (positive_ == 1) ? Meaning::positive : Meaning::negative;
-      if (minus) return Meaning::unlabelled;
+      if (minus) return kUnlabelled;
+      if (is_binary() && (zero || one)) return one != positive_first_ ? kPositive : kNegative;
+      if (is_binary() || !value) break;
+      for (Meaning label = 0; label < keys_.size(); ++label) {
+        if (*value == static_cast<double>(label)) return label;
+      }
       break;
     case NumberScheme::sign:
-      if (minus || one) return one ? Meaning::positive : Meaning::negative;
+      if (is_binary() && (minus || one)) return one ? kPositive : kNegative;
       break;
-    case NumberScheme::polarity:
-      if (one || two) return two ? Meaning::positive : Meaning::negative;
+    case NumberScheme::counted:
+      if (is_binary() && (one || two)) return two ? kPositive : kNegative;
+      if (is_binary() || !value) break;
+      if (const std::optional<Meaning> label = named(key)) return label;
+      for (Meaning label = 0; label < counted_.size(); ++label) {
+        if (*value == counted_[label]) return label;
+      }
       break;
   }
   return std::nullopt;
@@ -206,28 +288,52 @@ std::optional<NumberScheme> LabelRules::judge(const LabelColumn& column) const {
     (parse_number(value.key) && !named ? numbers : words).insert(value.key);
   }
   for (const Words& letters : kLetters) {
-    const bool negative = words.contains(std::string(letters.negative));
-    if (negative != words.contains(std::string(letters.positive))) return std::nullopt;
-    if (negative) said = {Meaning::negative, Meaning::positive};
+    if (!is_binary()) break;
+    const bool negative = words.contains(std::string(letters.first));
+    if (negative != words.contains(std::string(letters.second))) return std::nullopt;
+    if (negative) said = {kNegative, kPositive};
   }
-  const bool lone_words =
-      std::all_of(words.begin(), words.end(), [&](const std::string& key) { return word(key) == Meaning::unlabelled; });
-  NumberScheme scheme = NumberScheme::index;
-  if (lone_words && numbers == std::set<std::string>{"-1", "1"}) scheme = NumberScheme::sign;
-  if (lone_words && numbers == std::set<std::string>{"1", "2"}) scheme = NumberScheme::polarity;
-  // Without a 0, and without words for both labels, -1 may well be the negative one.
-  const bool minus_is_none = numbers.contains("0") || (!numbers.contains("1") && said.contains(Meaning::negative) &&
-                                                       said.contains(Meaning::positive));
-  if (scheme == NumberScheme::index && numbers.contains("-1") && !minus_is_none) return std::nullopt;
+  std::optional<NumberScheme> scheme = NumberScheme::index;
+  if (is_binary()) {
+    const bool lone_words =
+        std::all_of(words.begin(), words.end(), [&](const std::string& key) { return word(key) == kUnlabelled; });
+    if (lone_words && numbers == std::set<std::string>{"-1", "1"}) scheme = NumberScheme::sign;
+    if (lone_words && numbers == std::set<std::string>{"1", "2"}) scheme = NumberScheme::counted;
+    // Without a 0, and without words for both labels, -1 may well be the negative one.
+    const bool minus_is_none =
+        numbers.contains("0") || (!numbers.contains("1") && said.contains(kNegative) && said.contains(kPositive));
+    if (scheme == NumberScheme::index && numbers.contains("-1") && !minus_is_none) return std::nullopt;
+  } else if (map_.empty() && ranges_.empty()) {
+    scheme = judge_numbers(numbers);
+    if (!scheme) return std::nullopt;
+  }
   const bool all_read = std::all_of(column.values().begin(), column.values().end(),
-                                    [&](const LabelValue& value) { return meaning(value, scheme).has_value(); });
-  return all_read ? std::optional(scheme) : std::nullopt;
+                                    [&](const LabelValue& value) { return meaning(value, *scheme).has_value(); });
+  return all_read ? scheme : std::nullopt;
+}
+
+std::optional<NumberScheme> LabelRules::judge_numbers(const std::set<std::string>& numbers) const {
+  const auto all = [&](auto holds) { return std::all_of(numbers.begin(), numbers.end(), holds); };
+  if (all([&](const std::string& key) { return named(key).has_value(); })) {
+    return numbers.empty() ? NumberScheme::index : NumberScheme::counted;
+  }
+  // Beside 0 -1 is no label; but -1, 0 and 1 may well be three labels, where there are three.
+  const bool above_one = std::any_of(numbers.begin(), numbers.end(),
+                                     [](const std::string& key) { return parse_number(key).value_or(0) > 1; });
+  const bool minus_is_none = numbers.contains("0") && (above_one || keys_.size() != 3);
+  if (numbers.contains("-1") && !minus_is_none) return std::nullopt;
+  const bool indexes = all([&](const std::string& key) { return number(key, NumberScheme::index).has_value(); });
+  const bool counts = all([&](const std::string& key) { return number(key, NumberScheme::counted).has_value(); });
+  const bool same = all(
+      [&](const std::string& key) { return number(key, NumberScheme::index) == number(key, NumberScheme::counted); });
+  if (indexes == counts && !(indexes && same)) return std::nullopt;
+  return indexes ? NumberScheme::index : NumberScheme::counted;
 }
 
 std::vector<Meaning> LabelRules::meanings(const LabelColumn& column, NumberScheme scheme) const {
   std::vector<Meaning> out;
   for (const LabelValue& value : column.values()) {
-    out.push_back(meaning(value, scheme).value_or(Meaning::unlabelled));
+    out.push_back(meaning(value, scheme).value_or(kUnlabelled));
   }
   return out;
 }
@@ -247,23 +353,28 @@ std::string LabelRules::refusal(const LabelColumn& column, const std::string& fi
   if (values.size() > kShownValues) {
     list += column.surplus() > 0 ? " and many more" : " and " + std::to_string(values.size() - kShownValues) + " more";
   }
+  const std::vector<std::string>& names = labels_.names;
+  const std::string what = is_binary() ? "which are " + names[0] + " and which " + names[1]
+                                       : "which of the model's labels " + listed(names) + " each of them is";
   const std::string example = stars_map(values);
   return "the labels (field " + json_string(field) + ") " + (asked ? "that --label-map does not name are " : "are ") +
-         list + ": which are " + names_[0] + " and which " + names_[1] +
+         list + ": " + what +
          " cannot be told, so nothing was measured: say what each of them means, as in --label-map " +
          (!asked && !example.empty() ? example + " where they are stars (nothing behind the =: no label)"
-                                     : "A=" + names_[0] + ",B=" + names_[1] + ",C= (C: no label)");
+                                     : "A=" + names[0] + ",B=" + names[1] + ",C= (C: no label)");
 }
 
-/// What --label-map could say of stars: where the values are whole numbers from 1 to 5 or to 10. Empty: they are not.
+/// What --label-map could say of stars for binary labels: where the values are whole numbers from 1 to 5 or to 10.
+/// Empty: they are not.
 std::string LabelRules::stars_map(const std::vector<LabelValue>& values) const {
+  const std::vector<std::string>& names = labels_.names;
   double highest = 0;
   for (const LabelValue& value : values) {
     const std::optional<double> number = parse_number(value.key);
-    if (!number || *number != std::floor(*number) || *number < 1 || *number > 10) return "";
+    if (!is_binary() || !number || *number != std::floor(*number) || *number < 1 || *number > 10) return "";
     highest = std::max(highest, *number);
   }
-  return highest > 5 ? "1:4=" + names_[0] + ",5:6=,7:10=" + names_[1] : "1:2=" + names_[0] + ",3=,4:5=" + names_[1];
+  return highest > 5 ? "1:4=" + names[0] + ",5:6=,7:10=" + names[1] : "1:2=" + names[0] + ",3=,4:5=" + names[1];
 }
 
 std::string LabelRules::taken(const LabelColumn& column, NumberScheme scheme) const {
@@ -272,14 +383,19 @@ std::string LabelRules::taken(const LabelColumn& column, NumberScheme scheme) co
     const std::optional<Meaning> what = meaning(value, scheme);
     if (!what) continue;
     list += (list.empty() ? "" : ", ") + std::string(value.is_folder ? "folder " : "") + shown_label(value.key) +
-            " is " + (*what == Meaning::unlabelled ? "no label" : name(*what)) + " (" +
-            counted(value.reviews, "review") + ")";
+            " is " + (*what == kUnlabelled ? "no label" : name(*what)) + " (" + counted(value.reviews, "review") + ")";
   }
   return list;
 }
 
 bool LabelRules::is_guess(const LabelColumn& column, NumberScheme scheme) const {
   if (!map_.empty() || !ranges_.empty()) return false;
+  if (!is_binary()) {
+    return std::any_of(column.values().begin(), column.values().end(), [&](const LabelValue& value) {
+      const bool is_place = scheme == NumberScheme::index && value.key != "-1";
+      return !value.is_folder && parse_number(value.key) && !is_place && !named(value.key);
+    });
+  }
   if (scheme != NumberScheme::index) return true;
   // A 1 without a 0 is the negative one where there are also 2s.
   const auto has = [&](const char* key) {
@@ -289,7 +405,7 @@ bool LabelRules::is_guess(const LabelColumn& column, NumberScheme scheme) const 
   if (has("1") && !has("0") && !word("1")) return true;
   return std::any_of(column.values().begin(), column.values().end(), [&](const LabelValue& value) {
     const bool index = value.key == "0" || value.key == "1";
-    return !value.is_folder && (value.key == "-1" || (index && positive_ == 0 && !word(value.key)));
+    return !value.is_folder && (value.key == "-1" || (index && positive_first_ && !word(value.key)));
   });
 }
 
@@ -302,7 +418,7 @@ std::string LabelRules::unmatched(const LabelColumn& column) const {
     if (!found) list += (list.empty() ? "" : ", ") + shown_label(key);
   }
   for (const LabelRange& range : ranges_) {
-    if (range.meaning == Meaning::unlabelled) continue;  // what lies between the others need not be there
+    if (range.meaning == kUnlabelled) continue;  // what lies between the others need not be there
     const bool found = std::any_of(column.values().begin(), column.values().end(), [&](const LabelValue& value) {
       const std::optional<double> number = value.is_folder ? std::nullopt : parse_number(value.key);
       return number && range.holds(*number);
@@ -312,8 +428,6 @@ std::string LabelRules::unmatched(const LabelColumn& column) const {
   return list;
 }
 
-std::string LabelRules::name(Meaning meaning) const {
-  return meaning == Meaning::unlabelled ? "" : names_[meaning == Meaning::positive ? 1 : 0];
-}
+std::string LabelRules::name(Meaning meaning) const { return meaning == kUnlabelled ? "" : labels_.names[meaning]; }
 
 }  // namespace reviewrate::cli

@@ -3,13 +3,16 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "reviewrate/manifest.h"
+#include "reviewrate/measures.h"
 
 namespace reviewrate::cli {
 
@@ -19,18 +22,36 @@ std::optional<double> parse_number(const std::string& text);
 /// A label or number of stars for people: numbers as they are, words in quotes, the beginning of long ones.
 std::string shown_label(const std::string& text);
 
-/// What one label says of its review.
-enum class Meaning { negative, positive, unlabelled };
+/// The labels that are measured, each by its number here.
+struct MeasuredLabels {
+  Task task = Task::binary;
+  std::vector<std::string> names;  ///< binary: the negative label, the positive one; multiclass: in the model's order
+};
+
+/// Those of a model. Throws Error(usage) if it has less than two, or two that differ in nothing but case.
+MeasuredLabels measured_labels(const Manifest& manifest);
+
+/// Names in a sentence: "a, b and c".
+std::string listed(const std::vector<std::string>& names);
+
+/// The number of the label of this name, in whatever case.
+std::optional<std::size_t> number_of(const std::string& name, const MeasuredLabels& labels);
+
+/// What one label says of its review: the number of one that is measured, or that it is none.
+using Meaning = std::size_t;
+inline constexpr Meaning kNegative = 0, kPositive = 1;  // of binary labels
+inline constexpr Meaning kUnlabelled = std::numeric_limits<Meaning>::max();
 
 /// How numbers are read. Words mean the same in all of them.
 enum class NumberScheme {
-  index,     ///< 0 and 1 are the places of the model's labels, -1 is no label
-  sign,      ///< -1 is negative, 1 is positive
-  polarity,  ///< 1 is negative, 2 is positive, as in the Yelp and Amazon data
+  index,    ///< 0, 1, ... are the places of the model's labels, -1 is no label
+  sign,     ///< binary: -1 is negative, 1 is positive
+  counted,  ///< from 1, as in the Yelp and Amazon data: 1 is negative, 2 is positive; multiclass: the number that is in
+            ///< a label's name, such as 5 of "5 stars", or where no name has one its place from 1
 };
 
 inline constexpr std::array<NumberScheme, 3> kNumberSchemes = {NumberScheme::index, NumberScheme::sign,
-                                                               NumberScheme::polarity};
+                                                               NumberScheme::counted};
 
 /// A distinct label.
 struct LabelValue {
@@ -72,12 +93,14 @@ struct LabelRange {
   bool holds(double number) const { return low <= number && number <= high; }
 };
 
-/// What labels can mean for a model of two labels.
+/// What labels can mean for a model.
 class LabelRules {
  public:
   /// `map` holds VALUE=LABEL as --label-map has them; a VALUE LOW:HIGH is every number from one to the other. Throws
   /// Error(usage) for what is no such thing, names a label that the model does not have, or gives a value two meanings.
   LabelRules(const Manifest& manifest, const std::vector<std::string>& map);
+
+  const MeasuredLabels& labels() const { return labels_; }
 
   /// What the field value with this key means if numbers are read so; empty: nothing.
   std::optional<Meaning> meaning(const std::string& key, NumberScheme scheme) const;
@@ -110,15 +133,26 @@ class LabelRules {
   std::string name(Meaning meaning) const;
 
  private:
+  bool is_binary() const { return labels_.task == Task::binary; }
+
+  /// The label whose name has this key.
+  std::optional<Meaning> named(const std::string& key) const;
+
   std::optional<Meaning> word(const std::string& key) const;
+  std::optional<Meaning> number(const std::string& key, NumberScheme scheme) const;
   std::optional<Meaning> parse_target(const std::string& name) const;
   std::string stars_map(const std::vector<LabelValue>& values) const;
+
+  /// How the numbers of a column of multiclass labels are to be read; empty: in no way, or in two.
+  std::optional<NumberScheme> judge_numbers(const std::set<std::string>& numbers) const;
 
   /// What --label-map says of the key; empty: nothing.
   std::optional<Meaning> mapped(const std::string& key) const;
 
-  std::array<std::string, 2> names_;  // the negative label, the positive one
-  std::size_t positive_;              // the place of the latter in the model
+  MeasuredLabels labels_;
+  std::vector<std::string> keys_;  // of their names
+  std::vector<double> counted_;    // multiclass: the number of each by NumberScheme::counted; empty: there are none
+  bool positive_first_;            // binary: the model has the positive label in the first place
   std::map<std::string, Meaning> map_;
   std::vector<LabelRange> ranges_;
 };

@@ -432,6 +432,14 @@ Package open_package_for(const ModelChoice& choice, std::size_t& workers, bool q
   return package;
 }
 
+void check_threshold(const ScoringChoice& scoring, const Manifest& manifest) {
+  if (scoring.threshold && !has_threshold(manifest)) {
+    throw Error(ErrorKind::usage, "--threshold: model " + manifest.name + " has " +
+                                      (manifest.labels.size() > 2 ? "more than two labels: the likeliest is the label"
+                                                                  : "no label that is the positive one"));
+  }
+}
+
 PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scoring, const Manifest& manifest,
                                  const Interruption& interruption) {
   PipelineOptions options;
@@ -441,11 +449,7 @@ PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scori
     throw Error(ErrorKind::usage, "--stride " + std::to_string(scoring.stride) + ": must be less than the " +
                                       std::to_string(manifest.max_tokens - 2) + " tokens of a window");
   }
-  if (scoring.threshold && !has_threshold(manifest)) {
-    throw Error(ErrorKind::usage, "--threshold: model " + manifest.name + " has " +
-                                      (manifest.labels.size() > 2 ? "more than two labels: the likeliest is the label"
-                                                                  : "no label that is the positive one"));
-  }
+  check_threshold(scoring, manifest);
   if (const std::string none = no_rating(manifest); scoring.fitted_rating && !none.empty()) {
     throw Error(ErrorKind::usage, "--rating: " + none);
   }

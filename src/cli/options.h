@@ -120,6 +120,9 @@ std::string refuse_empty(const std::string& text);     ///< such as an unset var
 /// Tells of a program that no package vouches for, unless `quiet`.
 Package open_package_for(const ModelChoice& choice, std::size_t& workers, bool quiet = false);
 
+/// Throws Error(usage) if a threshold is asked for and the model's label is not decided by one.
+void check_threshold(const ScoringChoice& scoring, const Manifest& manifest);
+
 /// The pipeline that command line and model package ask for together. Throws Error(usage).
 PipelineOptions pipeline_options(std::size_t workers, const ScoringChoice& scoring, const Manifest& manifest,
                                  const Interruption& interruption);

@@ -29,7 +29,8 @@ InputOptions record_options(const std::string& prefix) {
   options.id_field = "\n";  // ids are taken as they are, be they empty
   options.pass_required = false;
   options.pass = {"id"};
-  for (const char* name : {"score", "p_positive", "tokens", "truncated", "unsure", "effort", "error", "error_kind"})
+  for (const char* name :
+       {"score", "p_positive", "rating", "tokens", "truncated", "unsure", "effort", "error", "error_kind"})
     options.pass.push_back(prefix + name);
   options.max_review_bytes = kMostLine;
   return options;
@@ -41,14 +42,15 @@ const Value* find(const Review& review, std::string_view name) {
   return found == review.passed.end() ? nullptr : &found->value;
 }
 
-/// Of the positive label if that is in the record, else the score.
-std::optional<double> probability(const Review& review, bool is_table, const std::string& prefix, bool& has_positive) {
-  const Value* value = find(review, prefix + "p_positive");
-  has_positive = value != nullptr && !(is_table && value->text.empty());
-  if (!has_positive) value = find(review, prefix + "score");
+bool is_given(const Value* value, bool is_table) {
+  return value != nullptr && !(is_table ? value->text.empty() : value->json && value->text == "null");
+}
+
+/// A number from `low` to `high`, as the records of the format have it.
+std::optional<double> number(const Value* value, bool is_table, double low, double high) {
   if (value == nullptr || value->json == is_table) return std::nullopt;
-  const std::optional<double> number = parse_number(value->text);
-  return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
+  const std::optional<double> found = parse_number(value->text);
+  return found && *found >= low && *found <= high ? found : std::nullopt;
 }
 
 std::optional<bool> boolean(const Value* value) {
@@ -74,14 +76,20 @@ bool take_fields(const Review& review, bool is_table, const std::string& prefix,
     }
     return true;
   }
-  const std::optional<double> p = probability(review, is_table, prefix, record.has_positive);
+  const Value* positive = find(review, prefix + "p_positive");
+  record.has_positive = is_given(positive, is_table);
+  record.score = number(find(review, prefix + "score"), is_table, 0, 1);
+  const std::optional<double> p = record.has_positive ? number(positive, is_table, 0, 1) : record.score;
   if (review.failure || !p) return false;
   record.label = review.text;
   record.p = *p;
+  if (const auto rating = number(find(review, prefix + "rating"), is_table, 1, 10); rating) {
+    record.rating = static_cast<int>(*rating);
+  }
   const Value* tokens = find(review, prefix + "tokens");
-  const std::optional<double> number = tokens == nullptr ? std::nullopt : parse_number(tokens->text);
+  const std::optional<double> count = tokens == nullptr ? std::nullopt : parse_number(tokens->text);
   constexpr double kMostTokens = 1e15;  // a whole number up to it is exact
-  if (number && *number >= 0 && *number <= kMostTokens) record.tokens = static_cast<std::size_t>(*number);
+  if (count && *count >= 0 && *count <= kMostTokens) record.tokens = static_cast<std::size_t>(*count);
   record.truncated = boolean(find(review, prefix + "truncated"));
   record.unsure = boolean(find(review, prefix + "unsure"));
   if (const Value* effort = find(review, prefix + "effort"); effort != nullptr && !effort->json) {

@@ -22,7 +22,9 @@ struct PredictionRecord {
   double p = 0;       ///< of the positive label, or where there is none the score; 0 of an error record
   bool failed = false;
   bool has_positive = false;               ///< p is that of the positive label
-  std::optional<std::size_t> tokens = {};  ///< empty: the record does not say
+  std::optional<double> score = {};        ///< of the label; empty: the record does not say
+  std::optional<int> rating = {};          ///< 1-10; the same
+  std::optional<std::size_t> tokens = {};  ///< the same
   std::optional<bool> truncated = {};      ///< the same
   std::optional<bool> unsure = {};         ///< the same; jsonl has it only where it is true
   std::string effort = {};                 ///< empty: the record names none

@@ -101,7 +101,8 @@ InputFormat FormatChoice::guess(const PlainContent& content) {
   if (is_txt && content.inside && !begins_as_json(content.seen)) return text;
   const InputFormat format = guess_format(content.seen, content.more, options_);
   if (format == InputFormat::automatic) return format;
-  const bool scattered_json = is_txt && format == InputFormat::jsonl && !is_mostly_json(content.seen, content.more, options_);
+  const bool scattered_json =
+      is_txt && format == InputFormat::jsonl && !is_mostly_json(content.seen, content.more, options_);
   if (format == InputFormat::lines || scattered_json) return content.inside ? text : lines_or_what_was_asked(content);
   if (is_txt) tell_contradiction(content, format);
   return format;

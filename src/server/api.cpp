@@ -36,7 +36,8 @@ json parse_object(const std::string& body) {
     if (event == json::parse_event_t::object_start) names.emplace_back();
     if (event == json::parse_event_t::object_end) names.pop_back();
     if (event == json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second) {
-      throw HttpError(400, "the field \"" + value.get<std::string>() + "\" comes twice, and which is meant is not told");
+      throw HttpError(400,
+                      "the field \"" + value.get<std::string>() + "\" comes twice, and which is meant is not told");
     }
     return true;
   };

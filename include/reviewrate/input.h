@@ -36,6 +36,7 @@ struct InputOptions {
   bool pass_required = true;          ///< a name of `pass` that no record has is one of the findings' problems
   bool annotate = false;              ///< carry through every field, the text and the id too, in their order
   bool one_table = false;             ///< to annotate: records that do not have the first one's fields are bad
+  bool one_type = false;              ///< records with a carried field of another type than the first one's are bad
   std::vector<std::string> reserved;  ///< to annotate: records with fields of these names are bad
   std::vector<std::string> include;   ///< globs for members and paths; empty: all
   std::vector<std::string> where;     ///< FIELD OP VALUE with one of = != < > ~; all must hold

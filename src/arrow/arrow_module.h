@@ -47,6 +47,9 @@ class ArrowRows {
   virtual std::size_t nonfinite() const = 0;
 };
 
+/// What ArrowModule::type_of() calls text. A column of this type can be written of whatever comes.
+inline constexpr const char* kArrowText = "string";
+
 /// What a column of the program's own holds. A failure is a struct of two texts, kind and message.
 enum class ArrowType { text, real, rating, count, boolean, failure };
 
@@ -88,6 +91,9 @@ class ArrowModule {
   virtual std::unique_ptr<ArrowRows> open_stream() const = 0;
 
   virtual std::unique_ptr<ArrowWriter> make_writer(bool parquet, std::vector<ArrowColumn> columns) const = 0;
+
+  /// What Arrow calls the type of a column, or of the field b of a column of structs a by "a.b". Empty: there is none.
+  virtual std::string type_of(const ArrowBatch& batch, const std::string& column) const = 0;
 };
 
 /// The module, loaded when it is first asked for. Throws Error(environment) with what is missing.

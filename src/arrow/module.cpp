@@ -1,5 +1,7 @@
 // The module that alone links Apache Arrow: its two libraries take longer to load than a short text takes to be rated,
 // and not every machine has them. src/arrow/load.cpp opens it when the first such file comes.
+#include <arrow/array.h>
+
 #include <utility>
 
 #include "rows.h"
@@ -14,6 +16,10 @@ class Module final : public ArrowModule {
   std::unique_ptr<ArrowRows> open_stream() const override { return open_stream_rows(); }
   std::unique_ptr<ArrowWriter> make_writer(bool parquet, std::vector<ArrowColumn> columns) const override {
     return make_arrow_writer(parquet, std::move(columns));
+  }
+  std::string type_of(const ArrowBatch& batch, const std::string& column) const override {
+    const std::shared_ptr<arrow::Array> found = column_of(batch, column);
+    return found ? found->type()->ToString() : "";
   }
 };
 

@@ -73,6 +73,29 @@ arrow::ipc::IpcReadOptions ipc_options() {
   return options;
 }
 
+std::shared_ptr<arrow::Array> column_of(const ArrowBatch& batch, const std::string& name) {
+  if (!batch) return nullptr;
+  const auto& rows = *static_cast<const arrow::RecordBatch*>(batch.get());
+  if (std::shared_ptr<arrow::Array> column = rows.GetColumnByName(name)) return column;
+  // As BatchRows::select() finds it.
+  for (std::size_t point = name.find('.'); point != name.npos; point = name.find('.', point + 1)) {
+    std::shared_ptr<arrow::Array> array = rows.GetColumnByName(name.substr(0, point));
+    std::size_t begin = point + 1;
+    while (array && begin <= name.size()) {
+      const std::size_t end = std::min(name.find('.', begin), name.size());
+      const int field =
+          array->type_id() != arrow::Type::STRUCT
+              ? -1
+              : static_cast<const arrow::StructType&>(*array->type()).GetFieldIndex(name.substr(begin, end - begin));
+      array = field < 0 ? nullptr
+                        : take(static_cast<const arrow::StructArray&>(*array).GetFlattenedField(field, bounded_pool()));
+      begin = end + 1;
+    }
+    if (array) return array;
+  }
+  return nullptr;
+}
+
 void BatchRows::set_schema(std::shared_ptr<arrow::Schema> schema) {
   std::set<std::string> seen;
   arrow::util::InitializeUTF8();

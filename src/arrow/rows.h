@@ -30,6 +30,9 @@ arrow::MemoryPool* bounded_pool();
 /// How batches are read; so that there is one thread.
 arrow::ipc::IpcReadOptions ipc_options();
 
+/// The column of that name, or of "a.b" the field b of a column of structs a, null wherever a is. Null: there is none.
+std::shared_ptr<arrow::Array> column_of(const ArrowBatch& batch, const std::string& name);
+
 /// Goes through batches row by row.
 class BatchRows : public ArrowRows {
  public:

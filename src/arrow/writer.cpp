@@ -126,11 +126,6 @@ struct Row {
   std::vector<std::optional<Value>> cells;
 };
 
-/// The column of that name; null: there is none.
-std::shared_ptr<arrow::Array> column_of(const ArrowBatch& batch, const std::string& name) {
-  return batch ? static_cast<const arrow::RecordBatch*>(batch.get())->GetColumnByName(name) : nullptr;
-}
-
 class Writer final : public ArrowWriter {
  public:
   Writer(bool parquet, Columns columns)
@@ -171,14 +166,22 @@ class Writer final : public ArrowWriter {
     bytes_->move_to(out);
   }
 
-  /// Columns that are carried have the type that they have in the first record of a table that has types, or, without
-  /// such a record, in `types`; else they are text.
+  /// A column that is carried has the type that it has in the first record that has it, where that is of a table with
+  /// types, or, if no record has it, in `types`; else it is text.
   void begin(const ArrowBatch& types) {
-    const auto typed = std::find_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.place.batch; });
-    const ArrowBatch& input = typed != rows_.end() ? typed->place.batch : types;
     arrow::FieldVector fields;
-    for (const ArrowColumn& column : columns_) {
-      const auto array = column.input.empty() ? nullptr : column_of(input, column.input);
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const ArrowColumn& column = columns_[i];
+      ArrowBatch last;
+      std::shared_ptr<arrow::Array> array;
+      const auto has_it = [&](const Row& row) {
+        if (!row.place.batch) return row.cells[i].has_value();
+        if (std::exchange(last, row.place.batch) != row.place.batch) array = column_of(row.place.batch, column.input);
+        return array != nullptr;
+      };
+      if (!column.input.empty() && std::none_of(rows_.begin(), rows_.end(), has_it)) {
+        array = column_of(types, column.input);
+      }
       fields.push_back(arrow::field(column.name, array ? array->type() : own_type(column.type)));
     }
     schema_ = arrow::schema(fields);
@@ -202,7 +205,7 @@ class Writer final : public ArrowWriter {
     std::vector<std::shared_ptr<arrow::ChunkedArray>> arrays;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const std::shared_ptr<arrow::DataType>& type = schema_->field(static_cast<int>(i))->type();
-      const bool text = columns_[i].input.empty() || type->id() == arrow::Type::STRING;
+      const bool text = columns_[i].input.empty() || type->ToString() == kArrowText;
       arrays.push_back(text ? built(i, type) : carried(i, type));
     }
     const auto table = arrow::Table::Make(schema_, std::move(arrays), static_cast<std::int64_t>(rows_.size()));
@@ -223,6 +226,8 @@ class Writer final : public ArrowWriter {
   /// The column out of slices of the input's.
   std::shared_ptr<arrow::ChunkedArray> carried(std::size_t column, const std::shared_ptr<arrow::DataType>& type) const {
     arrow::ArrayVector slices;
+    ArrowBatch last;
+    std::shared_ptr<arrow::Array> array;
     for (std::size_t i = 0; i < rows_.size();) {
       const Row& first = rows_[i];
       std::int64_t length = 1;
@@ -233,7 +238,8 @@ class Writer final : public ArrowWriter {
         if (!goes_on) break;
         ++length;
       }
-      const std::shared_ptr<arrow::Array> array = column_of(first.place.batch, columns_[column].input);
+      if (i == 0 || first.place.batch != last) array = column_of(first.place.batch, columns_[column].input);
+      last = first.place.batch;
       const bool has_value = !first.place.batch && first.cells[column].has_value();
       if (has_value || (array && !array->type()->Equals(*type))) {
         throw Error(ErrorKind::output, "the column \"" + columns_[column].name + "\" is " + type->ToString() +

@@ -281,6 +281,7 @@ int classify(ClassifyOptions a, const Interruption& interruption) {
   }
   InputWaiter waiter(on_stdout);
   input.notify = print_notice;
+  input.one_type = is_binary(output.format);
   if (a.annotate) {
     input.annotate = true;
     input.one_table = has_columns(output.format);

@@ -2,7 +2,9 @@
 #include "columns.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "../arrow/arrow_module.h"
 #include "reviewrate/byte_stream.h"
 
 namespace reviewrate {
@@ -12,6 +14,11 @@ constexpr const char* kAdvice = "; rate it by itself, or with -f jsonl, where ea
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string clash(const std::string& name, const std::string& type, const std::string& first) {
+  return "the column \"" + name + "\" is " + type + " here and " + first +
+         " in an earlier file, and has one type in Parquet and Arrow" + kAdvice;
 }
 
 }  // namespace
@@ -45,6 +52,26 @@ std::string Columns::take_record(const std::vector<Field>& fields) {
   for (const Field& field : fields) names.push_back(field.name);
   note(names);
   return complaint(names);
+}
+
+void ColumnTypes::take_table(const ArrowBatch& types, const std::vector<std::string>& names) {
+  if (std::exchange(last_, types) == types) return;
+  for (const std::string& name : options_.annotate ? names : options_.pass) {
+    const std::string type = arrow_module().type_of(types, name);
+    if (type.empty()) continue;
+    const std::string& first = types_.emplace(name, type).first->second;
+    if (first == kArrowText || first == type) continue;
+    throw InputFailure("columns", clash(name, type == kArrowText ? "text" : type, first));
+  }
+}
+
+std::string ColumnTypes::take_record(const std::vector<Field>& fields) {
+  for (const Field& field : fields) {
+    if (field.value.json && field.value.text == "null") continue;
+    const std::string& first = types_.emplace(field.name, kArrowText).first->second;
+    if (first != kArrowText) return clash(field.name, "text", first);
+  }
+  return {};
 }
 
 void Columns::note(const std::vector<std::string>& names) {

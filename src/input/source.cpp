@@ -57,6 +57,7 @@ class InputSource final : public Source {
         buffer_(kBlock),
         choice_(options_),
         columns_(options_),
+        types_(options_),
         findings_(options_),
         folders_([this](std::string_view reason) { findings_.skipped(reason); }) {
     for (const std::string& file : files_) {
@@ -321,6 +322,7 @@ class InputSource final : public Source {
       case ContentReader::Status::review:
         review.position = position();
         if (options_.annotate) hold_to_columns(review);
+        if (options_.one_type) hold_to_types(review);
         return Step::review;
       case ContentReader::Status::idle:
         return Step::idle;
@@ -353,7 +355,20 @@ class InputSource final : public Source {
       review.passed.push_back({options_.text_field, {review.text, false}});
     }
     if (review.passed.empty()) return;
-    const std::string reason = columns_.take_record(review.passed);
+    refuse(review, columns_.take_record(review.passed));
+  }
+
+  // The same of their types.
+  void hold_to_types(Review& review) {
+    const RecordReader& reader = *records_->records();
+    if (const ArrowBatch& types = reader.tally().types) {
+      types_.take_table(types, *reader.columns());
+    } else {
+      refuse(review, types_.take_record(review.passed));
+    }
+  }
+
+  void refuse(Review& review, const std::string& reason) const {
     if (reason.empty()) return;
     release(review.text);
     review.passed.clear();
@@ -405,6 +420,7 @@ class InputSource final : public Source {
 
   FormatChoice choice_;
   Columns columns_;             // of annotated records
+  ColumnTypes types_;           // of carried fields
   bool columns_taken_ = false;  // those of the table that is read
   FindingCollector findings_;
   FolderWalk folders_;  // from a FILE that is one

@@ -164,13 +164,67 @@ def test_annotated_text_tables(run: Run, tmp_path: Path) -> None:
     ]
 
 
-def test_one_column_has_one_type(run: Run, tmp_path: Path) -> None:
-    for name, kind in (("a", pa.int64()), ("b", pa.string())):
-        pq.write_table(pa.table({"text": ["good"], "n": pa.array(["1"]).cast(kind)}), tmp_path / f"{name}.parquet")
-    result = run("a.parquet", "b.parquet", "--annotate", "-o", "out.parquet", cwd=tmp_path)
-    assert result.returncode == 3
-    assert 'the column "n" is int64 in one input and string in another' in result.stderr.decode()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+def typed(path: Path, kind: pa.DataType, value: str = "1") -> Path:
+    pq.write_table(pa.table({"text": ["good"], "n": pa.array([value]).cast(kind)}), path)
+    return path
+
+
+@pytest.mark.parametrize("how", [["--annotate"], ["--pass", "n"]], ids=" ".join)
+@pytest.mark.parametrize("output", ["out.parquet", "out.arrows"])
+def test_a_later_input_of_another_type_is_an_error_in_its_place(
+    how: list[str], output: str, run: Run, tmp_path: Path
+) -> None:
+    typed(tmp_path / "a.parquet", pa.int64())
+    typed(tmp_path / "b.parquet", pa.float64())
+    typed(tmp_path / "c.parquet", pa.int64(), "3")
+    (tmp_path / "d.csv").write_text("text,n\ngood,4\n")
+    (tmp_path / "e.jsonl").write_text('{"text": "good", "n": 5}\n{"text": "good", "n": null}\n')
+    files = ["a.parquet", "b.parquet", "c.parquet", "d.csv", "e.jsonl"]
+    result = run(*files, *how, "-o", output, cwd=tmp_path)
+    assert result.returncode == 1, result.stderr
+    data = (tmp_path / output).read_bytes()
+    table = pq.read_table(io.BytesIO(data)) if output == "out.parquet" else stream_table(data)
+    assert types(table)["n"] == pa.int64()
+    assert table.column("n").to_pylist() == [1, None, 3, None, None, None]
+    messages = [error and error["message"] for error in table.column("error").to_pylist()]
+    assert messages[1].startswith('b.parquet: the column "n" is double here and int64 in an earlier file')
+    assert 'd.csv: record d.csv:2: the column "n" is text here' in messages[3]
+    assert 'e.jsonl: record e.jsonl:1: the column "n" is text here' in messages[4]
+    assert messages[0] is messages[2] is messages[5] is None
+
+
+@pytest.mark.parametrize("first", ["s.parquet", "d.csv", "e.jsonl"])
+def test_what_is_text_first_takes_all_that_comes(first: str, run: Run, tmp_path: Path) -> None:
+    typed(tmp_path / "s.parquet", pa.string(), "0")
+    (tmp_path / "d.csv").write_text("text,n\ngood,0\n")
+    (tmp_path / "e.jsonl").write_text('{"text": "good", "n": 0}\n')
+    typed(tmp_path / "a.parquet", pa.int64())
+    typed(tmp_path / "b.parquet", pa.float64(), "2.5")
+    result = run(first, "a.parquet", "b.parquet", "--pass", "n", "-o", "out.parquet", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert pq.read_table(tmp_path / "out.parquet").column("n").to_pylist() == ["0", "1", "2.5"]
+
+
+def test_what_has_no_value_decides_no_type(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "good"}\n{"text": 5}\n')
+    typed(tmp_path / "b.parquet", pa.int64())
+    result = run("gone.txt", "a.jsonl", "b.parquet", "--pass", "n", "-o", "out.parquet", cwd=tmp_path)
+    assert result.returncode == 1
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert types(table)["n"] == pa.int64() and table.column("n").to_pylist() == [None, None, None, 1]
+
+
+def test_fields_of_structs_keep_their_types(run: Run, tmp_path: Path) -> None:
+    kind = pa.struct([("a", pa.int64()), ("b", pa.struct([("c", pa.float32())]))])
+    values = [{"a": 1, "b": {"c": 0.5}}, None, {"a": None, "b": None}, {"a": 4, "b": {"c": None}}]
+    table = pa.table({"text": ["good"] * 4, "s": pa.array(values, kind), "x.y": [1, 2, 3, 4]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    where = ["--where", "x.y!=3"]
+    assert run("in.parquet", *where, "--pass", "s.a,s.b.c,x.y", "-o", "out.parquet", cwd=tmp_path).returncode == 0
+    rated = pq.read_table(tmp_path / "out.parquet")
+    assert [types(rated)[name] for name in ("s.a", "s.b.c", "x.y")] == [pa.int64(), pa.float32(), pa.int64()]
+    assert rated.column("s.a").to_pylist() == [1, None, 4]
+    assert rated.column("s.b.c").to_pylist() == [0.5, None, None]
 
 
 def test_an_interrupted_file_is_not_there(tmp_path: Path) -> None:

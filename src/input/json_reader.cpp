@@ -287,7 +287,7 @@ class JsonReader final : public FieldsReader {
     state_ = State::between;
     if (!is_object_) {
       if (text_in_array_) ++evidence_.objects;
-      return fail_record(review, "json", "valid JSON, but not an object");
+      return fail_record(review, "json", R"(valid JSON, but not an object such as {"text": "..."})");
     }
     if (!members_.names().empty()) ++evidence_.objects;
     decide_text_field();

@@ -76,7 +76,7 @@ TEST_CASE("JSON Lines: bad records") {
                               "f:8|!json", "f:9|!json", "f:10|!json", "f:11|!json", "f:12|!type", "f:13|!field",
                               "f:14|z"});
   CHECK(result.messages[0] == "dir/f:1: not valid JSON: it is not closed before line 2");
-  CHECK(result.messages[1] == "dir/f:2: valid JSON, but not an object");
+  CHECK(result.messages[1] == R"(dir/f:2: valid JSON, but not an object such as {"text": "..."})");
   CHECK(result.messages[4] == "dir/f:5: there is no field \"text\"; the fields are: \"id\" (--text-field names one)");
   CHECK(result.messages[5] == "dir/f:6: the field \"text\" is a number and not a string");
   for (const std::string& message : result.messages) {

@@ -190,7 +190,8 @@ TEST_CASE("package: vocabulary, max_tokens and labels fit the weights") {
 }
 
 TEST_CASE("package: finite weights that overflow end in an error, not in an answer") {
-  testing::ModelFile model = distilbert({.hidden = 8192});
+  // With half as many, it is a matter of rounding, and so of the CPU, whether the squares overflow.
+  testing::ModelFile model = distilbert({.hidden = 16384});
   const auto fill = [&](const char* path, std::size_t begin, unsigned bits) {
     std::string& bytes = model.at(path).bytes;
     for (std::size_t i = begin; i < bytes.size(); i += 2) bytes.replace(i, 2, testing::little_endian(bits, 2));

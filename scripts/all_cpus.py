@@ -8,7 +8,8 @@ qemu does not know (AVX-512, AVX-VNNI) is tested on this machine's own CPU if th
     scripts/all_cpus.py --emulator 'sde64 -{cpu} --'    # Intel's Software Development Emulator, which Intel gives away
 
 Another emulator does as well, if it takes a statically linked program for Linux and runs it on the CPUs skx, clx, adl
-and spr, by Intel's names: {cpu} stands for these. Nothing that runs in an emulator says anything about speed.
+and spr, by Intel's names: {cpu} stands for these. Nothing that runs in an emulator says anything about speed. It wants
+Catch2 2 (Debian 12's), which is headers alone.
 """
 
 from __future__ import annotations

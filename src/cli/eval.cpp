@@ -85,7 +85,8 @@ int eval(EvalOptions a, const Interruption& interruption) {
   }
   if (!a.predictions.empty() && a.input.files.empty() && a.input.files_from.empty()) {
     if (!a.mistakes.empty()) {
-      throw Error(ErrorKind::usage, "--mistakes: the predictions have no texts: name the labelled reviews' FILE, too");
+      throw Error(ErrorKind::usage,
+                  "--mistakes: texts are not taken from predictions: name the labelled reviews' FILE, too");
     }
     // They bring their labels themselves: --annotate --prefix has kept a field label, --pass has called it input_label.
     a.input.files = {a.predictions};
@@ -308,7 +309,9 @@ Run add_eval(CLI::App& app) {
   CLI::Option* predictions =
       app.add_option("--predictions", a->predictions,
                      "Measure what classify has written to FILE instead of running a model: records are found by their "
-                     "ids; without other FILEs the labels are those in it (by --pass label or --annotate)")
+                     "ids; without other FILEs the labels are those in it (by --pass label or --annotate). Of other "
+                     "labels than a "
+                     "positive and a negative one only the given label's score is there: no log_loss, brier, roc_auc")
           ->type_name("FILE")
           ->excludes("--fit-threshold");
   app.add_option("--prefix", a->prefix, "What --prefix put before the names of ours in the --predictions")

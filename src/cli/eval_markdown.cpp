@@ -12,6 +12,7 @@ std::string plain(const std::string& text) {
   for (const char c : printable(text)) {
     if (std::string_view("\\`*_{}[]()<>#+!|~").find(c) != std::string_view::npos) out += '\\';
     out += c;
+    if (c == '&') out += "amp;";
   }
   return out;
 }

@@ -213,9 +213,11 @@ void take_predictions(const EvalOptions& a, const Manifest& manifest, LabelledSo
   if (reader.records() == 0 && reader.broken() > 0) {
     throw Error(ErrorKind::input, a.predictions + ": there is no prediction record in it");
   }
+  const bool are_the_input = a.input.options.text_field == a.prefix + "label";  // what is read as a text is none
   Outcome outcome;
   while (!interruption.flag().load() && labelled.next(outcome.review, /*may_block=*/true) == Source::Status::review) {
     outcome.prediction.reset();
+    if (are_the_input) outcome.review.text.clear();
     if (!outcome.review.failure) {
       std::deque<PredictionRecord>& found = predictions[outcome.review.id.text];
       const auto fail = [&](const std::string& reason) {

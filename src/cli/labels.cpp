@@ -304,7 +304,8 @@ std::optional<NumberScheme> LabelRules::judge(const LabelColumn& column) const {
         numbers.contains("0") || (!numbers.contains("1") && said.contains(kNegative) && said.contains(kPositive));
     if (scheme == NumberScheme::index && numbers.contains("-1") && !minus_is_none) return std::nullopt;
   } else if (map_.empty() && ranges_.empty()) {
-    scheme = judge_numbers(numbers);
+    said.erase(kUnlabelled);
+    scheme = judge_numbers(numbers, /*alone=*/said.empty());
     if (!scheme) return std::nullopt;
   }
   const bool all_read = std::all_of(column.values().begin(), column.values().end(),
@@ -312,7 +313,7 @@ std::optional<NumberScheme> LabelRules::judge(const LabelColumn& column) const {
   return all_read ? scheme : std::nullopt;
 }
 
-std::optional<NumberScheme> LabelRules::judge_numbers(const std::set<std::string>& numbers) const {
+std::optional<NumberScheme> LabelRules::judge_numbers(const std::set<std::string>& numbers, bool alone) const {
   const auto all = [&](auto holds) { return std::all_of(numbers.begin(), numbers.end(), holds); };
   if (all([&](const std::string& key) { return named(key).has_value(); })) {
     return numbers.empty() ? NumberScheme::index : NumberScheme::counted;
@@ -322,7 +323,14 @@ std::optional<NumberScheme> LabelRules::judge_numbers(const std::set<std::string
                                      [](const std::string& key) { return parse_number(key).value_or(0) > 1; });
   const bool minus_is_none = numbers.contains("0") && (above_one || keys_.size() != 3);
   if (numbers.contains("-1") && !minus_is_none) return std::nullopt;
-  const bool indexes = all([&](const std::string& key) { return number(key, NumberScheme::index).has_value(); });
+  // 0 and 1 alone are what two labels are called elsewhere.
+  const std::set<std::string> two_labels = {"-1", "0", "1"};
+  if (alone && keys_.size() > 2 && all([&](const std::string& key) { return two_labels.contains(key); }))
+    return std::nullopt;
+  const bool indexes = all([&](const std::string& key) {
+    const std::optional<Meaning> place = number(key, NumberScheme::index);
+    return place && named(key).value_or(*place) == *place;
+  });
   const bool counts = all([&](const std::string& key) { return number(key, NumberScheme::counted).has_value(); });
   const bool same = all(
       [&](const std::string& key) { return number(key, NumberScheme::index) == number(key, NumberScheme::counted); });

@@ -143,8 +143,9 @@ class LabelRules {
   std::optional<Meaning> parse_target(const std::string& name) const;
   std::string stars_map(const std::vector<LabelValue>& values) const;
 
-  /// How the numbers of a column of multiclass labels are to be read; empty: in no way, or in two.
-  std::optional<NumberScheme> judge_numbers(const std::set<std::string>& numbers) const;
+  /// How the numbers of a column of multiclass labels are to be read; empty: in no way, or in two. `alone`: no words
+  /// beside them name labels.
+  std::optional<NumberScheme> judge_numbers(const std::set<std::string>& numbers, bool alone) const;
 
   /// What --label-map says of the key; empty: nothing.
   std::optional<Meaning> mapped(const std::string& key) const;

@@ -360,7 +360,7 @@ bool has_color(Color color, int fd) {
 
 std::pair<std::string, std::string> split_condition(const std::string& condition, const std::string& option,
                                                     const std::string& form) {
-  const std::size_t equals = condition.find('=');
+  const std::size_t equals = condition.rfind('=');  // a label's name may hold one
   if (equals == 0 || equals == std::string::npos) {
     throw CLI::ValidationError(option, "\"" + condition + "\" must be " + form);
   }

@@ -50,9 +50,8 @@ READ: list[tuple[str, list[Any], list[Any]]] = [
     ("topics", [0, 1], ["drama", "comedy"]),
     ("topics", ["comedy", "drama"], ["comedy", "drama"]),
     ("topics", [-1, 0, 1], [None, "drama", "comedy"]),
-    ("stars", [-1, 0, 1], [None, "1 star", "2 stars"]),
+    ("stars", [-1, 0, 2], [None, "1 star", "3 stars"]),
     ("numbers", [1, 2], ["1", "2"]),
-    ("numbers", [0, 2], ["1", "3"]),
     ("reversed", [1, 2, 3], ["1 star", "2 stars", "3 stars"]),
 ]
 
@@ -98,6 +97,11 @@ def test_labels_by_name_and_number(
         ("sentiment", [1, 2]),  # the last two, or the first two from 1
         ("sentiment", [-1, 0, 1]),  # three labels, or none and the first two
         ("sentiment", [-1, 0]),
+        ("sentiment", [0, 1]),  # as the labels of two are called
+        ("stars", [-1, 0, 1]),
+        ("stars", [0]),
+        ("numbers", [0, 2]),  # the third, or the one that is called 2
+        ("numbers", [0, 1, 2]),
         ("sentiment", [0, 3]),
         ("sentiment", ["negative", "mixed"]),
         ("sentiment", ["true", "false"]),
@@ -319,3 +323,20 @@ def test_pictures(run: Run, models: dict[str, Path], tmp_path: Path) -> None:
     result = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE)
     assert result.returncode == 0, result.stderr.decode()
     assert b"</svg>" in (tmp_path / "x.svg").read_bytes()
+
+
+def test_the_name_of_a_label_may_hold_anything(run: Run, models: dict[str, Path], tmp_path: Path) -> None:
+    odd = with_labels(models["sentiment"], tmp_path / "odd", ["x=1", "a:b", "r&amp;d"])
+    markdown = tmp_path / "a.md"
+    data = labelled(["x=1", "a:b", "r&amp;d"])
+    report = report_of(run, odd, data, "--min", "f1:x=1=0", "--min", "recall:a:b=0", "--markdown", markdown)
+    assert [gate["name"] for gate in report["gates"]] == ["f1:x=1 >= 0", "recall:a:b >= 0"]
+    assert "r&amp;amp;d" in markdown.read_text() and "r&amp;d" not in markdown.read_text()
+
+
+def test_a_label_is_no_text_of_a_review(run: Run, models: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(labelled(["negative", "neutral", "positive"]))
+    rated = tmp_path / "rated.jsonl"
+    assert run(tmp_path / "a.jsonl", "--pass", "label", "-o", rated, model=models["sentiment"]).returncode == 0
+    report = report_of(run, models["sentiment"], "", "--predictions", rated)
+    assert report["mistakes"] and {mistake["text"] for mistake in report["mistakes"]} == {""}

@@ -73,7 +73,7 @@ def test_mistakes_of_predictions_and_on_stdout(run: Run, tmp_path: Path) -> None
     ours = records(result)
     assert ours == expected(run, tmp_path / "in.jsonl")
     result = run("eval", "--predictions", tmp_path / "p.jsonl", "--mistakes", "-")
-    assert result.returncode == 2 and "the predictions have no texts" in error_line(result)
+    assert result.returncode == 2 and "texts are not taken from predictions" in error_line(result)
 
 
 def test_what_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:

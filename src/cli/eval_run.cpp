@@ -33,11 +33,10 @@ constexpr std::size_t kStarsToLookAt = 1000;
 
 Manifest find_labels(const ModelChoice& choice) {
   Manifest manifest = find_manifest(choice);
-  if (manifest.labels.empty()) {
-    manifest.labels = {"NEGATIVE", "POSITIVE"};
-    manifest.positive = 1;
-  }
-  return manifest;
+  if (!manifest.labels.empty()) return manifest;
+  // Of a bare file the logits tell how many there are.
+  std::size_t workers = 1;
+  return open_package_for(choice, workers, /*quiet=*/true).manifest;
 }
 
 std::vector<std::size_t> label_numbers(const Manifest& manifest, const MeasuredLabels& labels,

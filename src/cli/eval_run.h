@@ -46,7 +46,7 @@ struct EvalOptions {
   bool quiet = false;
 };
 
-/// The manifest of the model that is asked for; a bare model is taken to have the two usual labels.
+/// The manifest of the model that is asked for; a bare model is loaded for it.
 Manifest find_labels(const ModelChoice& choice);
 
 /// Of each label of the model its number among those that are measured. Throws Error(usage), which names `option`,

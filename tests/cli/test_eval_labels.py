@@ -340,3 +340,24 @@ def test_a_label_is_no_text_of_a_review(run: Run, models: dict[str, Path], tmp_p
     assert run(tmp_path / "a.jsonl", "--pass", "label", "-o", rated, model=models["sentiment"]).returncode == 0
     report = report_of(run, models["sentiment"], "", "--predictions", rated)
     assert report["mistakes"] and {mistake["text"] for mistake in report["mistakes"]} == {""}
+
+
+def test_a_bare_file_is_asked_for_its_labels(run: Run, models: dict[str, Path], tmp_path: Path) -> None:
+    """Three logits are LABEL_0, LABEL_1 and LABEL_2 where nothing is said."""
+    import torch
+
+    class Words(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = torch.nn.Parameter(torch.randn(1000, 3))
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return (self.words[ids] * mask.unsqueeze(-1)).sum(1)
+
+    bare, ids = tmp_path / "bare.pt", torch.arange(5, 17).unsqueeze(0)
+    torch.jit.save(torch.jit.trace(Words(), (ids, torch.ones_like(ids))), bare)
+    vocab = models["sentiment"] / "vocab.txt"
+    for labels in (["LABEL_0", "label_1", "LABEL_2"], [0, 1, 2]):
+        result = run("eval", "--vocab", vocab, "--json", "-", stdin=labelled(labels), model=bare)
+        assert result.returncode == 0, result.stderr.decode()
+        assert sorted(map(str, taken(json.loads(result.stdout)).values())) == ["LABEL_0", "LABEL_1", "LABEL_2"]

@@ -176,7 +176,7 @@ const std::vector<Shape> kShapes = {{1, 1, 1, 4},    {1, 37, 3, 8},     {2, 2, 1
 
 }  // namespace
 
-// Hidden, as it wants to be told: scripts/all_cpus.py runs it on CPUs of which it knows what they have.
+// Hidden, as it wants to be told: tests/python/test_all_cpus.py runs it here, scripts/all_cpus.py on other CPUs.
 TEST_CASE("the sets that can run are those that the caller expects, in this order", "[.][sets]") {
   const char* const expected = std::getenv("REVIEWRATE_EXPECTED_SETS");
   REQUIRE(expected != nullptr);

@@ -22,9 +22,9 @@ TOKENS_SHORT, TOKENS_LONG = 25.4, 267.5  # mean tokens of the bench's sentences 
 RATES = {
     ("zen3", "fp32"): (335, 29.0),
     ("zen3", "int8"): (689, 53.8),
-    ("zen4", "fp32"): (403, 34.5),
-    ("zen4", "bf16"): (755, 64.7),
-    ("zen4", "int8"): (1066, 90.9),
+    ("zen4", "fp32"): (402, 33.9),
+    ("zen4", "bf16"): (780, 64.0),
+    ("zen4", "int8"): (1281, 96.6),
 }
 START_SECONDS = 0.41  # a call with one text; nearly all of it is one core's
 START_SHARE = 0.01  # what a block's start-up should cost of its time

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 OK, USAGE, FAILED, INTERRUPTED = 0, 2, 3, 130
+OUTPUT_CLOSED = 141  # as a shell tells of who died by SIGPIPE
 Main = Callable[[Sequence[str] | None], int | None]
 
 
@@ -110,7 +112,13 @@ def command(name: str) -> Callable[[Main], Callable[..., int]]:
                 print(f"{name}: {message}", file=sys.stderr, flush=True)
 
             try:
-                return main(argv) or OK
+                status = main(argv) or OK
+                sys.stdout.flush()  # what cannot be written is to be told here, not at the interpreter's end
+                return status
+            except BrokenPipeError:
+                # Who read the output has left, as `| head` does; the interpreter's own flush goes nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return OUTPUT_CLOSED
             except Stopped as stopped:
                 say(str(stopped))
                 return stopped.status

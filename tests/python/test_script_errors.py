@@ -161,6 +161,17 @@ def test_what_nobody_thought_of_is_one_line_with_its_place(capsys: pytest.Captur
     assert line.startswith("example: IndexError: list index out of range (unexpected; test_script_errors.py:")
 
 
+def test_a_reader_that_leaves_ends_a_script_in_silence() -> None:
+    """As `plan_cluster.py ... | head -1` does, where a buffered print fails only at the end."""
+    read, write = os.pipe()
+    os.close(read)
+    script = [sys.executable, TOP / "scripts" / "plan_cluster.py"]
+    with os.fdopen(write, "wb") as closed:
+        arguments = "--reviews 1e9 --tokens 250 --cores 1000".split()
+        ended = subprocess.run([*script, *arguments], stdout=closed, stderr=subprocess.PIPE, timeout=PATIENCE)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 def test_an_interruption_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     @command("example")
     def main(argv: object = None) -> None:

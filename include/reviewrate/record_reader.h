@@ -54,7 +54,7 @@ class RecordReader {
   /// about the largest allowed record. Throws InputFailure (byte_stream.h) if the rest of the file cannot be used.
   virtual bool next(std::string_view& input, bool last, Review& review) = 0;
 
-  /// Bytes that were taken from an input and not yet made records of.
+  /// Bytes that were taken from an input and not yet made records of; none of a bad record, whose rest is passed over.
   virtual std::size_t waiting() const { return 0; }
 
   /// Of a table, once its header was read: what its columns are called. Null: there are none.

@@ -27,6 +27,9 @@ enum class JsonState {
   lines,          ///< passed over: up to one that starts a record
 };
 
+/// Whether it is in a record that is not bad so far.
+inline bool in_record(JsonState state) { return state != JsonState::between && state < JsonState::line_rest; }
+
 /// Whether `c` may stand in a number or word.
 inline bool is_token_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '+' || c == '.';

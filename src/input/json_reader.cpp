@@ -31,11 +31,14 @@ class JsonReader final : public FieldsReader {
     return made;
   }
 
+  std::size_t waiting() const override {
+    return in_record(state_) ? std::min(cursor_.offset - record_offset_, bound_) : 0;
+  }
+
   JsonEvidence evidence() const {
     JsonEvidence evidence = evidence_;
-    const bool in_record = state_ != State::between && state_ < State::line_rest;
-    evidence.open = in_record || (in_array_ && !lost_);
-    evidence.begun = in_record && has_key_;
+    evidence.open = in_record(state_) || (in_array_ && !lost_);
+    evidence.begun = in_record(state_) && has_key_;
     return evidence;
   }
 
@@ -111,8 +114,7 @@ class JsonReader final : public FieldsReader {
     record_line_ = cursor_.line;
     record_offset_ = cursor_.position();
     record_indent_ = cursor_.indent;
-    flat_ = many_lines_ = false;
-    text_in_array_ = has_key_ = false;
+    flat_ = many_lines_ = text_in_array_ = has_key_ = false;
     is_object_ = cursor_.at != cursor_.end && *cursor_.at == '{';
     state_ = State::value;
   }
@@ -146,7 +148,7 @@ class JsonReader final : public FieldsReader {
       flat_ = cursor_.indent <= record_indent_;
     }
     many_lines_ = many_lines_ || cursor_.line > record_line_;
-    if (c == '{' || c == '[') return open(c);
+    if (c == '{' || c == '[') return too_long() ? fail_size(review) : open(c);
     if (c == '}' || c == ']') return close(review);
     if (c == '"') return begin_string(state_ == State::key || state_ == State::key_or_close);
     if (c == ',' || c == ':') {
@@ -336,10 +338,12 @@ class JsonReader final : public FieldsReader {
                        "not valid JSON: " + line + "column " + std::to_string(at_column) + ": " + reason);
   }
 
-  // Chooses how to go on behind what is bad.
+  // Chooses how to go on behind what is bad, and keeps nothing of it.
   void pass_over() {
     const bool in_string = state_ == State::string || state_ == State::escape || state_ == State::hex;
     open_brackets_ = brackets_.size();
+    for (std::string* text : {&string_.text(), &token_, &brackets_}) release(*text);
+    members_ = JsonMembers(options_);
     state_ = open_brackets_ == 0 ? State::line_rest : in_string ? State::quoted : State::brackets;
     if (state_ == State::line_rest) lost_ = lost_ || in_array_;
   }
@@ -408,15 +412,10 @@ class JsonReader final : public FieldsReader {
 
   // At the end of the input.
   bool finish(Review& review) {
-    if (state_ == State::token) {
-      if (end_token(review)) return true;
-    }
-    if (state_ == State::after || state_ == State::after_comma) {
-      if (end_record(review)) return true;
-    }
+    if (state_ == State::token && end_token(review)) return true;
+    if ((state_ == State::after || state_ == State::after_comma) && end_record(review)) return true;
     if (mark_ > 0) begin_record();
-    const bool cut = state_ != State::between && state_ < State::line_rest;
-    if (cut) {
+    if (in_record(state_)) {
       mark_ = 0;
       state_ = State::between;
       lost_ = true;

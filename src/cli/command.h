@@ -23,8 +23,9 @@ inline constexpr char kShield = '\x01';
 /// A row of the table. To add a command, write its file and add its row in commands.cpp.
 struct Command {
   const char* name;
-  const char* help;       ///< one line
-  Run (*add)(CLI::App&);  ///< adds the command's options, and gives what runs it once they are parsed
+  const char* help;             ///< one line
+  Run (*add)(CLI::App&);        ///< adds the command's options, and gives what runs it once they are parsed
+  bool in_environment = false;  ///< its options can be given there, too
 };
 
 /// All commands; the first is the one that need not be named.

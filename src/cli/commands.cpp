@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "command.h"
+#include "environment.h"
 #include "help.h"
 #include "options.h"
 #include "reviewrate/error.h"
@@ -34,7 +35,7 @@ const std::vector<Command>& commands() {
       {"diff", "Compare two files of predictions by id", add_diff},
       {"tokenize", "Print the token ids of reviews as jsonl", add_tokenize},
       {"verify", "Run the model package's reference texts and compare", add_verify},
-      {"serve", "Answer over HTTP: a page, and the API of common servers", add_serve},
+      {"serve", "Answer over HTTP: a page, and the API of common servers", add_serve, /*in_environment=*/true},
       {"bench", "Time the program on these reviews, stage by stage", add_bench},
       {"info", "Describe the model package and this program as JSON", add_info},
       {"shell-help", "Print completions for bash, zsh or fish, or the manual page", add_shell_help},
@@ -223,7 +224,7 @@ Invocation parse_command_line(std::vector<std::string> words) {
   shield_words(parsers, words);
   std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
   try {
-    chosen.app->parse(words);
+    chosen.command->in_environment ? parse_with_environment(*chosen.app, words) : chosen.app->parse(words);
   } catch (const CLI::CallForVersion&) {
     return {chosen.app->version() + '\n', {}};
   } catch (const CLI::Success&) {

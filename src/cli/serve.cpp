@@ -1,6 +1,5 @@
 // reviewrate serve: the model behind HTTP, until a signal.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -69,21 +68,6 @@ std::string refuse_no_origin(const std::string& text) {
   return text == "*" || is_origin ? "" : '"' + text + "\" is no origin such as https://shop.example, or *";
 }
 
-/// --max-body-bytes can be given as REVIEWRATE_MAX_BODY_BYTES too, as containers want it; the command line goes first.
-void add_environment(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
-    if (option->get_lnames().empty() || option->get_lnames().front() == "help" ||
-        option->get_lnames().front() == "version") {
-      continue;
-    }
-    std::string name = "REVIEWRATE_" + option->get_lnames().front();
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-      return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    option->envname(name);
-  }
-}
-
 }  // namespace
 
 Run add_serve(CLI::App& app) {
@@ -116,7 +100,7 @@ Run add_serve(CLI::App& app) {
       ->type_name("text|jsonl|none");
   add_count(
       app, "--max-queue-tokens", a->max_queue_tokens,
-      "Tokens of the reviews that wait (estimated); above them the answer is 429. Those to be explained are counted "
+      "Tokens of the reviews that wait (estimated); from there on the answer is 429. Those to be explained are counted "
       "apart, with the tokens of all variants");
   add_count(app, "--max-connections", limits.connections, "Connections; above them the answer is 503");
   add_count(app, "--max-body-bytes", limits.body_bytes, "Bytes of a request, of a stream none");
@@ -126,11 +110,10 @@ Run add_serve(CLI::App& app) {
   add_seconds(app, "--write-seconds", limits.write, "Time for a client to take its answer");
   add_seconds(app, "--drain-seconds", limits.drain, "Time to answer what is open after SIGTERM, SIGINT or SIGHUP",
               /*least=*/0);
-  add_environment(app);
   add_footer(app,
              "Every option can be given in the environment, too, --port 80 as\n"
-             "REVIEWRATE_PORT=80. There is no TLS: a proxy in front of it has that, and\n"
-             "whoever can reach the port can ask.\n"
+             "REVIEWRATE_PORT=80; what is typed goes first. There is no TLS: a proxy in\n"
+             "front of it has that, and whoever can reach the port can ask.\n"
              "Example: reviewrate serve --port 8080\n"
              "Example: curl -d 'text=A lovely film.' localhost:8080/classify");
   return [a](const Interruption& interruption) { return serve(*a, interruption); };

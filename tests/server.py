@@ -24,7 +24,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Server:
-    """`reviewrate serve` on a free port of this machine."""
+    """`reviewrate serve` on a free port of this machine, or with --unix."""
 
     def __init__(self, *options: str | Path, model: Path | None = TINY, **popen: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("REVIEWRATE_")}
@@ -54,14 +54,27 @@ class Server:
         self._listening.set()
 
     @property
+    def is_tcp(self) -> bool:
+        return self.address.startswith("http:")
+
+    @property
     def port(self) -> int:
         return int(self.address.rsplit(":", 1)[1])
 
     def connect(self, timeout: float = PATIENCE) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.is_tcp:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection("x", timeout=timeout)
+        connection.sock = self.socket()
+        return connection
 
     def socket(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        if self.is_tcp:
+            return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE)
+        connection.connect(self.address)
+        return connection
 
     def ask(
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
@@ -100,6 +113,15 @@ class Server:
         while self.metric(name) != value:
             assert time.monotonic() < end, (name, self.metric(name))
             time.sleep(0.02)
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """It does nothing meanwhile, and then finds at once all that was done."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends it by a signal; its exit status."""

@@ -9,29 +9,37 @@
 
 namespace reviewrate::server {
 
-/// A time after which what goes on with the socket is cut off.
+/// A time after which what is under way with the socket is cut off.
 class Deadline {
  public:
   explicit Deadline(Socket& socket) : socket_(socket), timer_(socket.get_executor()) {}
 
-  void arm(std::chrono::seconds time, const std::shared_ptr<void>& owner) {
+  void arm(std::chrono::steady_clock::time_point end, const std::weak_ptr<void>& owner) {
+    armed_ = true;
     expired_ = false;
-    timer_.expires_after(time);
-    timer_.async_wait([this, weak = std::weak_ptr<void>(owner)](const boost::system::error_code& error) {
-      const std::shared_ptr<void> alive = weak.lock();
-      if (error || !alive || timer_.expiry() > std::chrono::steady_clock::now()) return;
+    timer_.expires_at(end);
+    timer_.async_wait([this, owner](const boost::system::error_code& error) {
+      const std::shared_ptr<void> alive = owner.lock();
+      // The timer may have run out before it was set anew or disarmed, and this been called only now.
+      if (error || !alive || !armed_ || timer_.expiry() > std::chrono::steady_clock::now()) return;
       expired_ = true;
       boost::system::error_code ignored;
       socket_.cancel(ignored);
     });
   }
 
-  void disarm() { timer_.cancel(); }
+  void disarm() {
+    armed_ = false;
+    timer_.cancel();
+  }
+
+  /// Whether it has run out since it was armed.
   bool expired() const { return expired_; }
 
  private:
   Socket& socket_;
   boost::asio::steady_timer timer_;
+  bool armed_ = false;
   bool expired_ = false;
 };
 

@@ -31,6 +31,24 @@ class Histogram {
   double sum_ = 0;
 };
 
+/// What one has of a sum, such as the bytes that one holds of those that all hold; it ends with its owner.
+class Share {
+ public:
+  explicit Share(std::size_t& sum) : sum_(sum) {}
+  ~Share() { set(0); }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+
+  void set(std::size_t value) {
+    sum_ += value;
+    sum_ -= std::exchange(value_, value);
+  }
+
+ private:
+  std::size_t& sum_;
+  std::size_t value_ = 0;
+};
+
 /// A model that counts its batches and takes their time.
 class MeteredModel final : public Model {
  public:

@@ -19,27 +19,27 @@ std::string too_much_to_explain(std::size_t tokens, std::size_t most) {
          " tokens, and may at most (--max-queue-tokens) " + std::to_string(most);
 }
 
-RecordStream::RecordStream(Context& context, const Parameters& parameters, std::function<void()> changed,
+RecordStream::RecordStream(Context& context, const Parameters& parameters, std::weak_ptr<Owner> owner,
                            std::optional<std::string> file)
-    : context_(context), explain_(parameters.explain), texts_(parameters.texts), changed_(std::move(changed)) {
+    : context_(context),
+      explain_(parameters.explain),
+      texts_(parameters.texts),
+      owner_(std::move(owner)),
+      file_bytes_(file ? file->size() : 0),
+      held_(context.metrics.held_bytes) {
   options_.notify = [this](const std::string& notice) { notices_.push_back(notice); };
   if (!parameters.text_field.empty()) options_.text_field = parameters.text_field;
   if (file) {
-    held_ = file->size();
-    context_.metrics.held_bytes += held_;
     file_ = open_content(parameters.file, std::move(*file), options_);
   } else {
     reader_ = open_records(InputFormat::jsonl, Origin{"-", "-"}, options_);
   }
+  count();
 }
-
-RecordStream::~RecordStream() { context_.metrics.held_bytes -= held_ + output_.size(); }
 
 void RecordStream::feed(std::string_view bytes, bool last) {
   input_ = bytes;
   last_ = last;
-  held_ += bytes.size();
-  context_.metrics.held_bytes += bytes.size();
   read_records();
 }
 
@@ -50,19 +50,21 @@ bool RecordStream::wants_input() const {
 void RecordStream::read_records() {
   while (!ended_ && has_room()) {
     Review review;
-    if (read(review)) {
-      push(std::move(review));
-    } else if (last_) {
-      ended_ = true;
-    } else {
-      return;
+    if (!read(review)) {
+      ended_ = last_;
+      break;
     }
+    push(std::move(review));
   }
-  if (!texts_ || !finished() || std::exchange(noticed_, true)) return;
-  const std::size_t before = output_.size();
-  const nlohmann::json notices = {{"notices", notices_}};
-  output_ += notices.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-  context_.metrics.held_bytes += output_.size() - before;
+  if (texts_ && finished() && !std::exchange(noticed_, true)) {
+    const nlohmann::json notices = {{"notices", notices_}};
+    output_ += notices.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  }
+  count();
+}
+
+void RecordStream::count() {
+  held_.set(file_bytes_ + (reader_ ? reader_->waiting() + input_.size() : 0) + output_.size());
 }
 
 /// Whether one more record may be read.
@@ -71,16 +73,11 @@ bool RecordStream::has_room() const {
   if (file_ && unsent() >= context_.options.limits.stream_output) return false;
   // There may always be one in the queue, so that its answer calls for the next.
   return unanswered_ == 0 || (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
-                              context_.queue.has_room(0, explain_.has_value()));
+                              context_.queue.has_room(explain_.has_value()));
 }
 
 bool RecordStream::read(Review& review) {
-  if (reader_) {
-    if (!reader_->next(input_, last_, review)) return false;
-    context_.metrics.held_bytes -= std::exchange(held_, input_.size());
-    context_.metrics.held_bytes += held_;
-    return true;
-  }
+  if (reader_) return reader_->next(input_, last_, review);
   if (file_->next(review, /*may_block=*/false) == Source::Status::review) {
     if (texts_ && !review.failure) review.passed.push_back({"text", {review.text, false}});
     if (texts_) review.passed.push_back({"position", {std::to_string(review.position), true}});
@@ -90,7 +87,7 @@ bool RecordStream::read(Review& review) {
     notices_.insert(notices_.end(), list->begin(), list->end());
   }
   file_ = nullptr;
-  context_.metrics.held_bytes -= std::exchange(held_, 0);
+  file_bytes_ = 0;
   return false;
 }
 
@@ -103,8 +100,11 @@ void RecordStream::push(Review review) {
   }
   ++unanswered_;
   unanswered_tokens_ += estimate;
-  context_.queue.push(std::move(review), estimate,
-                      [self = shared_from_this(), estimate](const Outcome& outcome) { self->take(outcome, estimate); });
+  context_.queue.push(std::move(review), estimate, weak_from_this(),
+                      [weak = weak_from_this(), owner = owner_.lock(), estimate](const Outcome& outcome) {
+                        const std::shared_ptr<RecordStream> self = weak.lock();
+                        if (self) owner->on_answer([&] { self->take(outcome, estimate); });
+                      });
 }
 
 void RecordStream::take(const Outcome& outcome, std::size_t estimate) {
@@ -116,29 +116,20 @@ void RecordStream::take(const Outcome& outcome, std::size_t estimate) {
     tokens_ += outcome.prediction->tokens;
     context_.metrics.tokens += outcome.prediction->tokens;
   }
-  const std::size_t before = output_.size();
   context_.api.records().append(outcome, output_);
-  context_.metrics.held_bytes += output_.size() - before;
   read_records();
-  const std::function<void()> changed = changed_;  // abandon() may be called meanwhile
-  changed();
 }
 
 std::string RecordStream::take_output(std::size_t most) {
   std::string taken = output_.substr(sent_, most);
   sent_ += taken.size();
   if (sent_ == output_.size()) {
-    context_.metrics.held_bytes -= output_.size();
     output_.clear();
     sent_ = 0;
   }
   if (file_) read_records();  // there is room again
+  count();
   return taken;
-}
-
-void RecordStream::abandon() {
-  changed_ = [] {};
-  ended_ = true;
 }
 
 }  // namespace reviewrate::server

@@ -20,14 +20,21 @@ namespace reviewrate::server {
 std::string too_much_to_explain(std::size_t tokens, std::size_t most);
 
 /// Bytes of records in, bytes of answers out. Holds a bounded number of records that are not answered, so that many
-/// streams share the model.
+/// streams share the model. When it ends the queue passes over those that the model was not given.
 class RecordStream : public std::enable_shared_from_this<RecordStream> {
  public:
-  /// `changed` is called when there is more output, or more input is wanted. `file` is the content of one; without it,
-  /// feed() brings records as JSON Lines.
-  RecordStream(Context& context, const Parameters& parameters, std::function<void()> changed,
+  /// Who sends the records and waits for the answers; lives as long as the queue has records of the stream.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+
+    /// Calls `take`, with which a stream takes an answer: then there may be more output, or more input is wanted.
+    virtual void on_answer(const std::function<void()>& take) = 0;
+  };
+
+  /// `file` is the content of one; without it, feed() brings records as JSON Lines.
+  RecordStream(Context& context, const Parameters& parameters, std::weak_ptr<Owner> owner,
                std::optional<std::string> file = {});
-  ~RecordStream();
   RecordStream(const RecordStream&) = delete;
   RecordStream& operator=(const RecordStream&) = delete;
 
@@ -44,9 +51,6 @@ class RecordStream : public std::enable_shared_from_this<RecordStream> {
   /// Every record is answered; the rest of the output is the last.
   bool finished() const { return ended_ && unanswered_ == 0; }
 
-  /// Nobody waits for the answers any more: no further record is read.
-  void abandon();
-
   std::size_t reviews() const { return reviews_; }
   std::size_t tokens() const { return tokens_; }
 
@@ -57,6 +61,7 @@ class RecordStream : public std::enable_shared_from_this<RecordStream> {
   void push(Review review);
   std::size_t unsent() const { return output_.size() - sent_; }
   void take(const Outcome& outcome, std::size_t estimate);
+  void count();
 
   Context& context_;
   const std::optional<ExplainUnit> explain_;
@@ -65,7 +70,7 @@ class RecordStream : public std::enable_shared_from_this<RecordStream> {
   std::vector<std::string> notices_;      ///< what the command line would say on stderr
   std::unique_ptr<RecordReader> reader_;  ///< of a stream
   std::unique_ptr<Source> file_;          ///< else
-  std::function<void()> changed_;
+  const std::weak_ptr<Owner> owner_;
   std::string_view input_;
   bool last_ = false;
   bool ended_ = false;    ///< the last record was read
@@ -74,7 +79,8 @@ class RecordStream : public std::enable_shared_from_this<RecordStream> {
   std::size_t unanswered_tokens_ = 0;
   std::string output_;
   std::size_t sent_ = 0;  ///< how much of output_ was taken
-  std::size_t held_ = 0;  ///< bytes of the record that is not whole, or of a file, as the server counts them
+  std::size_t file_bytes_;
+  Share held_;  ///< bytes of the file, or of the record that is not whole, and of the output
   std::size_t reviews_ = 0;
   std::size_t tokens_ = 0;
 };

@@ -42,17 +42,16 @@ class OneOutcome final : public Sink {
 
 }  // namespace
 
-bool ReviewQueue::has_room(std::size_t tokens, bool explained) const {
-  const std::size_t there = explained ? explained_.tokens : plain_.tokens;
-  return there == 0 || there + tokens <= max_tokens_;
+bool ReviewQueue::has_room(bool explained) const {
+  return (explained ? explained_.tokens : plain_.tokens) < max_tokens_;
 }
 
-void ReviewQueue::push(Review review, std::size_t tokens, Answer answer) {
+void ReviewQueue::push(Review review, std::size_t tokens, Asker asker, Answer answer) {
   const std::lock_guard<std::mutex> lock(mutex_);
   ++reviews_;
   Lane& lane = lane_of(review);
   lane.tokens += tokens;
-  lane.waiting.push_back({std::move(review), tokens, std::move(answer)});
+  lane.waiting.push_back({std::move(review), tokens, std::move(asker), std::move(answer)});
   changed_.notify_one();
 }
 
@@ -67,6 +66,20 @@ bool ReviewQueue::finished() const {
   return closed_ && nothing_waits() && taken_.empty();
 }
 
+std::size_t ReviewQueue::awaited() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::size_t count = 0;
+  for (const std::deque<Entry>* entries : {&plain_.waiting, &explained_.waiting, &taken_}) {
+    for (const Entry& entry : *entries) count += entry.asker.expired() ? 0 : 1;
+  }
+  return count;
+}
+
+void ReviewQueue::uncount(const Entry& entry) {
+  --reviews_;
+  lane_of(entry.review).tokens -= entry.tokens;
+}
+
 ReviewQueue::Lane* ReviewQueue::next_lane() {
   const bool explained = !explained_.waiting.empty() && explained_taken_ < kMostExplained;
   if (explained && (owed_ == 0 || plain_.waiting.empty())) return &explained_;
@@ -75,23 +88,30 @@ ReviewQueue::Lane* ReviewQueue::next_lane() {
 
 Source::Status ReviewQueue::next(Review& review, bool may_block) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (may_block) {
-    changed_.wait(lock, [this] { return woken_ || next_lane() != nullptr || (closed_ && nothing_waits()); });
+  while (true) {
+    if (may_block) {
+      changed_.wait(lock, [this] { return woken_ || next_lane() != nullptr || (closed_ && nothing_waits()); });
+    }
+    if (std::exchange(woken_, false)) return Status::idle;
+    Lane* const lane = next_lane();
+    if (lane == nullptr) return closed_ && nothing_waits() ? Status::end : Status::idle;
+    Entry entry = std::move(lane->waiting.front());
+    lane->waiting.pop_front();
+    if (entry.asker.expired()) {
+      uncount(entry);
+      deliver_([answer = std::move(entry.answer)] {});  // it may be the last that knows of a connection
+      continue;
+    }
+    if (lane == &explained_) {
+      explained_taken_ += entry.tokens;
+      owed_ = entry.tokens;
+    } else {
+      owed_ -= std::min(owed_, entry.tokens);
+    }
+    review = entry.review;
+    taken_.push_back(std::move(entry));
+    return Status::review;
   }
-  if (std::exchange(woken_, false)) return Status::idle;
-  Lane* const lane = next_lane();
-  if (lane == nullptr) return closed_ && nothing_waits() ? Status::end : Status::idle;
-  const std::size_t tokens = lane->waiting.front().tokens;
-  if (lane == &explained_) {
-    explained_taken_ += tokens;
-    owed_ = tokens;
-  } else {
-    owed_ -= std::min(owed_, tokens);
-  }
-  review = lane->waiting.front().review;
-  taken_.push_back(std::move(lane->waiting.front()));
-  lane->waiting.pop_front();
-  return Status::review;
 }
 
 void ReviewQueue::wake() {
@@ -103,8 +123,7 @@ void ReviewQueue::wake() {
 void ReviewQueue::write(const Outcome& outcome) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Entry& entry = taken_.front();
-  --reviews_;
-  lane_of(entry.review).tokens -= entry.tokens;
+  uncount(entry);
   if (entry.review.explain) {
     explained_taken_ -= entry.tokens;
     changed_.notify_one();
@@ -115,10 +134,9 @@ void ReviewQueue::write(const Outcome& outcome) {
 
 void ReviewQueue::flush() {
   if (answered_.empty()) return;
-  auto answered = std::make_shared<std::vector<std::pair<Answer, Outcome>>>(std::move(answered_));
-  answered_.clear();
-  deliver_([answered] {
-    for (auto& [answer, outcome] : *answered) answer(std::move(outcome));
+  // Nothing of it stays here: what the answers hold must end on the thread that they are delivered to.
+  deliver_([answered = std::exchange(answered_, {})]() mutable {
+    for (auto& [answer, outcome] : answered) answer(std::move(outcome));
   });
 }
 

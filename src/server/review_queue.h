@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -16,11 +17,14 @@
 
 namespace reviewrate::server {
 
-/// What is done with the outcome of a review, once and on the thread of the connections.
+/// What is done with the outcome of a review, at most once and on the thread of the connections, where it ends, too.
 using Answer = std::function<void(Outcome)>;
 
-/// Holds every review from push() until its outcome is delivered. The thread of the connections pushes; the pipeline's
-/// threads read and write.
+/// Who wants the answer to a review, and has gone once it is expired.
+using Asker = std::weak_ptr<const void>;
+
+/// Holds every review from push() until its outcome is delivered, or its turn comes and its asker has gone. The thread
+/// of the connections pushes; the pipeline's threads read and write.
 ///
 /// An explanation takes the model as long as dozens of reviews. So reviews that are to be explained wait by themselves,
 /// within bounds of their own: they take no more than half of the model's time from the others, and leave them the
@@ -33,18 +37,22 @@ class ReviewQueue final : public Source, public Sink {
   /// `max_tokens` is what may be in the queue of reviews that are to be explained, and as much again of others.
   ReviewQueue(std::size_t max_tokens, Deliver deliver) : max_tokens_(max_tokens), deliver_(std::move(deliver)) {}
 
-  /// Whether `tokens` more of reviews that are to be explained, or of others, may be pushed. Where there are none of
-  /// them anything may, so that nothing waits for ever.
-  bool has_room(std::size_t tokens, bool explained) const;
+  /// Whether the reviews of a request that are to be explained, or others, may be pushed: all of them, as long as fewer
+  /// than `max_tokens` wait. So a large request gets in where small ones do, and the bound is passed by one at most.
+  bool has_room(bool explained) const;
 
-  /// Takes a review, for which the model has to read about `tokens`; `answer` will be called.
-  void push(Review review, std::size_t tokens, Answer answer);
+  /// Takes a review, for which the model has to read about `tokens`. `answer` will be called unless `asker` goes
+  /// before.
+  void push(Review review, std::size_t tokens, Asker asker, Answer answer);
 
   /// Nothing more will be pushed: the pipeline ends when all is done.
   void close();
 
   /// Whether close() was called and every review is done.
   bool finished() const;
+
+  /// How many reviews have no answer and an asker who waits for it.
+  std::size_t awaited() const;
 
   std::size_t reviews() const { return reviews_; }
   std::size_t tokens() const { return plain_.tokens + explained_.tokens; }
@@ -67,6 +75,7 @@ class ReviewQueue final : public Source, public Sink {
   struct Entry {
     Review review;
     std::size_t tokens;
+    Asker asker;
     Answer answer;
   };
 
@@ -77,6 +86,9 @@ class ReviewQueue final : public Source, public Sink {
   };
 
   Lane& lane_of(const Review& review) { return review.explain ? explained_ : plain_; }
+
+  /// Counts a review no more.
+  void uncount(const Entry& entry);
 
   /// The lane whose turn it is; null where there is nothing to take.
   Lane* next_lane();

@@ -16,6 +16,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -115,24 +116,28 @@ class Server::Impl {
     Described described = describe(package, pipeline, version);
     context_.emplace(Context{options_, api, keys, queue_, model, pipeline.workers, std::move(described.json),
                              std::move(described.metric), messages_.log});
+    error_code error;
+    acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) fail(address_, error.message());
+    wait_for_signals();
+    accept();
     std::atomic<bool> stopped{false};
     PipelineOptions options = pipeline;
     options.stopped = &stopped;
     std::thread worker([&] { classify_queue(queue_, *package.tokenizer, model, options, messages_.notify); });
-    error_code error;
-    acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    if (!error) {
-      wait_for_signals();
-      accept();
+    std::exception_ptr failure;
+    try {
       messages_.notify("listening on " + address_ + " with model " + package.manifest.name);
       run_handlers();
+    } catch (...) {
+      failure = std::current_exception();
     }
     context_->on_idle = [] {};
-    const std::size_t unanswered = queue_.reviews();
-    stopped = unanswered > 0;
+    const std::size_t unanswered = queue_.awaited();
+    stopped = true;
     queue_.close();
     worker.join();
-    if (error) fail(address_, error.message());
+    if (failure) std::rethrow_exception(failure);
     if (unanswered > 0) messages_.notify(counted(unanswered, "review") + " left without an answer");
     return unanswered;
   }
@@ -225,11 +230,15 @@ class Server::Impl {
   void accept() {
     acceptor_.async_accept([this](const error_code& error, Socket socket) {
       if (error == asio::error::operation_aborted) return;
-      if (error) return accept_later();
-      take(std::move(socket));
-      if (context_->metrics.connections >= options_.limits.connections + kCrowd) return accept_later();
-      accept();
+      // First the next one: take() may throw.
+      error || full(1) ? accept_later() : accept();
+      if (!error) take(std::move(socket));
     });
+  }
+
+  /// Whether there would be no room behind so many more connections.
+  bool full(std::size_t more) const {
+    return context_->metrics.connections + more >= options_.limits.connections + kCrowd;
   }
 
   /// There are no descriptors, or too many connections: those who knock wait for a moment.
@@ -238,8 +247,7 @@ class Server::Impl {
     retry_timer_.expires_after(kPause);
     retry_timer_.async_wait([this](const error_code& error) {
       if (error) return;
-      if (context_->metrics.connections >= options_.limits.connections + kCrowd) return accept_later();
-      accept();
+      full(0) ? accept_later() : accept();
     });
   }
 

@@ -26,6 +26,9 @@ TEXTS = [
     "naïve café 你好 🙂 \u0000 <script>alert(1)</script>",
     "long " * 700,
 ]
+STREAM = (
+    b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +148,7 @@ def test_bytes_that_are_not_utf8(server: Server) -> None:
 
 def test_a_stream_is_answered_while_it_is_sent(server: Server) -> None:
     with server.socket() as connection:
-        connection.sendall(
-            b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
-        )
+        connection.sendall(STREAM)
         reader = connection.makefile("rb")
         for i in range(3):
             line = json.dumps({"id": i, "text": TEXTS[0]}).encode() + b"\n"
@@ -515,6 +515,29 @@ def test_options_from_the_environment() -> None:
     assert not [line for line in server.lines if "/classify" in line]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PORT", "80x"), ("MAX_CONNECTIONS", "0"), ("PRECISION", "fp64"), ("HEAD_SECONDS", "-1"), ("CORS_ORIGIN", "shop")],
+)
+def test_a_wrong_variable_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    name = f"REVIEWRATE_{variable}"
+    monkeypatch.setenv(name, value)
+    result = run("serve")
+    assert result.returncode == 2
+    assert f"{name} in the environment: " in error_line(result) and value in error_line(result)
+
+
+def test_what_is_typed_goes_before_the_environment() -> None:
+    with serving("--log", "none", env={"REVIEWRATE_PORT": "80x", "REVIEWRATE_LOG": "jsonl"}) as server:
+        server.post("/classify", {"text": "a"})
+    assert not [line for line in server.lines if "/classify" in line]
+
+
+def test_the_port_of_a_kubernetes_service_is_none() -> None:
+    with serving(env={"REVIEWRATE_PORT": "tcp://10.96.0.7:8080"}) as server:
+        assert "REVIEWRATE_PORT is not read: tcp://10.96.0.7:8080" in server.lines[0]
+
+
 # --- The log ---
 
 
@@ -531,6 +554,32 @@ def test_the_log_has_a_line_a_request_and_nothing_of_a_review() -> None:
     ]
     assert lines[0]["tokens"] > 4 and lines[0]["seconds"] > 0 and lines[0]["client"] == "127.0.0.1"
     assert "secretword" not in "\n".join(server.lines)
+
+
+@pytest.mark.parametrize(
+    ("begin", "reviews"),
+    [
+        (b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nabc", 0),
+        (STREAM + b'd\r\n{"text": "a"}\r\n1\r\n\n\r\n', 1),
+    ],
+)
+def test_who_leaves_is_in_the_log_and_counted(begin: bytes, reviews: int) -> None:
+    gone = 'reviewrate_http_requests_total{route="/classify",code="499"}'
+    with serving("--log", "jsonl") as server:
+        with server.socket() as connection:
+            connection.sendall(begin)
+            server.wait_for_metric("reviewrate_reviews_total", reviews)
+            if reviews:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        with server.socket() as silent, server.socket() as no_head:  # these have asked nothing
+            silent.sendall(b"\r\n")
+            no_head.sendall(b"POST /classify HTTP/1.1\r\n")
+        server.wait_for_metric(gone, 1)
+        server.wait_for_metric("reviewrate_connections", 1)
+    lines = [json.loads(line) for line in server.lines if line.startswith("{") and "/metrics" not in line]
+    assert [(line["route"], line["method"], line["status"], line["reviews"]) for line in lines] == [
+        ("/classify", "POST", 499, reviews)
+    ]
 
 
 def test_the_log_for_people() -> None:
@@ -636,3 +685,19 @@ def test_the_end_does_not_wait_for_ever() -> None:
         begin = time.monotonic()
         assert server.stop() == 0  # nothing that came whole was left without an answer
         assert 0.9 < time.monotonic() - begin < PATIENCE
+
+
+def test_reviews_whose_client_has_left_hold_nothing_up() -> None:
+    """They are neither waited for nor left without an answer."""
+    server = Server("--workers", "1", "--long-text", "windows", "--max-queue-tokens", "10000000", "--log", "none")
+    record = json.dumps({"text": "film " * 24_000}).encode()  # a little less than what a stream is read ahead
+    connections = [server.socket() for _ in range(60)]
+    for connection in connections:
+        connection.sendall(STREAM + b"%x\r\n%s\r\n" % (len(record), record))
+    server.wait_for_metric("reviewrate_held_bytes", len(connections) * len(record))
+    with server.asleep():
+        for connection in connections:
+            connection.sendall(b"1\r\n\n\r\n")  # which makes it a record
+            connection.close()
+        server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(PATIENCE) == 0, server.lines

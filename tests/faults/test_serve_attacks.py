@@ -16,6 +16,7 @@ from conftest import TINY
 from server import JSON, NDJSON, PATIENCE, Server, read_all, serving
 
 HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+STREAM = HEAD.replace(b"text/plain", b"application/x-ndjson") + b"Transfer-Encoding: chunked\r\n\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -46,6 +47,8 @@ def is_well(server: Server) -> None:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", [400]),  # TLS
         (b"\x00" * 100, [400]),
         (b"HELLO\r\n\r\n", [400]),
+        (b"\rGET / HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
+        (b"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", [400]),
         (b"GET / HTTP/0.9\r\nHost: x\r\n\r\n", [400, 505]),
         (b"GET /health HTTP/1.1\r\n\r\n", [400]),  # no Host
@@ -141,6 +144,18 @@ def test_an_endless_body_and_an_endless_head(server: Server) -> None:
     is_well(server)
 
 
+@pytest.mark.parametrize("begin", [b'{"text": "', b'{"text": [', b'{"text": ', b'{"text": "a"} ', b"{x"])
+def test_a_record_without_end_is_not_held(server: Server, begin: bytes) -> None:
+    """It takes no room from others: what is passed over, and the blanks, are nowhere."""
+    with server.socket() as connection:
+        connection.sendall(STREAM + b"%x\r\n%s\r\n" % (len(begin), begin))
+        chunk = (b"a" if begin[-1:] in b'"x' else b"[" if begin[-1:] == b"[" else b" ") * (1 << 20)
+        for _ in range(32):
+            connection.sendall(b"100000\r\n%s\r\n" % chunk)
+        assert server.metric("reviewrate_held_bytes") < 8 << 20
+    server.wait_for_metric("reviewrate_held_bytes", 0)
+
+
 def test_a_record_without_end_is_one_error(server: Server) -> None:
     body = b'{"text": "' + b"a" * (8 << 20) + b'"}\n{"id": "next", "text": "b"}\n'
     status, _, answer = server.ask("POST", "/classify", body, NDJSON)
@@ -180,10 +195,7 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
 def test_a_stream_that_does_not_read_is_cut_off() -> None:
     with serving("--write-seconds", "1", "--log", "none") as server, server.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(
-            b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
-        )
+        connection.sendall(STREAM)
         lines = b'{"text": ""}\n' * 5000
         with pytest.raises(OSError):
             for _ in range(1000):
@@ -341,6 +353,17 @@ def test_slow_heads_and_bodies_are_cut_off_while_others_are_served() -> None:
         assert server.metric('reviewrate_http_requests_total{route="/classify",code="408"}') == 200
 
 
+def test_an_empty_line_before_a_request_is_nothing(server: Server) -> None:
+    """Some clients send one behind a body (RFC 9112, section 2.2)."""
+    close = HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert statuses(server.raw(b"\r\n" + HEALTH + b"\r\n\r\n" + close)) == [200, 200]
+    with server.socket() as connection:
+        for piece in (b"\r", b"\n", close[:1], close[1:]):
+            connection.sendall(piece)
+            time.sleep(0.05)
+        assert statuses(read_all(connection)) == [200]
+
+
 def test_half_open_connections_are_answered(server: Server) -> None:
     with server.socket() as connection:
         connection.sendall(HEAD + b"Content-Length: 1\r\n\r\na")
@@ -366,6 +389,54 @@ def test_clients_that_leave_in_the_middle(server: Server) -> None:
     is_well(server)
 
 
+def test_reading_and_writing_fail_in_the_same_moment(tmp_path: Path) -> None:
+    """A client that never reads sends a last piece and leaves while the server sleeps: that wakes up to both."""
+    with serving("--unix", tmp_path / "socket", "--log", "none") as server, server.socket() as connection:
+        lines = b'{"text": ""}\n' * 3000
+        connection.sendall(STREAM + b"%x\r\n%s\r\n" % (len(lines), lines))
+        server.wait_for_metric("reviewrate_reviews_total", 3000)
+        with server.asleep():
+            connection.sendall(b'6\r\n{"tex\r\n')
+            connection.close()
+        server.wait_for_metric("reviewrate_connections", 1)
+        assert server.metric("reviewrate_held_bytes") == 0
+        is_well(server)
+
+
+def test_clients_that_leave_before_they_are_told_to_continue(tmp_path: Path) -> None:
+    with serving("--unix", tmp_path / "socket", "--max-connections", "4", "--log", "none") as server:
+        with server.asleep():
+            for _ in range(40):
+                with server.socket() as connection:
+                    connection.sendall(STREAM.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        server.wait_for_metric("reviewrate_connections", 1)
+        is_well(server)
+
+
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b""])
+def test_a_client_that_takes_answers_is_not_idle(tmp_path: Path, end: bytes) -> None:
+    """Whether it has sent all or not, and however late it reads on."""
+    count = 20000  # whose answers are more than the system keeps
+    with (
+        serving("--unix", tmp_path / "socket", "--idle-seconds", "2", "--log", "none") as server,
+        server.socket() as connection,
+    ):
+        lines = b'{"text": ""}\n' * count
+        connection.sendall(STREAM + b"%x\r\n%s\r\n" % (len(lines), lines) + end)
+        server.wait_for_metric("reviewrate_reviews_total", count)
+        time.sleep(3)
+        answers, last = 0, b""
+        while answers < count or not last.endswith(b"\r\n0\r\n\r\n"):
+            piece = connection.recv(1 << 16)
+            assert piece, answers
+            answers += piece.count(b"}")
+            last = (last + piece)[-7:]
+            if answers == count and not end:
+                end = b"0\r\n\r\n"
+                connection.sendall(end)
+        assert answers == count
+
+
 def test_expect_100_continue(server: Server) -> None:
     with server.socket() as connection:
         connection.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 1\r\nConnection: close\r\n\r\n")
@@ -374,6 +445,15 @@ def test_expect_100_continue(server: Server) -> None:
         assert statuses(read_all(connection)) == [200]
     answer = server.raw(HEAD + b"Expect: 100-continue\r\nContent-Length: 9999999\r\n\r\n")
     assert statuses(answer) == [413]
+    with server.socket() as connection:  # 1.0 does not know it (RFC 9110, section 10.1.1)
+        connection.sendall(HEAD.replace(b"1.1", b"1.0") + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        server.wait_for_metric("reviewrate_connections", 2)
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(PATIENCE)
+        connection.sendall(b"a")
+        assert read_all(connection).startswith(b"HTTP/1.0 200 OK")
 
 
 # --- What fails inside ---

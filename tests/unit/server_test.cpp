@@ -105,6 +105,9 @@ class ThrowingModel : public Model {
   MeanModel inner_;
 };
 
+/// Who waits for all answers.
+const auto kAsker = std::make_shared<int>();
+
 PipelineOptions pipeline_options() {
   PipelineOptions result;
   result.workers = 2;
@@ -199,7 +202,7 @@ TEST_CASE("reviews come back to whom they belong, whatever the batches", "[serve
   std::size_t answered = 0;
   constexpr std::size_t kReviews = 500;
   for (std::size_t i = 0; i < kReviews; ++i) {
-    queue.push(text_review(std::to_string(i), std::string(i % 90, 'a')), i % 90, [&, i](const Outcome& result) {
+    queue.push(text_review(std::to_string(i), std::string(i % 90, 'a')), i % 90, kAsker, [&, i](const Outcome& result) {
       CHECK(result.review.id.text == std::to_string(i));
       REQUIRE(result.prediction);
       CHECK(result.prediction->tokens == i % 90 + 2);
@@ -224,7 +227,7 @@ TEST_CASE("a review at which the model throws fails alone", "[server]") {
   std::size_t answered = 0;
   for (std::size_t i = 0; i < 60; ++i) {
     const bool bad = i % 20 == 7;
-    queue.push(text_review(std::to_string(i), bad ? "ax" : "a"), 4, [&, bad](const Outcome& result) {
+    queue.push(text_review(std::to_string(i), bad ? "ax" : "a"), 4, kAsker, [&, bad](const Outcome& result) {
       ++answered;
       CHECK(result.prediction.has_value() == !bad);
       if (bad) CHECK(result.review.failure == Failure{"internal", "no x"});
@@ -240,14 +243,74 @@ TEST_CASE("a review at which the model throws fails alone", "[server]") {
   CHECK(std::count(told.begin(), told.end(), "a review could not be classified: no x") == 3);
 }
 
-TEST_CASE("the queue takes what fits, and anything when it is empty", "[server]") {
+TEST_CASE("the queue takes requests of any size until it is full", "[server]") {
   Loop loop;
   ReviewQueue queue(10, loop.deliver());
-  CHECK(queue.has_room(1000, false));
-  queue.push(text_review("a", "12345678"), 4, [](const Outcome&) {});
-  CHECK(queue.tokens() == 4);
-  CHECK(queue.has_room(6, false));
-  CHECK_FALSE(queue.has_room(7, false));
+  const auto push = [&](std::size_t tokens) { queue.push(text_review("a", "text"), tokens, kAsker, [](Outcome) {}); };
+  CHECK(queue.has_room(false));
+  push(9);
+  CHECK(queue.tokens() == 9);
+  CHECK(queue.has_room(false));  // for a large one too, which else would wait as long as there are small ones
+  push(1000);
+  CHECK_FALSE(queue.has_room(false));
+  CHECK(queue.has_room(true));
+}
+
+TEST_CASE("nobody computes what nobody waits for", "[server]") {
+  Loop loop;
+  ReviewQueue queue(1 << 20, loop.deliver());
+  auto leaves = std::make_shared<int>();
+  std::vector<std::string> answered;
+  for (const char* id : {"a1", "b1", "a2", "b2", "a3"}) {
+    queue.push(text_review(id, "text"), 4, id[0] == 'a' ? leaves : kAsker,
+               [&answered, id](const Outcome&) { answered.emplace_back(id); });
+  }
+  Review review;
+  REQUIRE(queue.next(review, false) == Source::Status::review);
+  CHECK(review.id.text == "a1");
+  CHECK(queue.awaited() == 5);
+  leaves = nullptr;
+  CHECK(queue.awaited() == 2);
+  for (const char* id : {"b1", "b2"}) {
+    REQUIRE(queue.next(review, false) == Source::Status::review);
+    CHECK(review.id.text == id);
+  }
+  CHECK(queue.next(review, false) == Source::Status::idle);
+  CHECK(queue.reviews() == 3);
+  CHECK(queue.tokens() == 12);
+  for (int i = 0; i < 3; ++i) queue.answer_first({text_review("", ""), std::nullopt});
+  loop.run();
+  CHECK(answered == std::vector<std::string>{"a1", "b1", "b2"});  // a1 was on its way
+  CHECK(queue.reviews() == 0);
+  CHECK(queue.tokens() == 0);
+}
+
+TEST_CASE("what an answer holds ends on the thread of the connections, whichever is faster", "[server]") {
+  // Runs and destroys what it is given before the thread that gives it goes on.
+  std::thread::id connections;
+  ReviewQueue queue(1 << 20, [&](std::function<void()> function) {
+    std::thread thread([&] {
+      connections = std::this_thread::get_id();
+      function();
+      function = nullptr;
+    });
+    thread.join();
+  });
+  auto leaves = std::make_shared<int>();
+  std::vector<bool> ended_there;
+  for (const std::shared_ptr<int>& asker : {kAsker, leaves}) {
+    std::shared_ptr<int> connection(new int, [&](const int* p) {
+      ended_there.push_back(std::this_thread::get_id() == connections);
+      delete p;
+    });
+    queue.push(text_review("", "text"), 4, asker, [connection](const Outcome&) {});
+  }
+  leaves = nullptr;
+  Review review;
+  REQUIRE(queue.next(review, false) == Source::Status::review);
+  queue.answer_first({text_review("", ""), std::nullopt});
+  CHECK(queue.next(review, false) == Source::Status::idle);
+  CHECK(ended_there == std::vector<bool>{true, true});
 }
 
 TEST_CASE("reviews that are to be explained leave others the queue and half of the model's time", "[server]") {
@@ -256,14 +319,15 @@ TEST_CASE("reviews that are to be explained leave others the queue and half of t
   const auto push = [&](const std::string& id, std::size_t tokens, bool explained) {
     Review review = text_review(id, "text");
     if (explained) review.explain = ExplainUnit::sentences;
-    queue.push(std::move(review), tokens, [](const Outcome&) {});
+    queue.push(std::move(review), tokens, kAsker, [](const Outcome&) {});
   };
   for (const char* id : {"e1", "e2", "e3"}) push(id, 30000, true);
   for (const char* id : {"p1", "p2", "p3", "p4", "p5"}) push(id, 15000, false);
   CHECK(queue.tokens() == 165000);
-  CHECK_FALSE(queue.has_room(10001, true));
-  CHECK(queue.has_room(10000, true));
-  CHECK(queue.has_room(25000, false));
+  CHECK(queue.has_room(true));
+  push("e4", 30000, true);
+  CHECK_FALSE(queue.has_room(true));
+  CHECK(queue.has_room(false));
   const auto taken = [&]() -> std::string {
     Review review;
     return queue.next(review, false) == Source::Status::review ? review.id.text : "-";
@@ -275,7 +339,7 @@ TEST_CASE("reviews that are to be explained leave others the queue and half of t
   for (const char* id : {"e2", "p5", "-"}) CHECK(taken() == id);
   for (int i = 0; i < 5; ++i) answer_first();
   CHECK(taken() == "e3");
-  CHECK(queue.tokens() == 45000);
+  CHECK(queue.tokens() == 75000);
 }
 
 TEST_CASE("an explanation in the queue equals one without it", "[server]") {
@@ -288,8 +352,8 @@ TEST_CASE("an explanation in the queue equals one without it", "[server]") {
   for (int i = 0; i < 3; ++i) {
     Review review = text_review("", "One. Two and more. Three!");
     review.explain = ExplainUnit::words;
-    queue.push(std::move(review), 200, [&](const Outcome& o) { found.push_back(*o.prediction->explanation); });
-    queue.push(text_review("", "One."), 3, [](const Outcome& o) { CHECK_FALSE(o.prediction->explanation); });
+    queue.push(std::move(review), 200, kAsker, [&](const Outcome& o) { found.push_back(*o.prediction->explanation); });
+    queue.push(text_review("", "One."), 3, kAsker, [](const Outcome& o) { CHECK_FALSE(o.prediction->explanation); });
   }
   queue.close();
   classify_queue(queue, tokenizer, model, options, [](const std::string&) {});

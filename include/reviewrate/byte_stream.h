@@ -29,6 +29,12 @@ class InputFailure : public std::runtime_error {
   std::string kind_;
 };
 
+/// The waiter was interrupted where a file is read at any place. Never leaves the Source either, which ends then.
+class ReadInterrupted : public std::exception {
+ public:
+  const char* what() const noexcept override { return "interrupted"; }
+};
+
 /// Bytes, read once from front to back.
 class ByteStream {
  public:
@@ -49,7 +55,7 @@ class ByteFile {
 
   virtual std::uint64_t size() const = 0;
 
-  /// Fills `buffer` with the bytes from `position` on, which must all be there. Throws InputFailure.
+  /// Fills `buffer` with the bytes from `position` on, which must all be there. Throws InputFailure and ReadInterrupted.
   virtual void read_at(std::uint64_t position, std::span<char> buffer) = 0;
 };
 
@@ -67,6 +73,9 @@ class FdStream final : public ByteStream, public ByteFile {
   /// Of a regular file; 0 for anything else.
   std::uint64_t size() const override { return size_at_first_; }
   void read_at(std::uint64_t position, std::span<char> buffer) override;
+
+  /// Of a regular file: goes on reading at `position`. Throws InputFailure.
+  void seek(std::uint64_t position);
 
   /// Bytes read so far; the reference is good as long as the stream.
   const std::uint64_t& bytes_read() const { return bytes_read_; }

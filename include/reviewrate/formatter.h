@@ -41,7 +41,7 @@ struct OutputOptions {
   bool wrap = false;         ///< text: the whole review below each line
 };
 
-/// Writes outcomes as bytes; immutable, so that it can be shared, but for Parquet and Arrow.
+/// Writes outcomes as bytes.
 class Formatter {
  public:
   virtual ~Formatter() = default;
@@ -50,14 +50,14 @@ class Formatter {
   virtual std::string header() const { return {}; }
 
   /// Appends one record with its line end; Parquet and Arrow take it for later.
-  virtual void append(const Outcome& outcome, std::string& out) const = 0;
+  virtual void append(const Outcome& outcome, std::string& out) = 0;
 
   /// Appends what a reader should have by now.
-  virtual void flush(std::string& out) const { static_cast<void>(out); }
+  virtual void flush(std::string& out) { static_cast<void>(out); }
 
   /// Appends what stands behind the last record. If none came, Parquet and Arrow take the types of the input's columns
   /// from `types`.
-  virtual void finish(const ArrowBatch& types, std::string& out) const {
+  virtual void finish(const ArrowBatch& types, std::string& out) {
     static_cast<void>(types);
     static_cast<void>(out);
   }

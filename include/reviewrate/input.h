@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "reviewrate/condition.h"
 #include "reviewrate/record.h"
 
 namespace reviewrate {
@@ -39,7 +40,7 @@ struct InputOptions {
   bool one_type = false;              ///< records with a carried field of another type than the first one's are bad
   std::vector<std::string> reserved;  ///< to annotate: records with fields of these names are bad
   std::vector<std::string> include;   ///< globs for members and paths; empty: all
-  std::vector<std::string> where;     ///< FIELD OP VALUE with one of = != < > ~; all must hold
+  std::vector<Condition> where;       ///< all must hold
   std::string encoding;               ///< as iconv names it; empty: UTF-8, or as a mark says
   bool header = true;                 ///< csv, tsv: the first row names the columns
   bool quoting = true;                ///< csv, tsv: quotes around a cell are no part of it
@@ -104,13 +105,13 @@ class Source {
   /// To annotate: the names of the first record's fields, or of a table's columns if no record came. Empty until then.
   virtual std::vector<std::string> columns() const { return {}; }
 
-  /// Complete once next() has answered end.
+  /// Of what was read so far; complete once next() has answered end.
   virtual InputFindings findings() const { return {}; }
 };
 
 /// The reviews of `texts` (ids text:1, text:2, ...), then those of `files`; "-" is stdin. Files are opened one by one
 /// as they are reached; one that cannot be opened is a review with a failure. `waiter` must outlive the source. Throws
-/// Error(usage) for options that contradict each other, a condition that is none, and an unknown encoding.
+/// Error(usage) for options that contradict each other and an unknown encoding.
 std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
                                     const InputOptions& options, Waiter& waiter);
 

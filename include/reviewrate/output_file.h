@@ -43,7 +43,8 @@ class WholeFile {
   std::unique_ptr<TemporaryFile> file_;
 };
 
-/// Called in a signal handler that is about to end the program: removes the temporary file that write_whole() is at.
+/// Called in a signal handler that is about to end the program: removes the temporary file that is being
+/// written.
 void abandon_temporary_file();
 
 }  // namespace reviewrate

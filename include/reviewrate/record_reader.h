@@ -1,4 +1,4 @@
-// From one file's bytes to reviews: lines, JSON, CSV and TSV, or the file as one review.
+// From one file's bytes to reviews: lines, JSON, CSV and TSV, Parquet and Arrow, or the file as one review.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,7 @@ struct Tally {
   bool kept = false;                         ///< a record fulfilled them all
   std::size_t nonfinite = 0;                 ///< NaN and infinities in carried fields, which become null
   ArrowBatch types = {};                     ///< of Parquet and Arrow: the columns, without rows
+  std::string remark = {};                   ///< what a person should know of these records; of one file
 
   void add(const Tally& other);
 };
@@ -66,7 +67,7 @@ class RecordReader {
 
 /// The reader for `format`, which must not be automatic. `options` must outlive it. What has an index is read from
 /// `file` if there is one, which must outlive the reader: no bytes are pushed then but an empty last block. Throws
-/// Error(usage) for a condition that is none, and InputFailure for what cannot be opened.
+/// InputFailure for what cannot be opened.
 std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options,
                                            ByteFile* file = nullptr);
 

@@ -50,6 +50,9 @@ std::unique_ptr<ByteStream> open_compressed(std::unique_ptr<ByteStream> inner, S
 /// libarchive cannot be left in the middle of a step, so on a pipe may_block = false is an approximation: the pipe is
 /// asked once before each step, but the step itself may then wait for more; decoders fill blocks of 64 to 128 KiB
 /// before they give anything out. They also lose such a block when damage lies within it.
+///
+/// What a member of a zip is, such as a link, stands in the directory at the archive's end alone. Where that cannot be
+/// reached, on a pipe or in a zip that is cut, a link is a file whose content is the path that it leads to.
 class ArchiveReader {
  public:
   /// What an archive says of a member.
@@ -59,7 +62,8 @@ class ArchiveReader {
     bool link = false;     ///< stands for another member or file
   };
 
-  ArchiveReader(std::unique_ptr<ByteStream> inner, StorageForm form, ExpansionLimit limit);
+  /// `file` is what `inner` reads from its beginning on, where that is a file: a zip's directory is looked up in it.
+  ArchiveReader(std::unique_ptr<ByteStream> inner, StorageForm form, ExpansionLimit limit, FdStream* file = nullptr);
   ~ArchiveReader();
   ArchiveReader(const ArchiveReader&) = delete;
   ArchiveReader& operator=(const ArchiveReader&) = delete;
@@ -75,12 +79,14 @@ class ArchiveReader {
 
  private:
   static std::ptrdiff_t pull(archive* handle, void* self, const void** block);
+  static std::int64_t seek(archive* handle, void* self, std::int64_t offset, int whence);
   ByteStream::Status fetch(bool may_block);
   ByteStream::Status look_ahead();
   ByteStream::Status finish(bool may_block);
   ByteStream::Status fail(int code);
 
   std::unique_ptr<ByteStream> inner_;
+  FdStream* seekable_ = nullptr;  // of a zip: is read in the place of inner_, which owns it
   StorageForm form_;
   ExpansionLimit limit_;
   archive* handle_;

@@ -23,6 +23,9 @@ std::string counted(std::size_t count, std::string_view noun);
 /// Whether there is nothing but ASCII white space in `text`.
 bool is_blank(std::string_view text);
 
+/// `text` without the blanks, tabs and line ends around it.
+std::string_view trimmed(std::string_view text);
+
 /// How many code points a valid text has.
 std::size_t code_points_of(std::string_view text);
 

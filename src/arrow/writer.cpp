@@ -97,8 +97,10 @@ Builder& as(arrow::ArrayBuilder& builder) {
   return static_cast<Builder&>(builder);
 }
 
+bool has_value(const std::optional<Value>& cell) { return cell && !(cell->json && cell->text == "null"); }
+
 void append(const std::optional<Value>& cell, ArrowType type, arrow::ArrayBuilder& builder) {
-  if (!cell || (cell->json && cell->text == "null")) return check_written(builder.AppendNull());
+  if (!has_value(cell)) return check_written(builder.AppendNull());
   switch (type) {
     case ArrowType::text:
       return check_written(as<arrow::StringBuilder>(builder).Append(cell->text));
@@ -175,7 +177,7 @@ class Writer final : public ArrowWriter {
       ArrowBatch last;
       std::shared_ptr<arrow::Array> array;
       const auto has_it = [&](const Row& row) {
-        if (!row.place.batch) return row.cells[i].has_value();
+        if (!row.place.batch) return has_value(row.cells[i]);
         if (std::exchange(last, row.place.batch) != row.place.batch) array = column_of(row.place.batch, column.input);
         return array != nullptr;
       };
@@ -230,18 +232,20 @@ class Writer final : public ArrowWriter {
     std::shared_ptr<arrow::Array> array;
     for (std::size_t i = 0; i < rows_.size();) {
       const Row& first = rows_[i];
+      bool has_text = !first.place.batch && has_value(first.cells[column]);
       std::int64_t length = 1;
       while (i + static_cast<std::size_t>(length) < rows_.size()) {
-        const ArrowPlace& next = rows_[i + static_cast<std::size_t>(length)].place;
-        const bool goes_on = next.batch == first.place.batch &&
-                             (!first.place.batch || next.row == first.place.row + static_cast<std::size_t>(length));
+        const Row& next = rows_[i + static_cast<std::size_t>(length)];
+        const bool goes_on =
+            next.place.batch == first.place.batch &&
+            (!first.place.batch || next.place.row == first.place.row + static_cast<std::size_t>(length));
         if (!goes_on) break;
+        has_text = has_text || (!next.place.batch && has_value(next.cells[column]));
         ++length;
       }
       if (i == 0 || first.place.batch != last) array = column_of(first.place.batch, columns_[column].input);
       last = first.place.batch;
-      const bool has_value = !first.place.batch && first.cells[column].has_value();
-      if (has_value || (array && !array->type()->Equals(*type))) {
+      if (has_text || (array && !array->type()->Equals(*type))) {
         throw Error(ErrorKind::output, "the column \"" + columns_[column].name + "\" is " + type->ToString() +
                                            " in one input and " + (array ? array->type()->ToString() : "text") +
                                            " in another, and a column has one type: write jsonl, or two files");

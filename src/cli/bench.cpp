@@ -127,7 +127,7 @@ class TimedModel : public Model {
 /// Formats records and writes them where nothing is kept.
 class TimedSink : public Sink {
  public:
-  TimedSink(const Formatter& formatter, Round& round) : formatter_(formatter), round_(round), null_("/dev/null") {}
+  TimedSink(Formatter& formatter, Round& round) : formatter_(formatter), round_(round), null_("/dev/null") {}
 
   void write(const Outcome& outcome) override {
     const Stopwatch watch(round_.write);
@@ -142,7 +142,7 @@ class TimedSink : public Sink {
   }
 
  private:
-  const Formatter& formatter_;
+  Formatter& formatter_;
   Round& round_;
   OutputStream null_;
   std::string buffer_;

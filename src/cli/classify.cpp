@@ -58,6 +58,8 @@ struct ClassifyOptions {
 json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat format) {
   const Manifest& m = package.manifest;
   const InputOptions& input = a.input.options;
+  std::vector<std::string> where;
+  for (const Condition& condition : input.where) where.push_back(condition.text());
   return {{"program", REVIEWRATE_VERSION},
           {"libtorch", torch_version()},
           {"CPU's instructions", instruction_set()},
@@ -75,7 +77,7 @@ json describe_run(const ClassifyOptions& a, const Package& package, OutputFormat
           {"--columns", a.columns},
           {"--prefix", a.prefix},
           {"--include", input.include},
-          {"--where", input.where},
+          {"--where", where},
           {"--encoding", input.encoding},
           {"--no-header", !input.header},
           {"--no-quoting", !input.quoting},

@@ -219,9 +219,13 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
   app.add_option("--include", options.include, "Read only members and paths that match GLOB; may repeat")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  app.add_option("--where", options.where,
-                 "Read only records whose FIELD is VALUE; other conditions: FIELD!=VALUE, FIELD<NUMBER, FIELD>NUMBER, "
-                 "FIELD~PART; may repeat, all must hold")
+  app.add_option_function<std::vector<std::string>>(
+         "--where",
+         [&options](const std::vector<std::string>& conditions) {
+           options.where = std::vector<Condition>(conditions.begin(), conditions.end());
+         },
+         "Read only records whose FIELD is VALUE; other conditions: FIELD!=VALUE, FIELD<NUMBER, FIELD>NUMBER, "
+         "FIELD~PART; may repeat, all must hold")
       ->type_name("FIELD=VALUE")
       ->allow_extra_args(false);
   app.add_option("--limit", options.limit, "Read only the first N records, 1 or more")

@@ -20,7 +20,7 @@ class RecordWriter : public Sink {
  public:
   /// `begun` is what stands in front of the first record: the formatter's header, or nothing where it is there already.
   /// As many failures as `told` are told on stderr when they come.
-  RecordWriter(OutputStream& stream, const Formatter& formatter, std::string begun, Summary& summary, ProgressBar& bar,
+  RecordWriter(OutputStream& stream, Formatter& formatter, std::string begun, Summary& summary, ProgressBar& bar,
                std::size_t told)
       : stream_(stream), formatter_(formatter), buffer_(std::move(begun)), summary_(summary), bar_(bar), told_(told) {}
 
@@ -48,7 +48,7 @@ class RecordWriter : public Sink {
 
  private:
   OutputStream& stream_;
-  const Formatter& formatter_;
+  Formatter& formatter_;
   std::string buffer_;
   Summary& summary_;
   ProgressBar& bar_;

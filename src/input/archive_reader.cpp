@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <new>
 #include <utility>
 
@@ -54,7 +55,7 @@ class MemberStream final : public ByteStream {
 
 std::unique_ptr<ByteStream> open_member(ArchiveReader& archive) { return std::make_unique<MemberStream>(archive); }
 
-ArchiveReader::ArchiveReader(std::unique_ptr<ByteStream> inner, StorageForm form, ExpansionLimit limit)
+ArchiveReader::ArchiveReader(std::unique_ptr<ByteStream> inner, StorageForm form, ExpansionLimit limit, FdStream* file)
     : inner_(std::move(inner)),
       form_(form),
       limit_(limit),
@@ -69,8 +70,15 @@ ArchiveReader::ArchiveReader(std::unique_ptr<ByteStream> inner, StorageForm form
     archive_read_set_options(handle_, "tar:read_concatenated_archives");
     return;
   }
-  if (form == StorageForm::zip) {
+  if (form == StorageForm::zip && file == nullptr) {
     archive_read_support_format_zip_streamable(handle_);
+    return;
+  }
+  if (form == StorageForm::zip) {
+    archive_read_support_format_zip(handle_);  // by the directory, or without one where it is missing
+    archive_read_set_seek_callback(handle_, &ArchiveReader::seek);
+    seekable_ = file;
+    seekable_->seek(0);
     return;
   }
   if (form == StorageForm::xz) archive_read_support_filter_xz(handle_);
@@ -86,7 +94,8 @@ Status ArchiveReader::fetch(bool may_block) {
   if (ahead_failure_) std::rethrow_exception(std::exchange(ahead_failure_, nullptr));
   if (ahead_size_ > 0) return Status::data;
   if (inner_ended_) return Status::end;
-  const Status status = inner_->read(ahead_, ahead_size_, may_block);
+  ByteStream& stream = seekable_ != nullptr ? *seekable_ : *inner_;
+  const Status status = stream.read(ahead_, ahead_size_, may_block);
   inner_ended_ = status == Status::end;
   interrupted_ = status == Status::interrupted;
   return status;
@@ -120,6 +129,23 @@ std::ptrdiff_t ArchiveReader::pull(archive* handle, void* self_pointer, const vo
       *block = self.held_.data();
       return static_cast<std::ptrdiff_t>(size);
     }
+  } catch (...) {
+    self.inner_failure_ = std::current_exception();
+  }
+  archive_set_error(handle, EIO, "the stream below failed");
+  return ARCHIVE_FATAL;
+}
+
+// libarchive's seek callback, on the same terms.
+std::int64_t ArchiveReader::seek(archive* handle, void* self_pointer, std::int64_t offset, int whence) {
+  auto& self = *static_cast<ArchiveReader*>(self_pointer);
+  const auto size = static_cast<std::int64_t>(self.seekable_->size());
+  const std::int64_t position = std::clamp<std::int64_t>(whence == SEEK_END ? size + offset : offset, 0, size);
+  self.ahead_size_ = 0;
+  self.inner_ended_ = false;
+  try {
+    self.seekable_->seek(static_cast<std::uint64_t>(position));
+    return position;
   } catch (...) {
     self.inner_failure_ = std::current_exception();
   }

@@ -4,11 +4,9 @@
 #include <utility>
 
 #include "../arrow/arrow_module.h"
-#include "json_text.h"
 #include "readers.h"
 #include "reviewrate/error.h"
 #include "reviewrate/utf8.h"
-#include "text_fields.h"
 
 namespace reviewrate {
 namespace {
@@ -22,15 +20,6 @@ const ArrowModule& module_for_input() {
   }
 }
 
-std::string list(const std::vector<std::string>& names) {
-  std::string listed;
-  for (const std::string& name : names) {
-    if (listed.size() >= kOtherFields / 256) return listed + ", ...";
-    listed += (listed.empty() ? "\"" : ", \"") + name + '"';
-  }
-  return listed;
-}
-
 class ArrowReader : public FieldsReader {
  public:
   ArrowReader(Origin origin, const InputOptions& options) : FieldsReader(std::move(origin), options) {}
@@ -42,10 +31,10 @@ class ArrowReader : public FieldsReader {
       if (rows_ && rows_->columns() != nullptr) {
         if (slots_.empty()) select_columns();
         while (rows_->next(cells_)) {
+          tally_.nonfinite = rows_->nonfinite();
           if (make_review(review)) return true;
           review = Review();
         }
-        tally_.nonfinite = rows_->nonfinite();
       }
       if (!input.empty()) {
         take(std::exchange(input, {}));
@@ -95,8 +84,8 @@ class ArrowReader : public FieldsReader {
     const bool all =
         std::all_of(text_fields_.begin(), text_fields_.end(), [&](const std::string& name) { return select(name); });
     if (all) return;
-    throw InputFailure("field", "there is no column \"" + options_.text_field + "\"; the columns are: " + list(names) +
-                                    " (--text-field names one)");
+    throw InputFailure("field", "there is no column \"" + options_.text_field +
+                                    "\"; the columns are: " + quoted_list(names) + " (--text-field names one)");
   }
 
   bool make_review(Review& review) {
@@ -121,10 +110,6 @@ class ArrowReader : public FieldsReader {
     // A place holds all rows of its batch in memory.
     if (options_.annotate || !options_.pass.empty()) review.place = rows_->place();
     return assemble(fields_, ++row_, review);
-  }
-
-  bool has_id(const Value& id) const override {
-    return id.json ? id.text.front() == '-' || is_json_digit(id.text.front()) : !id.text.empty();
   }
 
   struct Slot {

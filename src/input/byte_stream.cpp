@@ -78,9 +78,14 @@ Status FdStream::read(std::span<char> buffer, std::size_t& size, bool may_block)
 }
 
 void FdStream::read_at(std::uint64_t position, std::span<char> buffer) {
+  if (waiter_.wait(fd_, /*may_block=*/false) == Waiter::Event::interrupted) throw ReadInterrupted();
   read_whole(fd_, position, buffer);
   bytes_read_ += buffer.size();
   total_ += buffer.size();
+}
+
+void FdStream::seek(std::uint64_t position) {
+  if (::lseek(fd_, static_cast<off_t>(position), SEEK_SET) < 0) fail_to_read();
 }
 
 NamelessFile::NamelessFile() {

@@ -1,5 +1,5 @@
 // Decimal numbers are compared digit by digit: as doubles, ids of twenty digits would be equal to their neighbours.
-#include "condition.h"
+#include "reviewrate/condition.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// Magic bytes, byte order marks, and the formats of records.
+// Magic bytes, byte order marks, and what else the first bytes give away.
 #include "content.h"
 
 #include <algorithm>
@@ -83,46 +83,9 @@ std::string_view advice(std::string_view kind) {
   const auto has = [&](std::string_view word) { return kind.find(word) != kind.npos; };
   if (has("document")) return kDocument;
   if (has("compressed") || has("archive")) return kExpand;
-  const bool data = has("Feather") || has("Avro") || has("ORC") || has("Hadoop") || has("SQLite") || has("HDF5") ||
-                    has("NumPy") || has("pickle");
+  const bool data =
+      has("Feather") || has("Avro") || has("Hadoop") || has("SQLite") || has("HDF5") || has("NumPy") || has("pickle");
   return data ? kConvert : ""sv;
-}
-
-bool starts_with_any_case(std::string_view text, std::string_view lower) {
-  return ascii_lower(std::string(text.substr(0, lower.size()))) == lower;
-}
-
-std::string_view without_mark(std::string_view text) {
-  while (text.starts_with(kBom)) text.remove_prefix(kBom.size());
-  return text;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kSpaces);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpaces) + 1 - first);
-}
-
-// The cells of a header; quotes around one are taken off.
-std::vector<std::string> header_cells(std::string_view line, char delimiter) {
-  std::vector<std::string> cells(1);
-  bool quoted = false;
-  for (const char c : line) {
-    if (c == '"') {
-      quoted = !quoted;
-    } else if (c == delimiter && !quoted) {
-      cells.emplace_back();
-    } else {
-      cells.back() += c;
-    }
-  }
-  for (std::string& cell : cells) cell = std::string(trimmed(cell));
-  return cells;
-}
-
-// Whether the cells name columns: --text-field's, or just one that a column of reviews usually has.
-bool is_header(const std::vector<std::string>& cells, const InputOptions& options) {
-  return !find_text_fields(cells, options).empty() || count_usual_text_fields(cells) == 1;
 }
 
 // A structure follows in Thrift's compact form, of which the first byte is a control character; text may begin so, too.
@@ -140,48 +103,12 @@ bool is_orc(std::string_view beginning) {
          });
 }
 
-// Whether the text is a JSON array of nothing but strings, or, if there is `more`, begins so.
-bool is_text_array(std::string_view text, bool more) {
-  text = trimmed(without_mark(text));
-  if (!text.starts_with('[')) return false;
-  do {
-    text = trimmed(text.substr(1));
-    if (text.empty()) return more;
-    if (text.front() != '"') return false;
-    std::size_t end = 1;
-    while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-    if (end >= text.size()) return more;
-    text = trimmed(text.substr(end + 1));
-    if (text.empty()) return more;
-  } while (text.front() == ',');
-  return text == "]";
-}
-
-// csv or tsv, or automatic if the line is no header of several cells.
-InputFormat table_format(std::string_view line, const InputOptions& options) {
-  if (line.size() == 5 && starts_with_any_case(line, "sep=")) return InputFormat::csv;  // as Excel writes it
-  for (const char delimiter : {'\t', ',', ';', '|'}) {
-    if (line.find(delimiter) != line.npos && is_header(header_cells(line, delimiter), options)) {
-      return delimiter == '\t' ? InputFormat::tsv : InputFormat::csv;
-    }
-  }
-  return InputFormat::automatic;
-}
-
-// Whether some line could begin a JSON object or array; most plain text has none that could.
-bool may_be_json(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t first = text.find_first_not_of(" \t\r\n\x1E\xEF\xBB\xBF");
-    if (first == text.npos) return false;
-    if (text[first] == '{' || text[first] == '[') return true;
-    const std::size_t end = text.find('\n', first);
-    if (end == text.npos) return false;
-    text.remove_prefix(end);
-  }
-  return false;
-}
-
 }  // namespace
+
+std::string_view without_mark(std::string_view text) {
+  while (text.starts_with(kBom)) text.remove_prefix(kBom.size());
+  return text;
+}
 
 std::string binary_kind(std::string_view beginning) {
   for (const Magic& magic : kMagics) {
@@ -277,12 +204,15 @@ std::string page_kind(std::string_view beginning, const std::string& extension, 
     return "a Git LFS pointer and not the data itself; git lfs pull fetches it";
   }
   const std::string_view start = trimmed(without_mark(beginning));
+  const auto begins = [&](std::string_view lower) {
+    return ascii_lower(std::string(start.substr(0, lower.size()))) == lower;
+  };
   const bool markup = extension == ".html" || extension == ".htm" || extension == ".xhtml" || extension == ".xml";
   if (markup || meant) return {};
-  if (starts_with_any_case(start, "<!doctype html") || starts_with_any_case(start, "<html")) {
+  if (begins("<!doctype html") || begins("<html")) {
     return "an HTML page, such as servers send instead of a file";
   }
-  if (starts_with_any_case(start, "<?xml")) return "an XML document, such as servers send instead of a file";
+  if (begins("<?xml")) return "an XML document, such as servers send instead of a file";
   return {};
 }
 
@@ -303,50 +233,6 @@ bool begins_as_json(std::string_view beginning) {
 bool begins_as_object(std::string_view beginning) {
   const std::string_view start = trimmed(without_mark(beginning));
   return start.starts_with('{') && trimmed(start.substr(1)).starts_with('"');
-}
-
-bool is_mostly_json(std::string_view beginning, bool more, const InputOptions& options) {
-  if (is_text_array(beginning, more)) return true;
-  const JsonEvidence evidence = json_evidence(beginning, false, options);
-  return ((evidence.begun || evidence.objects > 0) && evidence.others == 0) ||
-         (evidence.texts > 0 && evidence.texts >= evidence.others);
-}
-
-InputFormat guess_format(std::string_view beginning, bool more, const InputOptions& options) {
-  std::string_view text = without_mark(beginning);
-  const std::size_t first = text.find_first_not_of(kSpaces);
-  if (first == text.npos) return more ? InputFormat::automatic : InputFormat::lines;
-  const std::size_t line_begin = text.rfind('\n', first) + 1;  // 0 where there is none
-  const std::size_t line_end = text.find('\n', first);
-  const std::string_view line = trimmed(text.substr(line_begin, line_end - line_begin));
-  const bool json_first = text[first] == '{' || text[first] == '[';
-  // A header goes first, because the cells below it may hold anything.
-  const bool whole_line = line_end != text.npos || !more;
-  if (!json_first && whole_line && options.header) {
-    const InputFormat table = table_format(line, options);
-    if (table != InputFormat::automatic) return table;
-    if (is_header(header_cells(line, '\t'), options)) {
-      // One cell is a header only if there is more than it. Its table's rows may hold commas, with quotes around them
-      // or without, which is a tsv.
-      if (line_end != text.npos && !trimmed(text.substr(line_end)).empty()) return InputFormat::tsv;
-      if (more) return InputFormat::automatic;
-    }
-  }
-  if (may_be_json(beginning)) {
-    const JsonEvidence evidence = json_evidence(beginning, !more && beginning.size() < kLookAhead, options);
-    if (evidence.objects > 0 || evidence.damaged > 0 || (evidence.begun && !more)) return InputFormat::jsonl;
-    if (evidence.open && more && (evidence.begun || evidence.others == 0)) return InputFormat::automatic;
-  }
-  if (!whole_line) return InputFormat::automatic;
-  // What is left of JSON when its syntax is broken, or its end is missing.
-  const bool only_brackets = text.find_first_not_of(" \t\r\n[{") == text.npos && trimmed(text).size() > 1;
-  const std::string_view second = trimmed(text.substr(first + 1));
-  const bool array_of_values =
-      text[first] == '[' && !second.empty() && std::string_view("[{\"").find(second[0]) != second.npos;
-  const bool object_without_quotes = line.starts_with('{') && line.ends_with('}') && line.find(':') != line.npos;
-  const bool broken = has_json_member(beginning, options.text_field) || only_brackets || array_of_values ||
-                      object_without_quotes || (json_first && beginning.find("\":") != beginning.npos);
-  return broken ? InputFormat::jsonl : InputFormat::lines;
 }
 
 }  // namespace reviewrate

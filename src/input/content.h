@@ -15,6 +15,9 @@ inline constexpr std::size_t kLookAhead = 64 * 1024;
 /// As much tells whether content is text.
 inline constexpr std::size_t kMagicLength = 512;
 
+/// `text` behind its byte order marks.
+std::string_view without_mark(std::string_view text);
+
 /// What the content, which is no text, seems to be, and what can be done: "a PDF document; ...". Empty: nothing that is
 /// known.
 std::string binary_kind(std::string_view beginning);
@@ -51,12 +54,5 @@ bool begins_as_json(std::string_view beginning);
 
 /// Whether it begins with the name of a JSON object's member.
 bool begins_as_object(std::string_view beginning);
-
-/// Whether most records are JSON objects with the text field, or all of it is an array of texts. There may be `more`.
-bool is_mostly_json(std::string_view beginning, bool more, const InputOptions& options);
-
-/// The format of content that no name tells; automatic: more must be seen first, which can only be if there is `more`.
-/// `lines` stands for plain text.
-InputFormat guess_format(std::string_view beginning, bool more, const InputOptions& options);
 
 }  // namespace reviewrate

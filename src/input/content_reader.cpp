@@ -81,6 +81,7 @@ bool ContentReader::decode() {
   const std::optional<Mark> mark = byte_order_mark(content_->seen());
   const std::string encoding = mark ? mark->encoding : options_.encoding;
   if (encoding.empty() || encoding == "UTF-8" || (!mark && !binary_kind(content_->seen()).empty())) return false;
+  if (mark) marked_encoding_ = encoding;
   content_ = std::make_unique<PeekStream>(open_decoded(std::move(content_), encoding));
   place_.file = nullptr;
   needed_ = 1;

@@ -41,6 +41,9 @@ class ContentReader {
   /// Whether the content is one review.
   bool is_whole() const { return whole_; }
 
+  /// The encoding that a byte order mark says, where it is not UTF-8; else empty.
+  const std::string& marked_encoding() const { return marked_encoding_; }
+
   /// Bytes that were taken from the content, decoded, and how many of them are no records yet.
   std::uint64_t given() const { return given_; }
   std::uint64_t waiting() const { return pending_.size() + (records_ ? records_->waiting() : 0); }
@@ -62,6 +65,7 @@ class ContentReader {
   std::span<char> buffer_;
   std::size_t needed_ = 1;                 // as much of it must be seen before it is judged (again)
   bool decoded_ = false;                   // it is decoded to UTF-8
+  std::string marked_encoding_;            // see marked_encoding()
   bool whole_ = false;                     // see is_whole()
   std::unique_ptr<RecordReader> records_;  // once its format is known
   std::uint64_t given_ = 0;                // see given()

@@ -103,9 +103,7 @@ class ContentSource final : public Source {
   void end() {
     ended_ = true;
     if (!records_) return;
-    if (const RecordReader* reader = records_->records()) {
-      findings_.end_content(origin_.path, reader->tally(), records_->is_whole());
-    }
+    findings_.end_content(origin_.path, *records_);
     findings_.end_file(origin_.path);
   }
 

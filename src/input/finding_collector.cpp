@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "condition.h"
-
 namespace reviewrate {
 namespace {
 
@@ -18,11 +16,16 @@ void FindingCollector::add(const Review& review) {
   if (review.repaired > 0) ++content_.damaged;
 }
 
-void FindingCollector::end_content(const std::string& path, const Tally& tally, bool whole) {
+void FindingCollector::end_content(const std::string& path, const ContentReader& content) {
+  if (content.records() == nullptr) return;
+  const Tally& tally = content.records()->tally();
   tally_.add(tally);
-  if (whole) {
+  if (!tally.remark.empty()) remarks_.push_back(tally.remark);
+  content_.marked_encoding = content.marked_encoding();
+  if (content.is_whole()) {
     whole_files_.reviews += content_.reviews;
     whole_files_.damaged += content_.damaged;
+    if (content_.damaged > 0) whole_files_.marked_encoding = content_.marked_encoding;
   } else {
     judge(path, content_);
   }
@@ -40,10 +43,12 @@ void FindingCollector::judge(const std::string& path, const Losses& losses) {
     ++more_wrong_encoding_;
     return;
   }
-  const std::string encoding = options_.encoding.empty() ? "UTF-8" : options_.encoding;
-  const std::string advice = options_.encoding.empty()
-                                 ? "name the encoding with --encoding, such as --encoding windows-1252"
-                                 : "is --encoding right?";
+  const std::string& marked = losses.marked_encoding;
+  const std::string encoding = !marked.empty() ? marked : options_.encoding.empty() ? "UTF-8" : options_.encoding;
+  const std::string advice =
+      !marked.empty()             ? "its byte order mark says that it is; it is damaged, or its end is missing"
+      : options_.encoding.empty() ? "name the encoding with --encoding, such as --encoding windows-1252"
+                                  : "is --encoding right?";
   wrong_encoding_.push_back(failure_message(shown_name(path), std::to_string(losses.damaged) + " of " +
                                                                   std::to_string(losses.reviews) + " reviews are not " +
                                                                   encoding + " and have lost letters; " + advice));
@@ -55,6 +60,7 @@ InputFindings FindingCollector::findings() const {
   findings.nonfinite = tally_.nonfinite;
   findings.types = tally_.types;
   findings.problems = wrong_encoding_;
+  findings.remarks = remarks_;
   if (more_wrong_encoding_ > 0) {
     findings.problems.push_back("so have most reviews of " + std::to_string(more_wrong_encoding_) +
                                 " more files lost letters to their encoding (--encoding)");
@@ -69,7 +75,7 @@ InputFindings FindingCollector::findings() const {
   const auto asked_for = [&](const std::string& name) {  // other than by `pass`
     return name == options_.id_field ||
            std::any_of(options_.where.begin(), options_.where.end(),
-                       [&](const std::string& condition) { return Condition(condition).field() == name; });
+                       [&](const Condition& condition) { return condition.field() == name; });
   };
   bool all_met = true;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -84,15 +90,15 @@ InputFindings FindingCollector::findings() const {
     const std::size_t not_judged = i < tally_.not_judged.size() ? tally_.not_judged[i] : 0;
     if (not_judged > 0) {
       findings.remarks.push_back(
-          "--where " + quoted(options_.where[i]) + ": passed over " + std::to_string(not_judged) +
+          "--where " + quoted(options_.where[i].text()) + ": passed over " + std::to_string(not_judged) +
           (not_judged == 1 ? " record whose value is no number" : " records whose values are no numbers"));
     }
     if (met(tally_.matched, i)) continue;
     all_matched = false;
     const bool missing = !met(
-        tally_.named, static_cast<std::size_t>(
-                          std::find(names.begin(), names.end(), Condition(options_.where[i]).field()) - names.begin()));
-    if (!missing) findings.remarks.push_back("--where " + quoted(options_.where[i]) + ": no record fulfils it");
+        tally_.named,
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), options_.where[i].field()) - names.begin()));
+    if (!missing) findings.remarks.push_back("--where " + quoted(options_.where[i].text()) + ": no record fulfils it");
   }
   if (all_met && all_matched && !options_.where.empty() && !tally_.kept) {
     findings.remarks.push_back("no record fulfils all conditions of --where");

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "content_reader.h"
 #include "reviewrate/input.h"
 #include "reviewrate/record_reader.h"
 
@@ -22,7 +23,7 @@ class FindingCollector {
   void add(const Review& review);
 
   /// That content was read to its end; `path` is its name. The whole files of a folder or archive are judged together.
-  void end_content(const std::string& path, const Tally& tally, bool whole);
+  void end_content(const std::string& path, const ContentReader& content);
 
   /// So was the FILE that was named, the last content's or what that lay in.
   void end_file(const std::string& path);
@@ -34,6 +35,7 @@ class FindingCollector {
   struct Losses {
     std::size_t reviews = 0;
     std::size_t damaged = 0;
+    std::string marked_encoding = {};  // of the last of them; ContentReader::marked_encoding()
   };
 
   void judge(const std::string& path, const Losses& losses);
@@ -44,6 +46,7 @@ class FindingCollector {
   Losses whole_files_;
   std::vector<std::string> wrong_encoding_;  // a line for each of the first files
   std::size_t more_wrong_encoding_ = 0;
+  std::vector<std::string> remarks_;
   Tally tally_;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "content.h"
+#include "format_guess.h"
 #include "reviewrate/byte_stream.h"
 #include "reviewrate/record_reader.h"
 
@@ -127,6 +128,10 @@ InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) {
     options_.notify(failure_message(shown_name(content.path),
                                     "is read as plain lines, which all have the same number of tabs: if those "
                                     "separate columns, --input-format tsv --no-header --text-field 1 reads the first"));
+  } else if (is_like_header(seen, options_) && !std::exchange(told_header_, true)) {
+    options_.notify(failure_message(shown_name(content.path),
+                                    "is read as plain lines: if the first of them names columns, --input-format csv "
+                                    "(or tsv) reads a table"));
   }
   return InputFormat::lines;
 }

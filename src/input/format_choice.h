@@ -42,8 +42,9 @@ class FormatChoice {
   void tell_contradiction(const PlainContent& content, InputFormat format);
 
   const InputOptions& options_;
-  bool told_ = false;       // that a .txt file is read as something else
-  bool told_tabs_ = false;  // that lines have tabs
+  bool told_ = false;         // that a .txt file is read as something else
+  bool told_tabs_ = false;    // that lines have tabs
+  bool told_header_ = false;  // that a first line could be a header
 };
 
 }  // namespace reviewrate

@@ -1,6 +1,7 @@
 // What the reader of JSON may be in the middle of, what may come next, and where in the input it is.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 namespace reviewrate {
@@ -99,6 +100,15 @@ struct JsonCursor {
     }
     return false;
   }
+
+  /// The same within the line: goes on to its end at most.
+  bool skip_blanks_of_line() {
+    while (at != end && (*at == ' ' || *at == '\t' || *at == '\r')) ++at;
+    return at != end;
+  }
+
+  /// Goes on to the end of the line, or of the block.
+  void skip_line() { at = std::find(at, end, '\n'); }
 };
 
 }  // namespace reviewrate

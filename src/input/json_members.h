@@ -16,10 +16,14 @@ namespace reviewrate {
 /// blanks between them and escapes in strings; nothing is kept of what nobody asked for.
 class JsonMembers {
  public:
+  /// `options` must outlive it.
   explicit JsonMembers(const InputOptions& options)
-      : wanted_{options.text_field, options.id_field}, all_(options.annotate) {
+      : options_(options),
+        listed_(listed_text_fields(options)),
+        wanted_{options.text_field, options.id_field},
+        all_(options.annotate) {
     for (const std::string& name : named_fields(options)) wanted_.push_back(name);
-    for (const std::string& name : listed_text_fields(options)) wanted_.push_back(name);
+    for (const std::string& name : listed_) wanted_.push_back(name);
     for (const std::string& name : options.pass) all_ = all_ || name == "*";
     for (const std::string& name : wanted_) nested_names_ = nested_names_ || name.find('.') != std::string::npos;
   }
@@ -107,11 +111,16 @@ class JsonMembers {
 
   const Fields& fields() const { return fields_; }
 
-  /// Those that may hold its text: of the wanted ones, and of those with usual names.
-  std::vector<std::string> text_candidates() const {
-    std::vector<std::string> candidates;
-    fields_.for_each([&](const Field& field) { candidates.push_back(field.name); });
-    return candidates;
+  /// Which fields hold the text of objects such as this one, which has not that of --text-field: all that are listed
+  /// there if it has one of them, for others may be absent; else what find_text_fields() finds, if that is a string.
+  std::vector<std::string> find_text() const {
+    const auto present = [&](const std::string& name) { return fields_.find(name) != nullptr; };
+    if (std::any_of(listed_.begin(), listed_.end(), present)) return listed_;
+    std::vector<std::string> names;
+    fields_.for_each([&](const Field& field) { names.push_back(field.name); });
+    std::vector<std::string> found = find_text_fields(names, options_);
+    if (!found.empty() && fields_.find(found.front())->json) found.clear();
+    return found;
   }
 
   /// Of the object's own members, each in quotes; the first ones if there are many.
@@ -161,6 +170,8 @@ class JsonMembers {
     if (before != '[' && before != '{' && before != ':') captured_ += ',';
   }
 
+  const InputOptions& options_;
+  const std::vector<std::string> listed_;
   std::vector<std::string> wanted_;
   bool all_;
   bool nested_names_ = false;

@@ -1,7 +1,6 @@
-// JSON as people have it: a line each, over several lines, one value behind the other, or in an array. It is parsed as
-// the bytes come in, by code of our own, because parsers of libraries pull their input (a slow pipe could not be left
-// in the middle of a record), turn every number into a double, refuse Python's NaN, and do not say where the next
-// record begins behind a broken one.
+// JSON as people have it: a line each, over several lines, one value behind the other, or in an array. It is parsed by
+// code of our own, because no library's parser says where the next record begins behind a broken one: at a line's first
+// { that is indented no deeper than the broken record; within a line, behind its closed brackets.
 #include <algorithm>
 #include <utility>
 
@@ -135,6 +134,7 @@ class JsonReader final : public FieldsReader {
                               : cursor_.fresh_line && !many_lines_ && cursor_.indent <= record_indent_ &&
                                     !fits(state_, in_object(), c);
     if (cut && cursor_.position() > record_offset_) {
+      left_line_ = c == '{' && state_ == State::value && in_object() ? record_line_ : 0;
       state_ = State::between;
       return fail_record(review, "json",
                          "not valid JSON: it is not closed before line " + std::to_string(cursor_.line));
@@ -266,10 +266,9 @@ class JsonReader final : public FieldsReader {
 
   // What follows a record on its line decides whether it was one: {"text":"He said "}" to me"} is no record and more.
   bool after(Review& review) {
-    while (cursor_.at != cursor_.end && (*cursor_.at == ' ' || *cursor_.at == '\t' || *cursor_.at == '\r'))
-      ++cursor_.at;
-    if (cursor_.at == cursor_.end) return false;
+    if (!(left_line_ > 0 ? cursor_.skip_blanks() : cursor_.skip_blanks_of_line())) return false;
     const char c = *cursor_.at;
+    if (left_line_ > 0 && cursor_.fresh_line && c != ',') return end_doubtful(c, review);
     const bool array = in_array_ || lost_;
     if (state_ == State::after && c == ',' && (array || is_object_)) {
       ++cursor_.at;
@@ -285,8 +284,19 @@ class JsonReader final : public FieldsReader {
     return ends ? end_record(review) : syntax_error(review, "other text follows the value");
   }
 
+  // The record before this one was left behind a colon. If this is the value there, another member or that record's end
+  // follows in the next line; a record of its own is followed by another one or by nothing.
+  bool end_doubtful(char next, Review& review) {
+    if (next != '"' && next != '}') return end_record(review);
+    state_ = State::between;
+    const std::string line = std::to_string(std::exchange(left_line_, 0));
+    return fail_record(review, "json",
+                       "not valid JSON: it seems to be a part of the record that begins in line " + line);
+  }
+
   bool end_record(Review& review) {
     state_ = State::between;
+    left_line_ = 0;
     if (!is_object_) {
       if (text_in_array_) ++evidence_.objects;
       return fail_record(review, "json", R"(valid JSON, but not an object such as {"text": "..."})");
@@ -300,20 +310,14 @@ class JsonReader final : public FieldsReader {
     return false;
   }
 
-  // By the first record that has one. Of listed fields, any may be absent from a record.
+  // By the first record that has one.
   void decide_text_field() {
-    if (decided_ || has_text(members_.fields())) {
-      decided_ = true;
-      return;
-    }
-    const std::vector<std::string> listed = listed_text_fields(options_);
-    const auto present = [&](const std::string& name) { return members_.fields().find(name) != nullptr; };
-    std::vector<std::string> found = std::any_of(listed.begin(), listed.end(), present)
-                                         ? listed
-                                         : find_text_fields(members_.text_candidates(), options_);
-    const auto is_string = [&](const std::string& name) { return !members_.fields().find(name)->json; };
-    if (found.empty() || (listed.empty() && !is_string(found.front()))) return;
+    decided_ = decided_ || has_text(members_.fields());
+    if (decided_) return;
+    std::vector<std::string> found = members_.find_text();
+    if (found.empty()) return;
     tell_text_field(found, options_);
+    text_guessed_ = found.size() == 1;
     text_fields_ = std::move(found);
     decided_ = true;
   }
@@ -341,6 +345,7 @@ class JsonReader final : public FieldsReader {
   // Chooses how to go on behind what is bad, and keeps nothing of it.
   void pass_over() {
     const bool in_string = state_ == State::string || state_ == State::escape || state_ == State::hex;
+    left_line_ = 0;
     open_brackets_ = brackets_.size();
     for (std::string* text : {&string_.text(), &token_, &brackets_}) release(*text);
     members_ = JsonMembers(options_);
@@ -357,8 +362,7 @@ class JsonReader final : public FieldsReader {
   }
 
   bool line_rest() {
-    const std::string_view rest(cursor_.at, cursor_.end);
-    cursor_.at += std::min(rest.find('\n'), rest.size());
+    cursor_.skip_line();
     if (cursor_.at != cursor_.end) state_ = State::between;
     return false;
   }
@@ -405,8 +409,7 @@ class JsonReader final : public FieldsReader {
       return false;
     }
     cursor_.fresh_line = false;
-    const std::string_view rest(cursor_.at, cursor_.end);
-    cursor_.at += std::min(rest.find('\n'), rest.size());
+    cursor_.skip_line();
     return false;
   }
 
@@ -438,10 +441,6 @@ class JsonReader final : public FieldsReader {
     if (in_line_ > 1) review.id.text += "#" + std::to_string(in_line_);
   }
 
-  bool has_id(const Value& id) const override {
-    return !id.json || id.text.front() == '-' || is_json_digit(id.text.front());
-  }
-
   std::string field_names() const override { return members_.names(); }
 
   JsonMembers members_;
@@ -462,8 +461,9 @@ class JsonReader final : public FieldsReader {
   std::size_t record_indent_ = 0;
   bool is_object_ = false;
   bool many_lines_ = false;
-  bool flat_ = false;     // they are not indented
-  std::string brackets_;  // those that are open
+  bool flat_ = false;          // they are not indented
+  std::size_t left_line_ = 0;  // where the last one begins, if that was left behind a colon; this may be a part of it
+  std::string brackets_;       // those that are open
   std::size_t repaired_ = 0;
   std::size_t open_brackets_ = 0;  // once it is bad
   bool any_indent_ = false;        // whatever line begins with { starts the next record

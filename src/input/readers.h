@@ -9,9 +9,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "condition.h"
+#include "json_text.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/text.h"
+#include "text_fields.h"
 
 namespace reviewrate {
 
@@ -20,6 +21,9 @@ inline constexpr std::size_t kOtherFields = 64 * 1024;  ///< bytes allowed in a 
 
 /// "larger than N bytes (--max-review-bytes)".
 std::string too_large(const InputOptions& options);
+
+/// The names, quoted so that blanks show, and not too many of them.
+std::string quoted_list(const std::vector<std::string>& names);
 
 /// A reader that knows what its file is called.
 class Reader : public RecordReader {
@@ -52,21 +56,15 @@ class Fields {
       }
       index_.emplace(name, slots_.size());
     }
-    slots_.push_back({{std::move(name), {}}, Presence::absent});
+    slots_.push_back({{std::move(name), {}}, Presence::absent, false});
     return slots_.size() - 1;
   }
 
-  void set(std::size_t slot, Value value) {
-    if (slots_[slot].presence == Presence::own) repeated_ = slots_[slot].field.name;
-    slots_[slot].field.value = std::move(value);
-    slots_[slot].presence = Presence::own;
-  }
+  void set(std::size_t slot, Value value) { set(slot, std::move(value), Presence::own); }
 
   // A value that stands deeper in the record, under a name of the form "a.b"; a field of that very name goes before it.
   void set_nested(std::size_t slot, Value value) {
-    if (slots_[slot].presence == Presence::own) return;
-    slots_[slot].field.value = std::move(value);
-    slots_[slot].presence = Presence::nested;
+    if (slots_[slot].presence != Presence::own) set(slot, std::move(value), Presence::nested);
   }
 
   const Value* find(const std::string& name) const {
@@ -75,7 +73,13 @@ class Fields {
   }
 
   // A name that the record has more than once, with values of which only one could be kept.
-  const std::optional<std::string>& repeated() const { return repeated_; }
+  const std::string* repeated() const {
+    if (!any_repeated_) return nullptr;
+    const auto found = std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) {
+      return slot.presence != Presence::absent && slot.repeated;
+    });
+    return found == slots_.end() ? nullptr : &found->field.name;
+  }
 
   bool named(const std::string& name) const { return slot_of(name) < slots_.size(); }
 
@@ -90,13 +94,13 @@ class Fields {
   // Forgets the values, keeps the names.
   void clear_values() {
     for (Slot& slot : slots_) slot.presence = Presence::absent;
-    repeated_.reset();
+    any_repeated_ = false;
   }
 
   void clear() {
     slots_.clear();
     index_.clear();
-    repeated_.reset();
+    any_repeated_ = false;
   }
 
  private:
@@ -105,7 +109,16 @@ class Fields {
   struct Slot {
     Field field;
     Presence presence;
+    bool repeated;  // it came more than once in this presence
   };
+
+  void set(std::size_t at, Value value, Presence presence) {
+    Slot& slot = slots_[at];
+    slot.repeated = slot.presence == presence;
+    any_repeated_ = any_repeated_ || slot.repeated;
+    slot.field.value = std::move(value);
+    slot.presence = presence;
+  }
 
   static constexpr std::size_t kSearched = 16;  // so many names are compared faster than they are hashed
 
@@ -122,20 +135,17 @@ class Fields {
 
   std::vector<Slot> slots_;
   std::unordered_map<std::string, std::size_t> index_;  // empty while there are few
-  std::optional<std::string> repeated_;
+  bool any_repeated_ = false;                           // of what was set since the values were cleared
 };
 
 /// A reader of records that have named fields.
 class FieldsReader : public Reader {
  protected:
   FieldsReader(Origin origin, const InputOptions& options)
-      : Reader(std::move(origin), options),
-        text_fields_{options.text_field},
-        conditions_(options.where.begin(), options.where.end()),
-        named_(named_fields(options)) {
+      : Reader(std::move(origin), options), text_fields_{options.text_field}, named_(named_fields(options)) {
     tally_.named.resize(named_.size());
-    tally_.matched.resize(conditions_.size());
-    tally_.not_judged.resize(conditions_.size());
+    tally_.matched.resize(options.where.size());
+    tally_.not_judged.resize(options.where.size());
   }
 
   // Fills `review` from the record's fields; false if --where leaves it out.
@@ -152,11 +162,12 @@ class FieldsReader : public Reader {
       return true;
     }
     bool kept = true;
-    for (std::size_t i = 0; i < conditions_.size(); ++i) {
-      const Value* value = fields.find(conditions_[i].field());
-      const bool holds = value != nullptr && conditions_[i].holds(value->text);
+    for (std::size_t i = 0; i < options_.where.size(); ++i) {
+      const Condition& condition = options_.where[i];
+      const Value* value = fields.find(condition.field());
+      const bool holds = value != nullptr && condition.holds(value->text);
       if (holds) tally_.matched[i] = true;
-      if (value != nullptr && !conditions_[i].can_judge(value->text)) ++tally_.not_judged[i];
+      if (value != nullptr && !condition.can_judge(value->text)) ++tally_.not_judged[i];
       kept = kept && holds;
     }
     if (!kept) return false;
@@ -178,14 +189,22 @@ class FieldsReader : public Reader {
 
   // Decided once, by the header or the first record that has one; until then what was asked for.
   std::vector<std::string> text_fields_;
+  bool text_guessed_ = false;  // nobody named it, but the first record with a usual name had no other
 
  private:
   void take_text(const Fields& fields, std::size_t line, Review& review) const {
     if (!has_text(fields)) {
       const std::string names = field_names();
+      return fail(
+          review, line, "field",
+          "there is no field \"" +
+              (text_guessed_ ? text_fields_.front() + "\", which the text is taken from" : options_.text_field + "\"") +
+              (names.empty() ? "" : "; the fields are: " + names + " (--text-field names one)"));
+    }
+    if (const std::string other = text_guessed_ ? other_usual_field(fields) : ""; !other.empty()) {
       return fail(review, line, "field",
-                  "there is no field \"" + options_.text_field + "\"" +
-                      (names.empty() ? "" : "; the fields are: " + names + " (--text-field names one)"));
+                  "has a field \"" + other + "\", but the text is taken from \"" + text_fields_.front() +
+                      "\" (--text-field names one)");
     }
     for (const std::string& name : text_fields_) {
       const Value* text = fields.find(name);
@@ -204,7 +223,19 @@ class FieldsReader : public Reader {
     }
   }
 
-  virtual bool has_id(const Value& id) const = 0;
+  // Of the record's own that have usual names, one that is not the text's; empty: there is none.
+  std::string other_usual_field(const Fields& fields) const {
+    std::string other;
+    fields.for_each([&](const Field& field) {
+      if (is_usual_text_field(field.name) && field.name != text_fields_.front()) other = field.name;
+    });
+    return other;
+  }
+
+  // An id is a text or a number.
+  static bool has_id(const Value& id) {
+    return id.json ? id.text.front() == '-' || is_json_digit(id.text.front()) : !id.text.empty();
+  }
 
   // Whether the format has another way to write null than JSON's.
   virtual bool is_null(const Value&) const { return false; }
@@ -246,7 +277,6 @@ class FieldsReader : public Reader {
     }
   }
 
-  const std::vector<Condition> conditions_;
   const std::vector<std::string> named_;
 };
 

@@ -83,7 +83,7 @@ std::vector<std::string> named_fields(const InputOptions& options) {
   const auto add = [&](const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
-  for (const std::string& condition : options.where) add(Condition(condition).field());
+  for (const Condition& condition : options.where) add(condition.field());
   for (const std::string& name : options.pass) {
     if (name != "*") add(name);
   }
@@ -93,6 +93,15 @@ std::vector<std::string> named_fields(const InputOptions& options) {
 
 std::string too_large(const InputOptions& options) {
   return "larger than " + std::to_string(options.max_review_bytes) + " bytes (--max-review-bytes)";
+}
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string listed;
+  for (const std::string& name : names) {
+    if (listed.size() >= kOtherFields / 256) return listed + ", ...";
+    listed += (listed.empty() ? "\"" : ", \"") + name + '"';
+  }
+  return listed;
 }
 
 std::unique_ptr<RecordReader> open_records(InputFormat format, Origin origin, const InputOptions& options,

@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "columns.h"
-#include "condition.h"
 #include "content.h"
 #include "content_reader.h"
 #include "damage.h"
@@ -73,10 +72,7 @@ class InputSource final : public Source {
   }
 
   Status next(Review& review, bool may_block) override {
-    if (options_.limit == given_) {
-      close_content();  // what was found in it so far counts
-      return Status::end;
-    }
+    if (options_.limit == given_) return Status::end;
     const Status status = read(review, may_block);
     if (status == Status::review) ++given_;
     if (review.position == 0) review.position = bytes_read_;  // it stands for a file, or is a text
@@ -86,7 +82,14 @@ class InputSource final : public Source {
   void wake() override { waiter_.wake(); }
   std::uint64_t bytes_total() const override { return bytes_total_; }
   std::vector<std::string> columns() const override { return columns_.first(); }
-  InputFindings findings() const override { return findings_.findings(); }
+
+  /// Whatever ended the reading, what was read so far counts.
+  InputFindings findings() const override {
+    FindingCollector so_far = findings_;
+    if (records_) so_far.end_content(origin_.path, *records_);
+    if (next_file_ > 0) so_far.end_file(files_[next_file_ - 1]);
+    return so_far.findings();
+  }
 
  private:
   enum class Step { again, review, idle, end };
@@ -110,6 +113,8 @@ class InputSource final : public Source {
           case Step::end:
             return Status::end;
         }
+      } catch (const ReadInterrupted&) {
+        return Status::end;
       } catch (const InputFailure& failure) {
         review = failed_review(origin_, failure.kind(), failure.what());
         close_content();
@@ -212,7 +217,7 @@ class InputSource final : public Source {
     container_ = origin_;
     container_name_ = name_;
     // Stdin may begin in the middle of a file.
-    ByteFile* const file = owned && stream->size() > 0 ? stream.get() : nullptr;
+    FdStream* const file = owned && stream->size() > 0 ? stream.get() : nullptr;
     set_content(std::move(stream));
     file_ = file;
   }
@@ -295,7 +300,7 @@ class InputSource final : public Source {
         [[fallthrough]];
       case StorageForm::tar:
         if (archive_) throw InputFailure("archive", "is an archive inside an archive, and not opened");
-        archive_ = std::make_unique<ArchiveReader>(std::move(content_), form, ExpansionLimit(*stored_));
+        archive_ = std::make_unique<ArchiveReader>(std::move(content_), form, ExpansionLimit(*stored_), file_);
         return Step::again;
       case StorageForm::plain:
       case StorageForm::undecided:
@@ -385,9 +390,7 @@ class InputSource final : public Source {
     if (const std::vector<std::string>* table = table_columns()) columns_.note(*table);
     if (records_) {
       given_bytes_ += records_->given();
-      if (const RecordReader* reader = records_->records()) {
-        findings_.end_content(origin_.path, reader->tally(), records_->is_whole());
-      }
+      findings_.end_content(origin_.path, *records_);
     }
     records_.reset();
     content_.reset();
@@ -431,7 +434,7 @@ class InputSource final : public Source {
   const std::uint64_t* stored_ = nullptr;   // bytes read of that file
   std::unique_ptr<ArchiveReader> archive_;  // if that is what the file is
   std::unique_ptr<PeekStream> content_;     // of the file or member; refers to archive_
-  ByteFile* file_ = nullptr;                // the same, where it is a file that can be read at any place
+  FdStream* file_ = nullptr;                // the same, where it is a file that can be read at any place
   bool chosen_ = false;                     // it is a pipe, which no --include excludes
   bool inside_ = false;                     // it was found in a folder or archive
   bool decompressed_ = false;               // a compression was taken off
@@ -443,7 +446,6 @@ class InputSource final : public Source {
 
 std::unique_ptr<Source> open_source(std::vector<std::string> texts, std::vector<std::string> files,
                                     const InputOptions& options, Waiter& waiter) {
-  for (const std::string& condition : options.where) static_cast<void>(Condition(condition));
   if (!options.encoding.empty() && !is_encoding(options.encoding)) {
     throw Error(ErrorKind::usage,
                 "--encoding \"" + options.encoding + "\": there is no such encoding (iconv -l lists them)");

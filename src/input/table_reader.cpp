@@ -12,7 +12,6 @@
 #include "reviewrate/text.h"
 #include "reviewrate/utf8.h"
 #include "row_splitter.h"
-#include "text_fields.h"
 
 namespace reviewrate {
 namespace {
@@ -34,15 +33,9 @@ std::string delimiter_name(char delimiter) {
   return {delimiter};
 }
 
-std::string_view trimmed(std::string_view name) {
-  const std::size_t begin = name.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) return {};
-  return name.substr(begin, name.find_last_not_of(kSpaces) + 1 - begin);
-}
-
-Names trimmed(const Names& names) {
+Names all_trimmed(const Names& names) {
   Names out;
-  for (const std::string& name : names) out.emplace_back(trimmed(std::string_view(name)));
+  for (const std::string& name : names) out.emplace_back(trimmed(name));
   return out;
 }
 
@@ -61,16 +54,6 @@ std::optional<std::size_t> find_column(const Names& names, const std::string& wa
 }
 
 std::string quoted(const std::string& name) { return '"' + name + '"'; }
-
-// The names, quoted so that blanks show, and not too many of them.
-std::string list(const Names& names) {
-  std::string listed;
-  for (const std::string& name : names) {
-    if (listed.size() >= kOtherFields / 256) return listed + ", ...";
-    listed += (listed.empty() ? "" : ", ") + quoted(name);
-  }
-  return listed;
-}
 
 // "lines 2 to 4".
 std::string lines(std::size_t first, std::size_t last) {
@@ -128,10 +111,7 @@ class TableReader final : public FieldsReader {
           explain_trouble(review);
           return true;
         case RowSplitter::Status::more:
-          if (input.empty()) {
-            if (last) tell_merged_rows();
-            return false;
-          }
+          if (input.empty()) return false;
           rows_.push(std::exchange(input, {}));
       }
     }
@@ -197,7 +177,7 @@ class TableReader final : public FieldsReader {
 
   // Whether there is a column for the text.
   bool names_text(const Names& cells) const {
-    return find_column(cells, options_.text_field) || !find_text_fields(trimmed(cells), options_).empty();
+    return find_column(cells, options_.text_field) || !find_text_fields(all_trimmed(cells), options_).empty();
   }
 
   // None if the line is no whole row.
@@ -286,7 +266,7 @@ class TableReader final : public FieldsReader {
     for (const std::string& name : text_fields_) give_wanted_name(names, name);
     give_wanted_name(names, options_.id_field);
     for (const std::string& name : options_.pass) give_wanted_name(names, name);
-    for (const std::string& condition : options_.where) give_wanted_name(names, Condition(condition).field());
+    for (const Condition& condition : options_.where) give_wanted_name(names, condition.field());
     for (const std::string& name : names) columns_.push_back(fields_.add(name));
     rows_.set_max_cells(columns_.size());
     const auto named = [&](const std::string& name) { return fields_.named(name); };
@@ -314,14 +294,15 @@ class TableReader final : public FieldsReader {
       const std::string comes = "the column " + quoted(name) + " comes " +
                                 (numbered.size() == 2 ? "twice" : std::to_string(numbered.size()) + " times");
       if (is_text(name)) {
-        throw InputFailure("field", comes + ": name one of them with --text-field, in their order: " + list(numbered));
+        throw InputFailure("field",
+                           comes + ": name one of them with --text-field, in their order: " + quoted_list(numbered));
       }
-      tell(comes + "; the first keeps the name, and then come: " + list({numbered.begin() + 1, numbered.end()}));
+      tell(comes + "; the first keeps the name, and then come: " + quoted_list({numbered.begin() + 1, numbered.end()}));
     }
   }
 
   void choose_text_fields(const Names& names) {
-    const Names found = find_text_fields(trimmed(names), options_);
+    const Names found = find_text_fields(all_trimmed(names), options_);
     if (found.empty()) return;
     tell_text_field(found, options_);
     text_fields_ = found;
@@ -340,11 +321,11 @@ class TableReader final : public FieldsReader {
     std::string reason = "there is no column " + quoted(options_.text_field) + "; ";
     const char best = names.size() == 1 ? best_delimiter(rows_.bytes()) : dialect_.delimiter;
     if (best == dialect_.delimiter) {
-      throw InputFailure("field", reason + "the columns are: " + list(names) + " (--text-field names one)");
+      throw InputFailure("field", reason + "the columns are: " + quoted_list(names) + " (--text-field names one)");
     }
-    throw InputFailure("field", reason + "the only column is " + quoted(names[0]) + ", but --delimiter " +
-                                    delimiter_name(best) + " would make it: " + list(cells_of(rows_.bytes(), best)) +
-                                    " (--text-field names one)");
+    throw InputFailure(
+        "field", reason + "the only column is " + quoted(names[0]) + ", but --delimiter " + delimiter_name(best) +
+                     " would make it: " + quoted_list(cells_of(rows_.bytes(), best)) + " (--text-field names one)");
   }
 
   // Whether the row is the header of another table, appended to the first. Throws InputFailure if what follows could be
@@ -376,22 +357,21 @@ class TableReader final : public FieldsReader {
   // lines look. It is told if most rows that span lines look so.
   void watch_merged_rows() {
     ++rows_over_lines_;
-    if (!looks_like_rows(rows_.bytes(), dialect_.delimiter, columns_.size())) return;
-    if (merged_rows_++ == 0) first_merged_ = lines(rows_.line(), rows_.last_line());
-  }
-
-  void tell_merged_rows() {
-    if (2 * merged_rows_ > rows_over_lines_) {
-      tell(counted(merged_rows_, "row") +
-           " made of several lines by quotes, each of which could be a row (the first: " + first_merged_ +
-           "); --no-quoting reads them so");
+    if (looks_like_rows(rows_.bytes(), dialect_.delimiter, columns_.size()) && merged_rows_++ == 0) {
+      first_merged_ = lines(rows_.line(), rows_.last_line());
     }
-    merged_rows_ = 0;
+    tally_.remark.clear();
+    if (2 * merged_rows_ <= rows_over_lines_) return;
+    tally_.remark =
+        message(counted(merged_rows_, "row") +
+                " made of several lines by quotes, each of which could be a row (the first: " + first_merged_ +
+                "); --no-quoting reads them so");
   }
 
-  void tell(const std::string& what) const { options_.notify(failure_message(origin_.path, what)); }
+  std::string message(const std::string& what) const { return failure_message(origin_.path, what); }
 
-  bool has_id(const Value& id) const override { return !id.text.empty(); }
+  void tell(const std::string& what) const { options_.notify(message(what)); }
+
   bool is_null(const Value& cell) const override { return cell.text == "\\N"; }  // as PostgreSQL, MySQL and Hive do
 
   const std::size_t bound_;  // of a row as written

@@ -213,7 +213,7 @@ Package open_package(const ModelChoice& choice) {
                        .keep = keep,
                        .labels = manifest.labels.size(),
                        .vocab_size = package.tokenizer->vocab_size(),
-                       .max_tokens = manifest.path.empty() ? choice.max_tokens.value_or(1) : manifest.max_tokens});
+                       .max_tokens = manifest.max_tokens});
   package.runs_unverified_code = manifest.interface == ModelInterface::traced && manifest.model.sha256.empty();
   if (manifest.labels.empty()) name_labels(package.model->labels(), manifest);
   return package;

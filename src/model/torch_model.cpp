@@ -178,7 +178,7 @@ class TracedModel : public TorchModel {
     } catch (const Error& error) {
       throw Error(ErrorKind::model, std::string(error.what()) + " (tried with " + std::to_string(max_tokens) +
                                         " times the last token of the vocabulary, " + std::to_string(vocab_size - 1) +
-                                        ")");
+                                        "; --model-max-tokens says that a bare file takes fewer)");
     }
   }
 

@@ -23,7 +23,7 @@ class ArrowFormatter final : public Formatter {
     writer_ = arrow_module().make_writer(options.format == OutputFormat::parquet, std::move(columns));
   }
 
-  void append(const Outcome& outcome, std::string& out) const override {
+  void append(const Outcome& outcome, std::string& out) override {
     std::vector<std::optional<Value>> cells;
     add_passed(outcome.review, options_.columns, cells);
     for (const OwnColumn& column : own_) {
@@ -34,8 +34,8 @@ class ArrowFormatter final : public Formatter {
     writer_->add(outcome.review.place, std::move(cells), out);
   }
 
-  void flush(std::string& out) const override { writer_->flush(out); }
-  void finish(const ArrowBatch& types, std::string& out) const override { writer_->finish(types, out); }
+  void flush(std::string& out) override { writer_->flush(out); }
+  void finish(const ArrowBatch& types, std::string& out) override { writer_->finish(types, out); }
 
  private:
   static void add_passed(const Review& review, const std::vector<std::string>& names,

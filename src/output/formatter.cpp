@@ -20,7 +20,7 @@ class JsonlFormatter : public Formatter {
     for (const OwnColumn& column : own_) keys_.push_back(json_string(added_name(column, options)) + ": ");
   }
 
-  void append(const Outcome& outcome, std::string& out) const override {
+  void append(const Outcome& outcome, std::string& out) override {
     const Review& review = outcome.review;
     std::vector<std::string_view> names;
     for (const Field& field : review.passed) names.push_back(field.name);
@@ -72,7 +72,7 @@ class DelimitedFormatter : public Formatter {
     return out;
   }
 
-  void append(const Outcome& outcome, std::string& out) const override {
+  void append(const Outcome& outcome, std::string& out) override {
     append_passed(outcome.review, options_.columns, out);
     for (const OwnColumn& column : own_) {
       const std::optional<Value> value = column.value(outcome, options_.labels);
@@ -94,8 +94,8 @@ class DelimitedFormatter : public Formatter {
   void append_cell(std::string_view cell, std::string& out) const {
     std::string clean;
     if (options_.on_terminal) cell = clean = printable_lines(cell);
-    const std::array<char, 5> special = {delimiter_, '"', '\r', '\n', '\0'};
-    if (cell.find_first_of(std::string_view(special.data(), 4)) == std::string_view::npos) {
+    const std::array<char, 4> special = {delimiter_, '"', '\r', '\n'};
+    if (cell.find_first_of(std::string_view(special.data(), special.size())) == std::string_view::npos) {
       out += cell;
     } else {
       out += '"';

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "../text/descriptor.h"
 #include "reviewrate/error.h"
 #include "reviewrate/output_stream.h"
 
@@ -55,22 +56,6 @@ std::optional<int> descriptor_number(const std::string& path) {
   }
   return std::nullopt;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 /// Gives 0, or the error's number.
 int write_all(int fd, std::string_view bytes) {

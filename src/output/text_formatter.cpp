@@ -89,7 +89,7 @@ class TextFormatter : public Formatter {
     id_width_ = std::min(std::clamp(options.text_width / 5, kLeastIdWidth, kMostIdWidth), width_ - kIndent);
   }
 
-  void append(const Outcome& outcome, std::string& out) const override {
+  void append(const Outcome& outcome, std::string& out) override {
     const Review& review = outcome.review;
     if (!outcome.prediction) {
       // The message names the record already.

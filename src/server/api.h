@@ -51,7 +51,7 @@ class Api {
   Reply page() const;
 
   /// Records as `classify` writes them.
-  const Formatter& records() const { return *records_; }
+  Formatter& records() const { return *records_; }
 
   /// The most texts of one request that is no stream.
   static constexpr std::size_t kMaxTexts = 1024;
@@ -73,7 +73,7 @@ class Api {
   std::size_t max_tokens_;
   LongText long_text_;
   std::size_t max_review_bytes_;
-  std::shared_ptr<const Formatter> records_;
+  std::shared_ptr<Formatter> records_;
 };
 
 /// The type of a body that is a file, which is read as the command line reads it.

@@ -9,25 +9,9 @@
 #include <cerrno>
 #include <system_error>
 
+#include "descriptor.h"
+
 namespace reviewrate {
-namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-}  // namespace
 
 std::string read_file(const std::string& path, std::size_t limit, ErrorKind kind) {
   const auto fail = [&](const std::string& why) { throw Error(kind, path + ": " + why); };

@@ -205,6 +205,19 @@ def test_what_is_text_first_takes_all_that_comes(first: str, run: Run, tmp_path:
     assert pq.read_table(tmp_path / "out.parquet").column("n").to_pylist() == ["0", "1", "2.5"]
 
 
+@pytest.mark.parametrize("output", ["out.parquet", "out.arrows"])
+@pytest.mark.parametrize("files", [["a.parquet", "b.jsonl"], ["b.jsonl", "a.parquet"]], ids=" ".join)
+def test_null_in_json_has_every_type(run: Run, tmp_path: Path, files: list[str], output: str) -> None:
+    typed(tmp_path / "a.parquet", pa.int64())
+    (tmp_path / "b.jsonl").write_text('{"text": "good", "n": null}\n' * 2)
+    result = run(*files, "--pass", "n", "-o", output, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    data = (tmp_path / output).read_bytes()
+    table = pq.read_table(io.BytesIO(data)) if output == "out.parquet" else stream_table(data)
+    assert types(table)["n"] == pa.int64()
+    assert table.column("n").to_pylist() == ([1, None, None] if files[0] == "a.parquet" else [None, None, 1])
+
+
 def test_what_has_no_value_decides_no_type(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "good"}\n{"text": 5}\n')
     typed(tmp_path / "b.parquet", pa.int64())

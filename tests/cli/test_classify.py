@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import BINARY, PATIENCE, TINY, TOP, Run, error_line, records
 
@@ -209,6 +210,19 @@ def test_what_a_bare_torchscript_file_does_not_tell_can_be_said(run: Run, tmp_pa
     for option in (["--cased"], ["--labels", "a,b"], ["--model-max-tokens", "9"]):
         result = run(*option, "-t", "x")
         assert result.returncode == 2 and "is a model package, which says that itself" in error_line(result)
+
+
+def test_a_bare_torchscript_file_of_few_positions_is_refused_at_the_start(run: Run, tmp_path: Path) -> None:
+    model = torch.jit.load(TOP / "tests/data/tiny_plain.pt")
+    (places,) = [weights for name, weights in model.named_parameters() if "position_embeddings" in name]
+    places.data = places.data[:128].clone()
+    model.save(str(tmp_path / "short.pt"))
+    bare = ("--model", tmp_path / "short.pt", "--vocab", TINY / "vocab.txt", "-q")
+    for text in ("good film", "good film " * 200):
+        result = run(*bare, "-t", text, model=None)
+        assert (result.returncode, result.stdout) == (3, b"") and "--model-max-tokens" in error_line(result)
+    result = run(*bare, "--model-max-tokens", "128", "-t", "good film " * 200, "-f", "jsonl", model=None)
+    assert result.returncode == 0 and records(result)[0]["truncated"]
 
 
 def test_threshold_and_rating_follow_the_printed_number(run: Run) -> None:

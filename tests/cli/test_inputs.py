@@ -262,6 +262,49 @@ def test_zstandard_as_its_tools_write_it(run: Run, tmp_path: Path) -> None:
     assert run(stdin=data[:-1]).returncode == 1
 
 
+def zip_with_links() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("pos/a.txt", "Lovely.")
+        for name, target in (("pos/b.txt", "a.txt"), ("c", "/etc/passwd")):
+            link = zipfile.ZipInfo(name)
+            link.create_system, link.external_attr = 3, 0o120777 << 16
+            file.writestr(link, target)
+        bare = zipfile.ZipInfo("d.txt")  # of no type, as many programs write them
+        bare.create_system, bare.external_attr = 3, 0o600 << 16
+        file.writestr(bare, "Dull.")
+        file.writestr("empty/", "")
+    return buffer.getvalue()
+
+
+def test_links_in_zip_archives_are_not_rated(run: Run, tmp_path: Path) -> None:
+    data = zip_with_links()
+    scores = [one["score"] for one in records(run("-t", "Lovely.", "-t", "Dull."))]
+    (tmp_path / "a.zip").write_bytes(data)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "b").write_bytes(data)
+    for path, prefix in (("a.zip", ""), ("d", "b/")):
+        result = run(path, cwd=tmp_path)
+        kinds = [("pos/a.txt", scores[0]), ("pos/b.txt", "archive"), ("c", "archive"), ("d.txt", scores[1])]
+        assert result.returncode == 1 and rated(result) == [(prefix + name, kind) for name, kind in kinds]
+        assert "is a link inside an archive" in records(result)[1]["error"]["message"]
+    # Without the directory at its end, members are read as they come.
+    (tmp_path / "cut.zip").write_bytes(data[: data.index(b"PK\x01\x02")])
+    assert rated(run("cut.zip", cwd=tmp_path))[0] == ("pos/a.txt", scores[0])
+    assert rated(run(stdin=data))[0] == ("pos/a.txt", scores[0])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_large_zip_archives_and_pipes_give_the_same(run: Run, tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as file:
+        for i in range(300):
+            file.writestr(f"{i % 7}/{i}.txt", f"film {i} " * (i * 5))
+        file.writestr("r.csv", "text\n" + "a good film\n" * 40_000)
+    result = run("a.zip", "--limit", "600", cwd=tmp_path)
+    assert result.returncode == 0 and len(records(result)) == 600
+    assert run("--limit", "600", stdin=(tmp_path / "a.zip").read_bytes()).stdout == result.stdout
+
+
 def test_zip_archives_from_windows(run: Run, tmp_path: Path) -> None:
     data = zipped({"pos#": b"", "pos#1.txt": b"Lovely.", "neg#": b"", "neg#2.txt": b"Dull."}).replace(b"#", b"\\")
     (tmp_path / "a.zip").write_bytes(data)
@@ -340,6 +383,7 @@ def test_folders_with_brackets_and_names_that_are_not_utf8(run: Run, tmp_path: P
         ('{"text": "a fine film", "stars": 1, "stars": 9}', ["--where", "stars>5"]),
         ('{"text": "a fine film", "stars": 9, "stars": 1}', ["--where", "stars>5"]),
         ('{"text": "a fine film", "n": [1], "n": [2]}', ["--annotate"]),
+        ('{"text": "a fine film", "id": 1, "id": ""}', []),
     ],
 )
 def test_a_field_that_comes_twice_is_not_chosen_from(run: Run, record: str, options: list[str]) -> None:
@@ -349,6 +393,19 @@ def test_a_field_that_comes_twice_is_not_chosen_from(run: Run, record: str, opti
     assert set(failed) == {"id", "error"} and failed["id"] == "-:2"
     name = json.loads(record, object_pairs_hook=lambda pairs: pairs[-1][0])
     assert [one["kind"] for one in error] == ["field"] and f'-:2: the field "{name}" comes twice' in error[0]["message"]
+
+
+@pytest.mark.parametrize("options", [["--text-field", "r.text"], ["--id-field", "r.text"], ["--pass", "r.text"]])
+def test_a_nested_field_that_comes_twice_is_not_chosen_from(run: Run, options: list[str]) -> None:
+    for inner in ('{"text": "A lovely film.", "text": "Dull."}', '{"text": "A lovely film."}, "r": {"text": "Dull."}'):
+        result = run(*options, "-f", "jsonl", "-q", stdin=f'{{"text": "a", "r": {inner}}}\n')
+        assert result.returncode == 1 and 'the field "r.text" comes twice' in records(result)[0]["error"]["message"]
+
+
+def test_an_empty_id_is_none(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "", "text": "Good."}\n')
+    (tmp_path / "a.csv").write_text("id,text\n,Good.\n")
+    assert [r["id"] for r in records(run("a.jsonl", "a.csv", cwd=tmp_path))] == ["a.jsonl:1", "a.csv:2"]
 
 
 def test_a_field_that_comes_twice_and_is_not_asked_for_is_nobodys(run: Run) -> None:

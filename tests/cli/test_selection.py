@@ -4,6 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import BINARY, PATIENCE, TINY, Run, error_line, records
@@ -103,3 +105,26 @@ def test_a_list_is_no_reason_to_read_stdin_or_to_be_overwritten(run: Run, tmp_pa
     assert result.returncode == 2 and "list of --files-from" in error_line(result)
     for words in (["--files-from", "gone"], ["--files-from", "."], ["--files-from", "-", "-"], ["-0", "list"]):
         assert run(*words, cwd=tmp_path).returncode == 2
+
+
+def test_what_became_null_before_the_limit_is_counted(run: Run, tmp_path: Path) -> None:
+    table = pa.table({"text": ["a good film"] * 3, "x": [float("nan"), 1.0, float("inf")]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    for limit, count in (("1", 1), ("2", 1), ("3", 2), ("9", 2)):
+        run("a.parquet", "--pass", "x", "--limit", limit, "--summary", "s.json", cwd=tmp_path)
+        assert json.loads((tmp_path / "s.json").read_text())["not_finite"] == count
+    run("a.parquet", "--pass", "x", "--where", "x=1", "--summary", "s.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "s.json").read_text())["not_finite"] == 2
+
+
+def test_letters_that_were_lost_before_the_end_are_told(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"{i}.txt").write_bytes("café noir".encode("latin-1"))
+    for options in ([], ["--limit", "2"], ["--limit", "1"], ["--sample", "1"]):
+        result = run("d", "-q", *options, cwd=tmp_path)
+        assert result.returncode == 1 and "--encoding windows-1252" in error_line(result), options
+    (folder / "1.txt").write_bytes(b"%PDF-1.7\n")
+    result = run("d", "--fail-fast", cwd=tmp_path)
+    assert result.returncode == 1 and b"1 of 1 reviews are not UTF-8" in result.stderr

@@ -57,7 +57,19 @@ def test_it_is_decided_once_a_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"body": "so"}\n')
     result = run("a.jsonl", "b.jsonl", "-q", cwd=tmp_path)
     assert [record.get("tokens") for record in records(result)] == [5, None, 3, 3]
-    assert 'no field "text"; the fields are: "body"' in records(result)[1]["error"]["message"]
+    message = records(result)[1]["error"]["message"]
+    assert 'no field "review", which the text is taken from; the fields are: "body"' in message
+
+
+@pytest.mark.parametrize("other", ["text", "body"])
+def test_a_later_record_with_another_usual_name_is_not_rated(run: Run, tmp_path: Path, other: str) -> None:
+    own = {"comment": "staff: refund issued"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(own) + "\n" + json.dumps(own | {other: "a good film"}) + "\n")
+    result = run("a.jsonl", "-q", cwd=tmp_path)
+    first, second = records(result)
+    assert result.returncode == 1 and "label" in first and second["error"]["kind"] == "field"
+    assert f'has a field "{other}", but the text is taken from "comment"' in second["error"]["message"]
+    assert run("a.jsonl", "-q", "--text-field", "comment", cwd=tmp_path).returncode == 0
 
 
 def test_by_content_as_well(run: Run) -> None:

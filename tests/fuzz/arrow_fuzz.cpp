@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   InputOptions options;
   options.max_review_bytes = 100;
   if ((choice & 4) != 0) options.pass = {"*"};
-  if ((choice & 8) != 0) options.where = {"number>1"};
+  if ((choice & 8) != 0) options.where = {Condition("number>1")};
   if ((choice & 16) != 0) options.text_field = "nested.text,text";
   const Reading whole = read_records(format, options, bytes, 0);
   const Reading pieces = read_records(format, options, bytes, piece_size);

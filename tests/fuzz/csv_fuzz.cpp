@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (!options.header) options.text_field = "1";
   if ((choice & 4) != 0) options.id_field = kNoField;
   if ((choice & 8) != 0) options.pass = {"*", "b"};
-  if ((choice & 16) != 0) options.where = {options.header ? "b=x" : "2=x"};
+  if ((choice & 16) != 0) options.where = {Condition(options.header ? "b=x" : "2=x")};
   if ((choice & 64) != 0) options.delimiter = "auto";
   if ((choice & 128) != 0) options.escape = "\\";
   const bool tabs = (choice & 32) != 0;

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   options.max_review_bytes = 100;
   if ((choice & 4) != 0) options.id_field = kNoField;
   if ((choice & 8) != 0) options.pass = {"*", "b"};
-  if ((choice & 16) != 0) options.where = {"b=x"};
+  if ((choice & 16) != 0) options.where = {Condition("b=x")};
   constexpr InputFormat kFormats[] = {InputFormat::jsonl, InputFormat::jsonl, InputFormat::lines, InputFormat::whole};
   const InputFormat format = kFormats[choice & 3];
   const std::vector<Review> reviews = check_records(format, options, bytes, piece_size);

@@ -15,13 +15,6 @@ namespace {
 const std::string kLines = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
 const std::string kPretty = "[\n  {\n    \"text\": \"one\"\n  },\n  {\n    \"text\": \"two\"\n  }\n]\n";
 
-// The texts, or the kinds of failures, without ids.
-Shown texts(const Shown& shown) {
-  Shown texts;
-  for (const std::string& one : shown) texts.push_back(one.substr(one.rfind('|') + 1));
-  return texts;
-}
-
 // `text`, which is ASCII, in UTF-16 or UTF-32.
 std::string widened(const std::string& text, std::size_t unit, bool big, bool mark) {
   std::string wide;
@@ -160,30 +153,6 @@ TEST_CASE("What only looks like lines: arrays of values, objects without quotes,
   CHECK(piped("one\rtwo\r\n") == Shown{"-:1|one\rtwo"});
 }
 
-TEST_CASE("A table is known by its first line") {
-  const Scratch scratch;
-  for (const char* header : {"id,text", "text,stars", "\"id\",\"text\"", "id;text", "id\ttext", "id|text",
-                             " id , text ", "\xEF\xBB\xBFid,text"}) {
-    INFO(header);
-    const std::string line(header);
-    const std::string delimiter(1, line.find_first_of(",;\t|") == line.npos ? ',' : line[line.find_first_of(",;\t|")]);
-    const Shown shown = texts(piped(line + "\na" + delimiter + "b\n"));
-    CHECK(shown == Shown{line == "text,stars" ? "a" : "b"});
-    CHECK(texts(all({scratch.write("export.csv.1", line + "\na" + delimiter + "b\n")})) == shown);
-  }
-  CHECK(texts(piped("id,Review\n1,a\n")) == Shown{"a"});
-  CHECK(texts(piped("sep=;\nid;text\n1;a, b\n")) == Shown{"a, b"});
-  InputOptions options;
-  options.text_field = "summary";
-  CHECK(texts(piped("id,summary\n1,a\n", options)) == Shown{"a"});
-  CHECK(texts(piped("text\na, b\n\"c\nd\"\n")) == Shown{"a, b", "c\nd"});
-  CHECK(texts(piped("text\n")) == Shown{"text"});
-  CHECK(texts(piped("review,comment\na,b\n")) == Shown{"review,comment", "a,b"});
-  CHECK(texts(piped("Well made, and a good text\nb\n")) == Shown{"Well made, and a good text", "b"});
-  scratch.write("d/part-0", "id,text\n1,a\n");
-  CHECK(all({scratch("d")}) == Shown{"1|a"});
-}
-
 TEST_CASE("Looking ahead at what is damaged loses nothing before the damage") {
   const Scratch scratch;
   std::string lines;
@@ -287,6 +256,50 @@ TEST_CASE("Reviews that lost letters to their encoding: most of a file is a prob
   findings = findings_of({scratch("e")});
   REQUIRE(findings.problems.size() == 4);
   CHECK(findings.problems[3].find("2 more files") != std::string::npos);
+}
+
+TEST_CASE("What was lost is told, wherever the reading ends") {
+  const Scratch scratch;
+  for (int i = 0; i < 5; ++i) scratch.write("d/" + std::to_string(i) + ".txt", "caf\xE9");
+  const std::string table = scratch.write("a.csv", "text,x\n\"a,1\nb\",2\nc,3\nd,4\n");
+  scratch.write("e/1.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n");
+  scratch.write("e/2.jsonl", "{\"text\":\"c\",\"lang\":\"en\"}\n{\"text\":\"d\",\"lang\":\"en\"}\n");
+  for (const bool limit : {true, false}) {
+    INFO(limit);
+    // The rest is left by the reader, or by whom it reads for.
+    const auto findings_after = [&](std::size_t count, const std::string& file, const InputOptions& asked = {}) {
+      InputOptions options = asked;
+      if (limit) options.limit = count;
+      PollWaiter waiter;
+      const auto source = open_source({}, {file}, options, waiter);
+      Review review;
+      for (std::size_t i = 0; i < count; ++i) REQUIRE(source->next(review, true) == Source::Status::review);
+      if (limit) CHECK(source->next(review, true) == Source::Status::end);
+      return source->findings();
+    };
+    CHECK(findings_after(2, scratch("d")).problems.size() == 1);
+    CHECK(findings_after(5, scratch("d")).problems.size() == 1);
+    const InputFindings rows = findings_after(1, table);
+    REQUIRE(rows.remarks.size() == 1);
+    CHECK(rows.remarks[0].find("1 row made of several lines by quotes") != std::string::npos);
+    InputOptions options;
+    options.pass = {"lang"};
+    CHECK(findings_after(3, scratch("e"), options).problems.empty());
+    CHECK(findings_after(2, scratch("e"), options).problems == Shown{"no record has a field \"lang\""});
+  }
+}
+
+TEST_CASE("Text in UTF-16 whose end is missing is told to be cut") {
+  const Scratch scratch;
+  const std::string cut = "\xFF\xFE" + std::string("a\0 \0f", 5);
+  for (const std::string& name : {std::string("a.txt"), std::string("d/a.txt")}) {
+    const std::string file = scratch.write(name, cut);
+    const InputFindings findings = findings_of({name[0] == 'd' ? scratch("d") : file});
+    REQUIRE(findings.problems.size() == 1);
+    CHECK(findings.problems[0].find("1 of 1 reviews are not UTF-16LE") != std::string::npos);
+    CHECK(findings.problems[0].find("its end is missing") != std::string::npos);
+    CHECK(findings.problems[0].find("windows-1252") == std::string::npos);
+  }
 }
 
 TEST_CASE("What is no text is one bad record that says what it is") {
@@ -424,7 +437,7 @@ TEST_CASE("Fields that were asked for and are in no record") {
   const auto find = [&](const std::vector<std::string>& where, const std::vector<std::string>& pass = {},
                         const std::string& id = "id") {
     InputOptions options;
-    options.where = where;
+    options.where = std::vector<Condition>(where.begin(), where.end());
     options.pass = pass;
     options.id_field = id;
     return findings_of({file}, options);
@@ -440,7 +453,7 @@ TEST_CASE("Fields that were asked for and are in no record") {
   CHECK(find({"lang=fr"}).remarks == Shown{"--where \"lang=fr\": no record fulfils it"});
   CHECK(find({"lang=de", "stars=5"}).remarks == Shown{"no record fulfils all conditions of --where"});
   InputOptions options;
-  options.where = {"lang=en"};
+  options.where = {Condition("lang=en")};
   const std::string lines = scratch.write("a.txt", "a\nb\n");
   InputFindings findings;
   CHECK(all({lines}, options, {}, nullptr, &findings).empty());

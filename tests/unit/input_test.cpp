@@ -1,12 +1,14 @@
 // Sources as the program opens them: texts, files, folders, archives and pipes, in order and with nothing lost.
 #include "reviewrate/input.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "catch.h"
+#include "reviewrate/byte_stream.h"
 #include "reviewrate/error.h"
 #include "sources.h"
 
@@ -183,7 +185,7 @@ TEST_CASE("--include chooses among paths and members") {
 TEST_CASE("--where contradicts inputs without fields") {
   PollWaiter waiter;
   InputOptions options;
-  options.where = {"a=b"};
+  options.where = {Condition("a=b")};
   CHECK_NOTHROW(open_source({}, {"-"}, options, waiter));
   CHECK_THROWS_AS(open_source({"text"}, {}, options, waiter), Error);
   options.format = InputFormat::whole;
@@ -217,6 +219,19 @@ TEST_CASE("an interruption ends the reading of a file, too") {
   const auto source = open_source({}, {scratch.write("a.txt", "one\n")}, {}, waiter);
   Review review;
   CHECK(source->next(review, true) == Source::Status::end);
+}
+
+TEST_CASE("an interruption ends the reading at any place of a file, too") {
+  const Scratch scratch;
+  const std::string path = scratch.write("a", "some bytes");
+  PollWaiter waiter;
+  std::atomic<std::uint64_t> total = 0;
+  FdStream file(open(path.c_str(), O_RDONLY), true, waiter, total);
+  std::string bytes(5, ' ');
+  file.read_at(5, bytes);
+  CHECK(bytes == "bytes");
+  waiter.interrupt = true;
+  CHECK_THROWS_AS(file.read_at(5, bytes), ReadInterrupted);
 }
 
 TEST_CASE("stdin that is a file is read from where it stands") {

@@ -53,6 +53,7 @@ inline Result read_in_pieces(InputFormat format, const std::string& bytes, Input
     result.shown.push_back("!!" + failure.kind());
     result.messages.push_back(failure.what());
   }
+  if (!reader->tally().remark.empty()) result.notes.push_back(reader->tally().remark);
   return result;
 }
 

@@ -147,6 +147,13 @@ inline Shown piped(const std::string& bytes, const InputOptions& options = {}, S
   return all({"-"}, options, {}, messages, findings);
 }
 
+// The texts, or the kinds of failures, without ids.
+inline Shown texts(const Shown& shown) {
+  Shown texts;
+  for (const std::string& one : shown) texts.push_back(one.substr(one.rfind('|') + 1));
+  return texts;
+}
+
 inline InputOptions with_format(InputFormat format) {
   InputOptions options;
   options.format = format;

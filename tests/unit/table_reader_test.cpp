@@ -125,7 +125,7 @@ TEST_CASE("Tables: a column name that comes twice is told, and no value is lost"
   CHECK(passed.notes ==
         Shown{R"(dir/f: the column "x" comes 3 times; the first keeps the name, and then come: "x_2", "x_3")"});
   options.pass = {"x"};
-  options.where = {"x=1"};
+  options.where = {Condition("x=1")};
   CHECK(csv("x,text,x\n1,a,2\n2,b,1\n", options) == Shown{"f:2|a|x=1"});
   options.where.clear();
   // The number leaves names alone that are there already.
@@ -157,7 +157,7 @@ TEST_CASE("Tables: --text-field on a name that comes twice is refused, and each 
 TEST_CASE("Tables: blanks around names do not matter where only one column can be meant") {
   InputOptions options = with_text_field("Review");
   options.pass = {"stars", "*"};
-  options.where = {"lang= en"};
+  options.where = {Condition("lang= en")};
   CHECK(csv("id , Review ,\tstars, lang,x \n1, a ,5, en,y\n2,b,6,de,z\n", options) ==
         Shown{"1| a |stars=5|lang= en|x =y"});
   options.where.clear();

@@ -18,7 +18,7 @@ class JsonMembers {
  public:
   /// `options` must outlive it.
   explicit JsonMembers(const InputOptions& options)
-      : options_(options),
+      : options_(&options),
         listed_(listed_text_fields(options)),
         wanted_{options.text_field, options.id_field},
         all_(options.annotate) {
@@ -118,7 +118,7 @@ class JsonMembers {
     if (std::any_of(listed_.begin(), listed_.end(), present)) return listed_;
     std::vector<std::string> names;
     fields_.for_each([&](const Field& field) { names.push_back(field.name); });
-    std::vector<std::string> found = find_text_fields(names, options_);
+    std::vector<std::string> found = find_text_fields(names, *options_);
     if (!found.empty() && fields_.find(found.front())->json) found.clear();
     return found;
   }
@@ -170,8 +170,8 @@ class JsonMembers {
     if (before != '[' && before != '{' && before != ':') captured_ += ',';
   }
 
-  const InputOptions& options_;
-  const std::vector<std::string> listed_;
+  const InputOptions* options_;
+  std::vector<std::string> listed_;
   std::vector<std::string> wanted_;
   bool all_;
   bool nested_names_ = false;

@@ -11,7 +11,9 @@ import math
 import os
 import random
 import shutil
+import signal
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -278,6 +280,20 @@ def test_files_as_spark_and_older_writers_have_them(run: Run, tmp_path: Path) ->
     found = well(run(tmp_path / "x.parquet", "--pass", "when,list"))
     assert [record["list"] for record in found] == [[1, 2], [], None, [3], [None]]
     assert [record["when"] for record in found] == [f"2024-02-29 12:0{i}:00.000000000" for i in range(5)]
+
+
+@pytest.mark.parametrize("options", [["--where", "n=-1"], ["--sample", "5"]], ids=" ".join)
+def test_an_interruption_ends_the_search_for_rows(tmp_path: Path, options: list[str]) -> None:
+    """The file is named so often that the search takes minutes, however fast the machine."""
+    count = 1_000_000
+    table = pa.table({"text": ["a good film"] * count, "n": pa.array(range(count))})
+    pq.write_table(table, tmp_path / "x.parquet")
+    command = [BINARY, "-m", str(TINY), *options, *[str(tmp_path / "x.parquet")] * 2000]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        time.sleep(2)
+        assert program.poll() is None
+        program.send_signal(signal.SIGINT)
+        assert program.wait(PATIENCE) == 130
 
 
 def test_whatever_way_they_come(run: Run, tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ class ByteFile {
 
   virtual std::uint64_t size() const = 0;
 
-  /// Fills `buffer` with the bytes from `position` on, which must all be there. Throws InputFailure and ReadInterrupted.
+  /// Fills `buffer` with the bytes from `position` on, which must all be there. Throws InputFailure and
+  /// ReadInterrupted.
   virtual void read_at(std::uint64_t position, std::span<char> buffer) = 0;
 };
 

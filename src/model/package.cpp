@@ -207,13 +207,12 @@ Package open_package(const ModelChoice& choice) {
     return read_package_file(manifest.model, kMaxModelBytes);
   });
   package.tokenizer = open_tokenizer(manifest);
-  package.model = load_torch_model(
-      verified.get(), {.interface = manifest.interface,
-                       .precision = package.precision,
-                       .keep = keep,
-                       .labels = manifest.labels.size(),
-                       .vocab_size = package.tokenizer->vocab_size(),
-                       .max_tokens = manifest.max_tokens});
+  package.model = load_torch_model(verified.get(), {.interface = manifest.interface,
+                                                    .precision = package.precision,
+                                                    .keep = keep,
+                                                    .labels = manifest.labels.size(),
+                                                    .vocab_size = package.tokenizer->vocab_size(),
+                                                    .max_tokens = manifest.max_tokens});
   package.runs_unverified_code = manifest.interface == ModelInterface::traced && manifest.model.sha256.empty();
   if (manifest.labels.empty()) name_labels(package.model->labels(), manifest);
   return package;

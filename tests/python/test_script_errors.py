@@ -165,10 +165,10 @@ def test_a_reader_that_leaves_ends_a_script_in_silence() -> None:
     """As `plan_cluster.py ... | head -1` does, where a buffered print fails only at the end."""
     read, write = os.pipe()
     os.close(read)
-    script = [sys.executable, TOP / "scripts" / "plan_cluster.py"]
+    arguments = ["--reviews", "1e9", "--tokens", "250", "--cores", "1000"]
+    script = [sys.executable, str(TOP / "scripts" / "plan_cluster.py"), *arguments]
     with os.fdopen(write, "wb") as closed:
-        arguments = "--reviews 1e9 --tokens 250 --cores 1000".split()
-        ended = subprocess.run([*script, *arguments], stdout=closed, stderr=subprocess.PIPE, timeout=PATIENCE)
+        ended = subprocess.run(script, stdout=closed, stderr=subprocess.PIPE, timeout=PATIENCE)
     assert (ended.returncode, ended.stderr) == (141, b"")
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from command_line import Parser, bounded, command
+from command_line import Parser, bounded, command, require
 from encoder import Ids, load, predict, probability, scores, token_ids
 from imdb import UNLABELLED, Review, read_hold_out, read_reviews
 from teach_corpus import Reviews, require_vocabulary
@@ -123,6 +123,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     every = [review for source in args.data for review in read_reviews(source, ("train", "unsup"))]
     reviews = chosen(args.hold_out, [review for review in every if review.label != UNLABELLED])
     labels = np.array([review.label for review in reviews])
+    stars = np.array([review.stars for review in reviews])
+    require(
+        not args.rating or bool((stars >= 1).all()),
+        f"--rating: {(stars < 1).sum()} of the {len(stars)} reviews of --hold-out have no stars to fit thresholds to",
+    )
     model, tokenizer = load(args.model)
     require_vocabulary(tokenizer.get_vocab(), args.model)
     rows = token_ids([review.text for review in reviews], tokenizer)
@@ -140,7 +145,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         for when, p in (("before", probability(logits[name])), ("after, fp16", stored[name])):
             print(f"{name} {when}: " + " ".join(f"{key} {value:.4f}" for key, value in scores(labels, p).items()))
     if args.rating:
-        stars = np.array([review.stars for review in reviews])
         thresholds = fit_thresholds(stored["reviews"], stars)
         ratings = {"linear": rate_linear(stored["reviews"]), "fitted": rate_fitted(stored["reviews"], thresholds)}
         for name, rating in ratings.items():

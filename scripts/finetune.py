@@ -3,7 +3,8 @@
 
 The defaults repeat the usual recipe for DistilBERT on IMDB: 2 epochs, learning rate 2e-5, batches of 16, weight decay
 0.01, evaluation and saving after each epoch, the best epoch kept. The result is an ordinary Hugging Face folder, which
-export.py takes. Interrupted (Ctrl-C, SIGTERM), it writes a checkpoint; the same command goes on from there.
+export.py takes. Interrupted (Ctrl-C, SIGTERM), it writes a checkpoint; the same command goes on from there, and one
+with other arguments is refused.
 
 Reviews of one's own are read as `reviewrate eval` reads them: jsonl, csv or tsv, compressed or not, with a text and a
 label (POSITIVE, neg, 1, 0, ...). A field split says train or test; without test reviews a tenth is held out by chance.
@@ -21,6 +22,7 @@ import project_venv  # noqa: F401
 
 # isort: split
 import argparse
+import hashlib
 import json
 import signal
 import sys
@@ -46,7 +48,7 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
-from command_line import Parser, Stopped, bounded, command, require
+from command_line import Parser, Stopped, blaming, bounded, command, read_text, require
 from encoder import cut, load
 from export_model import max_positions
 from imdb import (
@@ -222,6 +224,32 @@ def has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def last_checkpoint(args: argparse.Namespace, reviews: list[Review]) -> str | None:
+    """The checkpoint to go on from, if there is one. What it was trained by stands beside it: with other arguments, or
+    other reviews, the model of the former ones would come out."""
+    name = "_arguments.json"  # with the underscore it is not pushed to the hub
+    own = {key: str(value) for key, value in vars(args).items() if key not in ("output", "push_to_hub")}
+    texts = "\0".join(f"{review.split} {review.id} {review.label} {review.text}" for review in reviews)
+    own["reviews"] = hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest()
+    note = args.output / name
+    found = get_last_checkpoint(args.output) if args.output.is_dir() else None
+    if found:
+        require(note.is_file(), f"{args.output}: holds checkpoints, but no {name} of theirs: name another --output")
+        with blaming(f"{note}: cannot be read"):
+            theirs = dict(json.loads(read_text(note)))
+        differ = sorted(key for key in own.keys() | theirs.keys() if own.get(key) != theirs.get(key))
+        words = ["the reviews themselves" if key == "reviews" else "--" + key.replace("_", "-") for key in differ]
+        require(
+            not differ,
+            f"{args.output}: holds checkpoints of a training with other arguments ({', '.join(words)}): "
+            "name another --output, or remove it",
+        )
+    else:
+        args.output.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
 @command("finetune")
 def main(argv: Sequence[str] | None = None) -> None:
     args = arguments(argv)
@@ -232,6 +260,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     require(args.tokens <= longest, f"--tokens {args.tokens}: {args.init} has positions for {longest} tokens")
     for line in said:
         print(f"finetune: {line}", file=sys.stderr)
+    checkpoint = last_checkpoint(args, [*train, *judged])
     trainer = GroupingTrainer(
         model=model,
         args=TrainingArguments(
@@ -262,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     interruption = SaveWhenStopped()
     trainer.add_callback(interruption)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(args.output) if args.output.is_dir() else None)
+    trainer.train(resume_from_checkpoint=checkpoint)
     if interruption.stopped:
         message = f"stopped at step {trainer.state.global_step}; the same command goes on from there"
         raise Stopped(message, 128 + interruption.stopped)

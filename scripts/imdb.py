@@ -119,7 +119,7 @@ def training_reviews(reviews: list[Review], held_out: set[str]) -> list[Review]:
 
 def read_hold_out(path: Path, reviews: list[Review]) -> set[str]:
     """The held-out ids that a file names, one a line; some must be of the reviews."""
-    ids = set(read_text(path).split())
+    ids = set(read_text(path).split("\n"))  # not at blanks, which an id may hold, as a file's name may
     require(any(review.id in ids for review in reviews), f"{path}: names none of the reviews")
     return ids
 

@@ -42,6 +42,17 @@ def draw_curve(axes: Axes, title: str, x: tuple[str, Values], y: tuple[str, Valu
     axes.set(title=title, xlabel=x[0], ylabel=y[0], xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
 
 
+def tick(label: str) -> str:
+    """A label beside an axis: a long one on two lines, of a longer one without its middle, so that the ends that tell
+    labels apart stay."""
+    width = 24
+    lines = textwrap.wrap(label, width)
+    if len(lines) <= 2:
+        return "\n".join(lines)
+    text = " ".join(label.split())
+    return f"{text[: width - 1]}…\n…{text[1 - width :]}"
+
+
 def draw_confusion(axes: Axes, report: dict[str, Any]) -> None:
     """How often each label was given, among the reviews of a label."""
     counts, labels = report["parts"]["all"]["confusion"], report["labels"]
@@ -50,7 +61,7 @@ def draw_confusion(axes: Axes, report: dict[str, Any]) -> None:
     for row, column in itertools.product(range(len(labels)), repeat=2):
         color = "white" if shares[row][column] > 0.5 else "black"
         axes.text(column, row, str(counts[row][column]), ha="center", va="center", color=color, fontsize="small")
-    names = [textwrap.shorten(label, 24, placeholder="…") for label in labels]
+    names = [tick(label) for label in labels]
     axes.set_xticks(range(len(labels)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), names)
     axes.set(title=f"Confusion matrix, accuracy {measure(report, 'accuracy')}", xlabel="called", ylabel="label")

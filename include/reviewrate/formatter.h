@@ -63,6 +63,9 @@ class Formatter {
   }
 };
 
+/// Whether records tell the probability of each label: of two labels the score says both.
+bool has_scores(const std::vector<std::string>& labels);
+
 /// The names that OutputOptions::own may have.
 std::vector<std::string> column_names();
 

@@ -32,6 +32,12 @@ std::size_t encode_code_point(char32_t code_point, char* bytes);
 /// Appends `code_point`, a Unicode scalar value, to `text`.
 void append_code_point(std::string& text, char32_t code_point);
 
+/// The beginning of `text`, which is valid, cut between code points: at most `bytes` of it.
+std::string_view beginning_of(std::string_view text, std::size_t bytes);
+
+/// The same with an ellipsis behind it where something is cut off.
+std::string shortened(std::string_view text, std::size_t bytes);
+
 /// Makes `text` valid UTF-8, as `bytes.decode(errors="replace")` does, and returns how many of its bytes were invalid.
 std::size_t repair(std::string& text);
 

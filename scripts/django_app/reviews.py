@@ -49,14 +49,15 @@ def make_predictions(review: str) -> dict[str, object]:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=(3, 60),
         )
-    except requests.RequestException as error:
+        if response.status_code in (429, 503):
+            wait = response.headers.get("Retry-After", "5")
+            raise Unavailable(f"Too many reviews are waiting. Try again in {wait} s.")
+        answer: dict[str, object] = response.json()  # unless something between here and the server has answered
+        if response.status_code != 200:
+            raise Unavailable(f"This review cannot be rated: {answer['error']}.")
+    except (requests.RequestException, KeyError, TypeError) as error:
         raise Unavailable("Reviews cannot be rated at the moment.") from error
-    if response.status_code in (429, 503):
-        raise Unavailable(f"Too many reviews are waiting. Try again in {response.headers.get('Retry-After', '5')} s.")
-    if response.status_code != 200:
-        raise Unavailable(f"This review cannot be rated: {response.json()['error']}.")
-    record: dict[str, object] = response.json()
-    return record
+    return answer
 
 
 @require_http_methods(["GET", "POST"])

@@ -207,6 +207,9 @@ OutputOptions output_options(const ClassifyOptions& a, const Manifest& manifest,
   if (!output.effort && std::find(a.columns.begin(), a.columns.end(), "effort") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns effort: there is one with another --effort than full");
   }
+  if (!has_scores(output.labels) && std::find(a.columns.begin(), a.columns.end(), "scores") != a.columns.end()) {
+    throw Error(ErrorKind::usage, "--columns scores: there is one of a model of more than two labels");
+  }
   output.explained = a.explain.unit.has_value();
   if (!output.explained && std::find(a.columns.begin(), a.columns.end(), "explanation") != a.columns.end()) {
     throw Error(ErrorKind::usage, "--columns explanation: there is one with --explain");

@@ -29,6 +29,7 @@
 #include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/text.h"
+#include "reviewrate/utf8.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -44,13 +45,7 @@ struct DiffOptions {
 constexpr std::size_t kShown = 20;
 constexpr std::size_t kShownBytes = 120;  // of an id or label
 
-/// The beginning of a text, cut between code points.
-std::string cut(std::string text) {
-  if (text.size() <= kShownBytes) return text;
-  std::size_t end = kShownBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end) + "\xE2\x80\xA6";
-}
+std::string cut(const std::string& text) { return shortened(text, kShownBytes); }
 
 /// What is compared of a record.
 struct Line {
@@ -193,9 +188,7 @@ bool print_broken(const std::string& file, const PredictionReader& predictions) 
                                             "writes with -f jsonl, csv or tsv"));
     return false;
   }
-  for (const std::string& place : predictions.broken_places()) {
-    print_notice("diff: " + failure_message(place, "is no prediction record"));
-  }
+  for (const std::string& line : predictions.broken_lines()) print_notice("diff: " + line);
   print_notice("diff: " + failure_message(file, counted(predictions.broken(), "line") + " could not be compared"));
   return true;
 }
@@ -237,9 +230,9 @@ bool read_all(const DiffOptions& a, const Runs& runs, const Interruption& interr
   PredictionRecord record;
   while ((more_before || more_after) && !interruption.flag().load()) {
     more_before = more_before && runs.before.next(record);
-    if (more_before) take(false, record);
+    if (more_before && record.fault.empty()) take(false, record);
     more_after = more_after && runs.after.next(record);
-    if (more_after) take(true, record);
+    if (more_after && record.fault.empty()) take(true, record);
   }
   return interruption.signal() != 0 || (print_broken(a.files[0], runs.before) && print_broken(a.files[1], runs.after));
 }

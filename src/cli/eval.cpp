@@ -5,29 +5,26 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
-#include <filesystem>
 #include <memory>
 #include <string_view>
-#include <system_error>
 
 #include "command.h"
 #include "console.h"
 #include "eval_mistakes.h"
+#include "eval_plan.h"
+#include "eval_predictions.h"
 #include "eval_run.h"
 #include "exit_status.h"
 #include "help.h"
 #include "labelled_source.h"
 #include "labels.h"
 #include "options.h"
-#include "output_plan.h"
-#include "predictions.h"
 #include "reviewrate/error.h"
 #include "reviewrate/formatter.h"
 #include "reviewrate/output_file.h"
 #include "reviewrate/output_stream.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/text.h"
-#include "stars.h"
 #include "summary.h"
 
 namespace reviewrate::cli {
@@ -42,14 +39,15 @@ void print_first(const std::vector<std::string>& messages, std::size_t count, co
 }
 
 /// Says what failed; true if anything did. `advice` is on labels, if there are none.
-bool print_failures(const EvalOptions& a, const LabelledSource& labelled, const std::vector<std::string>& bad_stars,
+bool print_failures(const EvalPlan& plan, const LabelledSource& labelled, const std::vector<std::string>& bad_stars,
                     const EvalReport& report, const std::string& advice) {
+  const bool quiet = plan.asked.quiet;
   std::vector<std::string> failures;
   for (const Failure& failure : report.failures) failures.push_back(failure.message);
-  print_first(failures, report.failed, "failed", a.quiet);
-  print_first(bad_stars, report.stars.bad(), "bad stars", a.quiet);
+  print_first(failures, report.failed, "failed", quiet);
+  print_first(bad_stars, report.stars.bad(), "bad stars", quiet);
   if (report.labelled == 0) {
-    print_notice("eval: no review has a label: it is the field --label-field (" + a.fields.label +
+    print_notice("eval: no review has a label: it is the field --label-field (" + plan.fields.label +
                  "), or a folder pos or neg in the path" + advice);
   } else if (report.failed == report.labelled) {
     print_notice("eval: no review could be classified: nothing was measured");
@@ -58,7 +56,7 @@ bool print_failures(const EvalOptions& a, const LabelledSource& labelled, const 
                  std::to_string(report.labelled) + ": what was measured are the others");
   }
   if (!labelled.met_stars_field()) {
-    print_notice("eval: no record has the field " + json_string(a.fields.stars) + " (--stars-field)");
+    print_notice("eval: no record has the field " + json_string(plan.fields.stars) + " (--stars-field)");
   }
   const InputFindings findings = labelled.findings();
   print_findings(findings);
@@ -75,127 +73,98 @@ std::string utc_now() {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-/// The model of --against.
-ModelChoice other_model(const EvalOptions& a) { return {a.against, "", a.model.precision, a.model.effort}; }
+/// Another model's report as what is compared with.
+Baseline baseline_of(const EvalReport& report, bool has_own_threshold) {
+  return {.is_model = true,
+          .measures = named_measures(report),
+          .model = report.model,
+          .model_sha256 = report.model_sha256,
+          .precision = report.precision,
+          .effort = report.effort,
+          .threshold = has_own_threshold ? report.threshold : std::nullopt,
+          .input_sha256 = report.input_sha256,
+          .labels = report.labels.names,
+          .outcomes = report.outcomes};
+}
 
-int eval(EvalOptions a, const Interruption& interruption) {
-  if (!a.mistakes.empty()) check_mistakes_file(a.mistakes);
-  if (!a.predictions.empty() && !can_be_read_twice({a.predictions})) {
-    throw Error(ErrorKind::usage, "--predictions " + a.predictions + ": cannot be read twice: name a file");
-  }
-  if (!a.predictions.empty() && a.input.files.empty() && a.input.files_from.empty()) {
-    if (!a.mistakes.empty()) {
-      throw Error(ErrorKind::usage,
-                  "--mistakes: texts are not taken from predictions: name the labelled reviews' FILE, too");
+/// Writes the report in every form that was asked for; without a form for stdout and with something measured the table.
+void write_report(const EvalPlan& plan, const EvalReport& report, const std::vector<Mistake>& mistakes) {
+  const EvalOptions& a = plan.asked;
+  if (!a.json.empty()) write_whole(a.json, report_json(report));
+  if (!a.report.empty()) write_whole(a.report, report_html(report));
+  if (!a.junit.empty()) write_whole(a.junit, report_junit(report));
+  if (!a.markdown.empty()) write_whole(a.markdown, report_markdown(report));
+  if (!a.mistakes.empty()) write_whole(a.mistakes, mistakes_jsonl(mistakes, report.labels));
+  if (!plan.prints_table || report.labelled == report.failed) return;
+  OutputStream stream("");
+  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  print_lines(stream,
+              report_text(report) + (terminal ? mistakes_text(report, terminal_width(STDOUT_FILENO)) : std::string()));
+  stream.close();
+}
+
+/// Says which gates hold; false if one does not.
+bool print_gates(const EvalReport& report, bool quiet) {
+  bool all_hold = true;
+  for (const Gate& gate : report.gates) {
+    all_hold = all_hold && gate.holds;
+    if (!gate.holds || !quiet) {
+      print_notice("eval: gate " + gate.name + (gate.holds ? " holds: " : " DOES NOT HOLD: ") + gate.found);
     }
-    // They bring their labels themselves: --annotate --prefix has kept a field label, --pass has called it input_label.
-    a.input.files = {a.predictions};
-    a.input.options.text_field = a.prefix + "label";  // no text is needed
-    if (a.fields.label == TruthFields().label && a.prefix.empty()) a.fields.label = "input_label";
   }
-  const std::vector<std::string> files = input_files(a.input, " or pipe reviews in", a.quiet);
-  if (!a.bounds.max_drops.empty() && a.baseline.empty() && a.against.empty()) {
-    throw Error(ErrorKind::usage, "--max-drop: needs a --baseline, or a model to compare with (--against)");
-  }
-  if (!a.stars_scale.empty()) a.fields.scale = parse_star_scale(a.stars_scale);
-  const Manifest described = find_labels(a.model);
-  const LabelRules rules(described, a.label_map);
-  check_choices(a, described, rules.labels());
-  OutputPlan plan;
-  plan.writes("--json", a.json);
-  plan.writes("--report", a.report);
-  plan.writes("--junit", a.junit);
-  plan.writes("--markdown", a.markdown);
-  plan.writes("--mistakes", a.mistakes);
-  const bool table = named_descriptor(a.json) != STDOUT_FILENO && named_descriptor(a.mistakes) != STDOUT_FILENO;
-  if (table) plan.writes("the table", "-");
-  plan.reads_inputs(files, a.input.files_from);
-  plan.reads("the --baseline", a.baseline);
-  plan.reads("the --predictions", a.predictions);
-  plan.reads("what --fit-threshold reads", a.fit_threshold);
-  plan.reads_model(described);
-  if (!a.against.empty()) plan.reads_model(find_manifest(other_model(a)));
-  plan.check();
-  check_fit_file(a, files);
-  std::optional<Baseline> baseline;
-  std::error_code unknown;
-  if (a.allow_missing_baseline && !std::filesystem::exists(a.baseline, unknown)) {
-    print_notice("eval: " + failure_message(a.baseline, "is no baseline yet: nothing is compared with it"));
-  } else if (!a.baseline.empty()) {
-    baseline = read_baseline(a.baseline);
-    check_labels(*baseline, a.baseline, rules.labels());
-  }
+  return all_hold;
+}
 
-  InputOptions& input = a.input.options;
-  input.pass = a.fields.pass();
-  input.pass_required = false;
-  input.skip = plan.skip();
-  input.notify = print_notice;
-  std::optional<FirstReading> first;
-  if (can_be_read_twice(files)) {
-    first = read_labels(a, files, rules, interruption);
-    if (interruption.signal() != 0) {
-      print_notice("eval: interrupted while labels were read; nothing is reported");
-      return kInterrupted + interruption.signal();
-    }
-    if (!first->scheme) return kRecordsFailed;
-    input.notify = [](const std::string&) {};  // all was said
-  }
-
-  if (!a.mistakes.empty() && !first) {
-    throw Error(ErrorKind::usage, "--mistakes: stdin cannot be read a second time: name a FILE");
-  }
-  const auto interrupted = [&] {
-    print_notice("eval: interrupted; nothing is reported");
+int eval(const EvalOptions& a, const Interruption& interruption) {
+  const auto interrupted = [&](const std::string& when = "") {
+    print_notice("eval: interrupted" + when + "; nothing is reported");
     return kInterrupted + interruption.signal();
   };
-  if (!a.fit_threshold.empty() &&
-      !fit_threshold(a, rules, first ? first->texts : std::unordered_set<std::size_t>(), interruption)) {
-    return interruption.signal() != 0 ? interrupted() : kRecordsFailed;
-  }
+  const EvalPlan plan = plan_eval(a);
+  std::optional<Predictions> predictions;
+  if (!a.predictions.empty()) predictions.emplace(plan, interruption);
+  if (predictions && !predictions->has_all_scores()) check_bounds_without_scores(a.bounds);
+  FirstReading first;
+  if (plan.can_be_read_twice) first = read_labels(plan, plan.files, interruption);
+  if (interruption.signal() != 0) return interrupted(" while labels were read");
+  if (plan.can_be_read_twice && !first.scheme) return kRecordsFailed;
+
+  const std::optional<Scorings> scorings = choose_scorings(plan, first, interruption);
+  if (!scorings) return interruption.signal() != 0 ? interrupted() : kRecordsFailed;
+  std::optional<Baseline> baseline = plan.baseline;
   std::optional<EvalReport> other;
   if (!a.against.empty()) {
-    if (!first) throw Error(ErrorKind::usage, "--against: stdin cannot be read a second time: name a FILE");
-    other = rate(a, other_model(a), files, rules, *first->scheme, interruption);
+    other = rate(plan, a.other_model(), scorings->other, plan.files, *first.scheme, interruption);
     if (!other) return interrupted();
-    baseline = {.is_model = true,
-                .measures = named_measures(*other),
-                .model = other->model,
-                .model_sha256 = other->model_sha256,
-                .precision = other->precision,
-                .effort = other->effort,
-                .input_sha256 = other->input_sha256,
-                .labels = other->labels.names,
-                .outcomes = other->outcomes};
+    baseline = baseline_of(*other, !a.fit_threshold.empty());
   }
 
+  std::size_t workers = a.workers;
   std::optional<Package> package;
-  if (a.predictions.empty()) package = open_package_for(a.model, a.workers, a.quiet);
-  const Manifest& manifest = package ? package->manifest : described;
-  const MeasuredLabels& labels = rules.labels();
-  const PipelineOptions options = pipeline_options(a.workers, a.scoring, manifest, interruption);
+  if (!predictions) package = open_package_for(a.model, workers, a.quiet);
+  const Manifest& manifest = package ? package->manifest : plan.manifest;
+  const PipelineOptions options = pipeline_options(workers, scorings->ours, manifest, interruption);
   InputWaiter waiter(false);
-  const auto source = open_source({}, files, input, waiter);
+  const InputOptions input = plan.can_be_read_twice ? plan.silent_input() : plan.input;
+  const auto source = open_source({}, plan.files, input, waiter);
   Truths truths;
-  LabelledSource labelled(*source, a.fields, rules, first ? first->scheme : std::nullopt, &truths);
+  LabelledSource labelled(*source, plan.fields, plan.rules, first.scheme, &truths);
   ProgressBar bar(*source, !a.quiet, input);
-  EvalCollector collector(labels, label_numbers(manifest, labels, "--labels"), manifest.max_tokens, truths, bar,
-                          !a.mistakes.empty());
-  if (package) {
-    run_pipeline(labelled, *package->tokenizer, *package->model, collector, options);
+  EvalCollector collector(plan.labels(), label_numbers(manifest, plan.labels(), "--labels"), manifest.max_tokens,
+                          truths, bar, !a.mistakes.empty());
+  if (predictions) {
+    predictions->rate(labelled, truths, collector, interruption);
   } else {
-    take_predictions(a, manifest, labelled, truths, collector, interruption);
+    run_pipeline(labelled, *package->tokenizer, *package->model, collector, options);
   }
   bar.clear();
-  if (interruption.signal() != 0) {
-    print_notice("eval: interrupted after " + counted(collector.size(), "labelled review") + "; nothing is reported");
-    return kInterrupted + interruption.signal();
-  }
-  const std::optional<NumberScheme> scheme = first ? first->scheme : judge(a, rules, labelled);
+  if (interruption.signal() != 0) return interrupted(" after " + counted(collector.size(), "labelled review"));
+  const std::optional<NumberScheme> scheme = first.scheme ? first.scheme : judge(plan, labelled);
   if (!scheme) return kRecordsFailed;
 
-  EvalReport report = package ? describe_run(a, *package, labels, options) : describe_predictions(a, manifest);
-  measure(rules, *scheme, labelled, collector, kResamples, report);
+  EvalReport report =
+      predictions ? predictions->describe() : describe_run(*package, scorings->ours, plan.labels(), options);
+  measure(plan.rules, *scheme, labelled, collector, kResamples, report);
   if (const std::string none = no_rating(manifest); package && report.stars.reviews() > 0 && !none.empty()) {
     print_notice("eval: " + none);
   }
@@ -205,7 +174,7 @@ int eval(EvalOptions a, const Interruption& interruption) {
         report.parts.front().evaluation.difference_intervals(other->parts.front().evaluation, kResamples, kSeed);
     for (std::size_t m = 0; m < intervals.size(); ++m) report.comparison->changes[m].difference = intervals[m];
   }
-  const std::vector<Meaning> meanings = rules.meanings(labelled.labels(), *scheme);
+  const std::vector<Meaning> meanings = plan.rules.meanings(labelled.labels(), *scheme);
   std::vector<Mistake> mistakes;
   if (!a.mistakes.empty()) mistakes = collector.mistakes(meanings);
   if (a.explain.unit) {
@@ -214,36 +183,19 @@ int eval(EvalOptions a, const Interruption& interruption) {
     if (!explain_mistakes(mistakes, *package, explaining, !a.quiet)) return interrupted();
   }
   report.command = command_words();
-  report.files = files;
+  report.files = plan.files;
   report.date = utc_now();
+  write_report(plan, report, mistakes);
 
-  if (!a.json.empty()) write_whole(a.json, report_json(report));
-  if (!a.report.empty()) write_whole(a.report, report_html(report));
-  if (!a.junit.empty()) write_whole(a.junit, report_junit(report));
-  if (!a.markdown.empty()) write_whole(a.markdown, report_markdown(report));
-  if (!a.mistakes.empty()) write_whole(a.mistakes, mistakes_jsonl(mistakes, report.labels));
-  if (table && report.labelled > report.failed) {
-    OutputStream stream("");
-    const bool terminal = ::isatty(STDOUT_FILENO) != 0;
-    print_lines(stream, report_text(report) +
-                            (terminal ? mistakes_text(report, terminal_width(STDOUT_FILENO)) : std::string()));
-    stream.close();
-  }
-  const std::string advice = report.labelled == 0 ? advice_on_labels(a, files, rules) : "";
-  bool failed = print_failures(a, labelled, labelled.bad_stars(meanings), report, advice);
-  if (first && first->reviews != labelled.read()) {
+  const std::string advice = report.labelled == 0 ? advice_on_labels(plan) : "";
+  bool failed = print_failures(plan, labelled, labelled.bad_stars(meanings), report, advice);
+  if (predictions && predictions->unreadable() > 0) failed = true;
+  if (plan.can_be_read_twice && first.reviews != labelled.read()) {
     failed = true;
-    print_notice("eval: the inputs changed meanwhile: there were " + counted(first->reviews, "review") +
+    print_notice("eval: the inputs changed meanwhile: there were " + counted(first.reviews, "review") +
                  " when labels were read, and " + std::to_string(labelled.read()) + " afterwards");
   }
-  bool all_hold = true;
-  for (const Gate& gate : report.gates) {
-    all_hold = all_hold && gate.holds;
-    if (!gate.holds || !a.quiet) {
-      print_notice("eval: gate " + gate.name + (gate.holds ? " holds: " : " DOES NOT HOLD: ") + gate.found);
-    }
-  }
-  if (!all_hold) return kGateFailed;
+  if (!print_gates(report, a.quiet)) return kGateFailed;
   return failed ? kRecordsFailed : kOk;
 }
 
@@ -303,17 +255,23 @@ Run add_eval(CLI::App& app) {
   add_scoring_options(app, a->scoring);
   app.add_option(
          "--fit-threshold", a->fit_threshold,
-         "Take the --threshold that gives the best F1 on FILE: labelled reviews, but not those that are measured")
+         "Take the --threshold that gives the best F1 on FILE, for each model its own: labelled reviews, but not those "
+         "that are measured")
       ->type_name("FILE")
       ->excludes("--threshold");
   CLI::Option* predictions =
       app.add_option("--predictions", a->predictions,
                      "Measure what classify has written to FILE instead of running a model: records are found by their "
-                     "ids; without other FILEs the labels are those in it (by --pass label or --annotate). Of other "
-                     "labels than a "
-                     "positive and a negative one only the given label's score is there: no log_loss, brier, roc_auc")
+                     "ids; without other FILEs the true labels are those in it (by --pass label or --annotate). Its "
+                     "labels and ratings count as they are; with --threshold the label goes by p_positive. -m names "
+                     "the model that they are of")
           ->type_name("FILE")
           ->excludes("--fit-threshold");
+  // They say how a model runs.
+  for (const char* option :
+       {"--cased", "--workers", "--precision", "--effort", "--long-text", "--stride", "--rating"}) {
+    predictions->excludes(option);
+  }
   app.add_option("--prefix", a->prefix, "What --prefix put before the names of ours in the --predictions")
       ->type_name("PREFIX")
       ->needs(predictions);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <span>
 
+#include "reviewrate/utf8.h"
+
 namespace reviewrate::cli {
 namespace {
 
@@ -11,13 +13,7 @@ constexpr std::size_t kMistakes = 20;
 constexpr std::size_t kFailures = 10;
 constexpr std::size_t kExcerptBytes = 600;
 
-/// The beginning of a text, cut between code points.
-std::string excerpt(const std::string& text) {
-  if (text.size() <= kExcerptBytes) return text;
-  std::size_t end = kExcerptBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end) + "\xE2\x80\xA6";
-}
+std::string excerpt(const std::string& text) { return shortened(text, kExcerptBytes); }
 
 }  // namespace
 
@@ -32,7 +28,9 @@ void EvalCollector::write(const Outcome& outcome) {
     rated.called = static_cast<std::uint32_t>(numbers_[prediction.label]);
     rated.score = prediction.score;
     rated.rating = static_cast<std::uint8_t>(prediction.rating.value_or(0));
-    rated.is_long = prediction.tokens > max_tokens_;
+    if (prediction.tokens > 0) {
+      rated.length = prediction.tokens > max_tokens_ ? Length::beyond_limit : Length::within_limit;
+    }
     if (is_binary()) {
       const double p = *prediction.positive;
       rated.score = rated.called == kPositive ? p : 1 - p;
@@ -112,7 +110,7 @@ Observations EvalCollector::observations(const std::vector<Meaning>& meanings, c
   for (const Rated& rated : rated_) {
     if (rated.failed) continue;
     const std::size_t row = columns * next++;
-    if (length != Length::any && rated.is_long != (length == Length::beyond_limit)) continue;
+    if (length != Length::any && rated.length != length) continue;
     const Meaning label = meanings[rated.truth.label];
     if (label == kUnlabelled) continue;
     const std::optional<double> given = stars.compared(rated.truth.stars);

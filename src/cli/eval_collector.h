@@ -56,9 +56,9 @@ class EvalCollector : public Sink {
     Truth truth;
     double score = 0;  // of the label that it was given
     std::uint32_t called = 0;
-    std::uint8_t rating = 0;  // 0: none
+    std::uint8_t rating = 0;      // 0: none
+    Length length = Length::any;  // any: it is not known
     bool failed = false;
-    bool is_long = false;
   };
 
   /// A mistake, if its label should turn out to be the other one.

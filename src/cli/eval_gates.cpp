@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "predictions.h"
 #include "reviewrate/error.h"
@@ -58,13 +61,37 @@ void judge_by_chance(const Baseline& old, const EvalReport& report, BaselineComp
       (*comparison.mcnemar < 0.05 ? ", more than chance (at 5 %)." : ", no more than chance (at 5 %).");
 }
 
+/// Gives the baseline's measures the names that they have with `labels`. Throws Error(usage), which names `path`.
+void take_labels(Baseline& baseline, const std::string& path, const MeasuredLabels& labels) {
+  std::set<std::size_t> numbers;
+  for (const std::string& name : baseline.labels) {
+    if (const std::optional<std::size_t> number = number_of(name, labels)) numbers.insert(*number);
+  }
+  const bool binary = labels.task == Task::binary;
+  // Two labels may be called differently: which is the positive one is known.
+  const bool fits = binary ? baseline.labels.empty() || baseline.labels.size() == 2
+                           : numbers.size() == labels.names.size() && numbers.size() == baseline.labels.size();
+  if (!fits) {
+    throw Error(ErrorKind::usage, "--baseline " + path + ": is of a model with the labels " + listed(baseline.labels) +
+                                      ", and this one's are " + listed(labels.names));
+  }
+  if (binary) return;
+  std::map<std::string, double> measures;
+  for (const auto& [title, value] : baseline.measures) {
+    const std::size_t colon = title.find(':');  // no measure's own name has one
+    const auto number = colon == std::string::npos ? std::nullopt : number_of(title.substr(colon + 1), labels);
+    measures[number ? title.substr(0, colon + 1) + labels.names[*number] : title] = value;
+  }
+  baseline.measures = std::move(measures);
+}
+
 bool is_of_stars(Measure measure) {
   return measure == Measure::rating_mae || measure == Measure::rating_within_one || measure == Measure::rating_spearman;
 }
 
 }  // namespace
 
-Baseline read_baseline(const std::string& path) {
+Baseline read_baseline(const std::string& path, const MeasuredLabels& labels) {
   const std::string where = "baseline " + path;
   const std::string text = read_file(path, kMaxBaselineBytes, ErrorKind::input);
   try {
@@ -80,6 +107,7 @@ Baseline read_baseline(const std::string& path) {
     baseline.input_sha256 = json.at("input").at("sha256").get<std::string>();
     baseline.labels = json.value("labels", baseline.labels);
     baseline.outcomes = json.at("outcomes").get<std::string>();
+    take_labels(baseline, path, labels);
     return baseline;
   } catch (const nlohmann::json::exception& e) {
     const std::string what = is_prediction(text.substr(0, text.find('\n')))
@@ -87,14 +115,6 @@ Baseline read_baseline(const std::string& path) {
                                  : json_complaint(e.what());
     throw Error(ErrorKind::input, where + ": is no report of reviewrate eval: " + what);
   }
-}
-
-void check_labels(const Baseline& baseline, const std::string& path, const MeasuredLabels& labels) {
-  const bool binary = labels.task == Task::binary;
-  // Two labels may be called differently: which is the positive one is known.
-  if (binary ? baseline.labels.empty() || baseline.labels.size() == 2 : baseline.labels == labels.names) return;
-  throw Error(ErrorKind::usage, "--baseline " + path + ": is of a model with the labels " + listed(baseline.labels) +
-                                    ", and this one's are " + listed(labels.names));
 }
 
 std::map<std::string, double> named_measures(const EvalReport& report) {
@@ -106,7 +126,7 @@ std::map<std::string, double> named_measures(const EvalReport& report) {
   return out;
 }
 
-void check_bounds(const Bounds& bounds, const Manifest& manifest, const MeasuredLabels& labels, bool only_scores) {
+void check_bounds(const Bounds& bounds, const Manifest& manifest, const MeasuredLabels& labels, bool of_predictions) {
   const bool binary = labels.task == Task::binary;
   const auto check = [&](const Bound& bound) {
     if (!bound.measure) return;
@@ -128,16 +148,26 @@ void check_bounds(const Bounds& bounds, const Manifest& manifest, const Measured
                             (*bound.measure == Measure::f1 ? ", or use macro_f1 or weighted_f1" : "")
                       : ""));
     }
-    const std::string none = only_scores ? "" : no_rating(manifest);
+    const std::string none = of_predictions ? "" : no_rating(manifest);
     if (is_of_stars(*bound.measure) && !none.empty()) fail(none);
-    const bool needs_all = *bound.measure == Measure::roc_auc || *bound.measure == Measure::average_precision ||
-                           *bound.measure == Measure::log_loss || *bound.measure == Measure::brier;
-    if (only_scores && !binary && needs_all) {
-      fail("needs the probabilities of all labels, and --predictions have that of one");
-    }
   };
   for (const auto* list : {&bounds.minimums, &bounds.maximums, &bounds.max_drops}) {
     std::for_each(list->begin(), list->end(), check);
+  }
+}
+
+void check_bounds_without_scores(const Bounds& bounds) {
+  for (const auto* list : {&bounds.minimums, &bounds.maximums, &bounds.max_drops}) {
+    for (const Bound& bound : *list) {
+      if (bound.measure != Measure::roc_auc && bound.measure != Measure::average_precision &&
+          bound.measure != Measure::log_loss && bound.measure != Measure::brier) {
+        continue;
+      }
+      throw Error(ErrorKind::usage,
+                  bound.option + ' ' + std::string(measure_name(*bound.measure)) +
+                      (bound.label.empty() ? "" : ":" + bound.label) +
+                      ": needs the probabilities of all labels (scores), and not all --predictions have them");
+    }
   }
 }
 
@@ -171,6 +201,7 @@ void hold_gates(const Bounds& bounds, const std::optional<Baseline>& baseline, E
     report.comparison->before = baseline->model;
     report.comparison->after = report.model;
     if (baseline->model == report.model) report.comparison->before += " (--against)";
+    report.comparison->before_threshold = baseline->threshold;
   }
   judge_by_chance(*baseline, report, *report.comparison);
   if (!baseline->is_model) report.comparison->verdict += other_model(*baseline, report);

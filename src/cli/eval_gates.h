@@ -37,20 +37,22 @@ struct Baseline {
   std::string model_sha256;
   std::string precision;
   std::string effort;
+  std::optional<double> threshold = {};  ///< of the other model, where it has one of its own
   std::string input_sha256;
   std::vector<std::string> labels;
   std::string outcomes;
 };
 
-/// Throws Error(usage) if a bound is on what the model, with these labels, does not have, or with `only_scores` on what
-/// needs the probabilities of all labels.
-void check_bounds(const Bounds& bounds, const Manifest& manifest, const MeasuredLabels& labels, bool only_scores);
+/// Throws Error(usage) if a bound is on what the model, with these labels, does not have. `of_predictions`: ratings may
+/// be there, whatever the model gives.
+void check_bounds(const Bounds& bounds, const Manifest& manifest, const MeasuredLabels& labels, bool of_predictions);
 
-/// Throws Error(input).
-Baseline read_baseline(const std::string& path);
+/// Throws Error(usage) if a bound is on what needs the probabilities of all labels, of predictions without them.
+void check_bounds_without_scores(const Bounds& bounds);
 
-/// Throws Error(usage) if the baseline of --baseline `path` is of other labels.
-void check_labels(const Baseline& baseline, const std::string& path, const MeasuredLabels& labels);
+/// The report at `path`, the value of --baseline, its measures by the names that `labels` have; they may have another
+/// order there. Throws Error(input), and Error(usage) if it is of other labels.
+Baseline read_baseline(const std::string& path, const MeasuredLabels& labels);
 
 /// The measures over all reviews, as a Baseline has them.
 std::map<std::string, double> named_measures(const EvalReport& report);

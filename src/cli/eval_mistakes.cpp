@@ -85,8 +85,8 @@ std::string mistakes_jsonl(const std::vector<Mistake>& mistakes, const MeasuredL
            ", \"label\": " + json_string(labels.names[m.label]) +
            ", \"predicted\": " + json_string(labels.names[m.called]) +
            (m.p ? ", \"p_positive\": " + shortest(*m.p) : ", \"score\": " + shortest(m.score)) +
-           ", \"stars\": " + (m.stars ? shortest(*m.stars) : "null") + ", \"tokens\": " + std::to_string(m.tokens) +
-           ", \"text\": " + json_string(m.text);
+           ", \"stars\": " + (m.stars ? shortest(*m.stars) : "null") +
+           ", \"tokens\": " + (m.tokens > 0 ? std::to_string(m.tokens) : "null") + ", \"text\": " + json_string(m.text);
     if (m.explanation) out += ", \"explanation\": " + explanation_json(*m.explanation, m.text);
     out += "}\n";
   }

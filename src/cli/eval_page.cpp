@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "eval_report.h"
+#include "reviewrate/printable.h"
+#include "reviewrate/terminal_text.h"
 #include "reviewrate/text.h"
 
 namespace reviewrate::cli {
@@ -124,11 +126,10 @@ double share(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-/// Three bytes or a little more, so that no code point is cut.
-std::string beginning(const std::string& text) {
-  std::size_t end = std::min<std::size_t>(3, text.size());
-  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) ++end;
-  return text.substr(0, end);
+/// As many letters as three columns hold.
+std::string first_letters(const std::string& label) {
+  const std::string text = printable(label);
+  return text.substr(0, bytes_within(text, 3));
 }
 
 std::string measure_text(const Evaluation& e, Measure m) { return decimals(e.value({m})); }
@@ -197,7 +198,8 @@ std::string confusion(const EvalReport& r) {
   const Evaluation& e = r.parts.front().evaluation;
   const Confusion c = e.confusion();
   const std::size_t negatives = e.reviews_of(0);
-  Chart chart("Confusion matrix, threshold " + fixed(*r.threshold, 3), "called", "label", {0, 0}, {2, 2});
+  const std::string threshold = r.threshold ? ", threshold " + fixed(*r.threshold, 3) : "";
+  Chart chart("Confusion matrix" + threshold, "called", "label", {0, 0}, {2, 2});
   const auto cell = [&](Point corner, std::size_t count, std::size_t row) {
     const std::string percent = fixed(100 * share(count, row), 1) + " %";
     chart.cell(corner, share(count, row), {std::to_string(count), percent}, percent + " of the label's reviews");
@@ -209,8 +211,8 @@ std::string confusion(const EvalReport& r) {
   // Labels may be long: beside the rows only their first letters have room.
   chart.x_label(0.5, r.labels.names[0]);
   chart.x_label(1.5, r.labels.names[1]);
-  chart.y_label(1.5, beginning(r.labels.names[0]));
-  chart.y_label(0.5, beginning(r.labels.names[1]));
+  chart.y_label(1.5, first_letters(r.labels.names[0]));
+  chart.y_label(0.5, first_letters(r.labels.names[1]));
   return chart.svg();
 }
 
@@ -341,7 +343,8 @@ std::string mistake_table(const EvalReport& r) {
         tag("tr", tag("td", tag("code", escape_markup(m.id.text))) + tag("td", escape_markup(r.labels.names[m.label])) +
                       (binary ? "" : tag("td", escape_markup(r.labels.names[m.called]))) +
                       tag("td", m.stars ? fixed(*m.stars, *m.stars == std::floor(*m.stars) ? 0 : 1) : "") +
-                      tag("td", decimals(m.p.value_or(m.score))) + tag("td", std::to_string(m.tokens)) +
+                      tag("td", decimals(m.p.value_or(m.score))) +
+                      tag("td", m.tokens > 0 ? std::to_string(m.tokens) : "") +
                       tag("td", escape_markup(m.text), "class=\"text\" dir=\"auto\"")) +
         "\n";
   }

@@ -171,7 +171,7 @@ std::string report_json(const EvalReport& r) {
     Json& mistake = out["mistakes"].emplace_back(Json{{"id", m.id.text}, {"label", r.labels.names[m.label]}});
     if (!m.p) mistake["predicted"] = r.labels.names[m.called];
     mistake[m.p ? "p_positive" : "score"] = m.p.value_or(m.score);
-    mistake.update({{"stars", json_of(m.stars)}, {"tokens", m.tokens}, {"text", m.text}});
+    mistake.update({{"stars", json_of(m.stars)}, {"tokens", m.tokens > 0 ? Json(m.tokens) : Json()}, {"text", m.text}});
   }
   out["failures"] = Json::array();
   for (const Failure& f : r.failures) out["failures"].push_back({{"kind", f.kind}, {"message", f.message}});
@@ -186,9 +186,11 @@ std::string report_json(const EvalReport& r) {
     }
     out["baseline"] = {{"old", r.comparison->before},
                        {"new", r.comparison->after},
+                       {"old_threshold", json_of(r.comparison->before_threshold)},
                        {"changes", changes},
                        {"mcnemar_p", json_of(r.comparison->mcnemar)},
                        {"verdict", r.comparison->verdict}};
+    if (!r.comparison->before_threshold) out["baseline"].erase("old_threshold");
   }
   out["outcomes"] = r.outcomes;
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';

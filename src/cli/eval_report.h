@@ -31,7 +31,7 @@ struct Mistake {
   double score = 0;             ///< the probability of that
   std::optional<double> p;      ///< binary: of the positive label
   std::optional<double> stars;  ///< as they were given
-  std::size_t tokens = 0;
+  std::size_t tokens = 0;       ///< 0: not known
   std::optional<Explanation> explanation = {};
 
   /// The probability of the likeliest label.
@@ -58,6 +58,7 @@ struct Change {
 struct BaselineComparison {
   std::string before = "old";  ///< what the two are called
   std::string after = "new";
+  std::optional<double> before_threshold;  ///< of another model that has one of its own
   std::vector<Change> changes;
   std::string verdict;            ///< whether it is more than chance, in words
   std::optional<double> mcnemar;  ///< p of the exact test; empty where the inputs differ
@@ -85,10 +86,10 @@ struct EvalReport {
   std::string precision;
   std::string effort;
   std::string long_text;
-  std::string rating;  ///< linear, fitted, or none
+  std::string rating;  ///< linear, fitted, none, or "as they are" of predictions
   MeasuredLabels labels;
   std::size_t max_tokens = 0;
-  std::optional<double> threshold;  ///< binary
+  std::optional<double> threshold;  ///< binary; empty of predictions, whose labels are as they were written
   std::string input_sha256;
   std::size_t labelled = 0;
   std::size_t failed = 0;

@@ -1,22 +1,16 @@
 // The steps of an evaluation, each of which says on stderr what a person should know.
 #include "eval_run.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
-#include <deque>
-#include <filesystem>
 #include <functional>
 #include <string_view>
-#include <system_error>
-#include <unordered_map>
+#include <utility>
 
 #include "console.h"
 #include "predictions.h"
 #include "reviewrate/error.h"
 #include "reviewrate/formatter.h"
-#include "reviewrate/rating.h"
 #include "reviewrate/record_reader.h"
 #include "reviewrate/text.h"
 #include "summary.h"
@@ -31,56 +25,10 @@ constexpr std::size_t kStarsToLookAt = 1000;
 
 }  // namespace
 
-Manifest find_labels(const ModelChoice& choice) {
-  Manifest manifest = find_manifest(choice);
-  if (!manifest.labels.empty()) return manifest;
-  // Of a bare file the logits tell how many there are.
-  std::size_t workers = 1;
-  return open_package_for(choice, workers, /*quiet=*/true).manifest;
-}
-
-std::vector<std::size_t> label_numbers(const Manifest& manifest, const MeasuredLabels& labels,
-                                       const std::string& option) {
-  const MeasuredLabels own = measured_labels(manifest);
-  if (labels.task == Task::binary && own.task == Task::binary) {
-    return manifest.positive == kPositive ? std::vector<std::size_t>{kNegative, kPositive}
-                                          : std::vector<std::size_t>{kPositive, kNegative};
-  }
-  std::vector<std::size_t> numbers;
-  for (const std::string& name : own.names) {
-    if (const std::optional<std::size_t> number = number_of(name, labels)) numbers.push_back(*number);
-  }
-  if (own.task != labels.task || numbers.size() != own.names.size() || numbers.size() != labels.names.size()) {
-    throw Error(ErrorKind::usage, option + ": model " + manifest.name + " has the labels " + listed(own.names) +
-                                      ", and not " + listed(labels.names));
-  }
-  return numbers;
-}
-
-void check_choices(const EvalOptions& a, const Manifest& manifest, const MeasuredLabels& labels) {
-  check_threshold(a.scoring, manifest);
-  if (!a.fit_threshold.empty() && labels.task == Task::multiclass) {
-    throw Error(ErrorKind::usage, "--fit-threshold: model " + manifest.name +
-                                      " has no threshold: the likeliest of its labels is the label");
-  }
-  if (a.explain.unit) {
-    PipelineOptions unused;
-    set_explanation(unused, a.explain, manifest);
-  }
-  check_bounds(a.bounds, manifest, labels, !a.predictions.empty());
-}
-
-bool can_be_read_twice(const std::vector<std::string>& files) {
-  return std::all_of(files.begin(), files.end(), [](const std::string& file) {
-    struct stat status = {};
-    // What stands under /dev and /proc may be a pipe's end.
-    if (file == "-" || file.starts_with("/dev/") || file.starts_with("/proc/")) return false;
-    return ::stat(file.c_str(), &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
-  });
-}
-
-std::optional<NumberScheme> judge(const EvalOptions& a, const LabelRules& rules, const LabelledSource& source) {
+std::optional<NumberScheme> judge(const EvalPlan& plan, const LabelledSource& source) {
+  const LabelRules& rules = plan.rules;
   const LabelColumn& labels = source.labels();
+  const bool quiet = plan.asked.quiet;
   if (source.labelled_prediction()) {
     print_notice("eval: " + failure_message(*source.labelled_prediction(),
                                             "is a prediction, whose label is a model's and not the true one: name the "
@@ -93,32 +41,31 @@ std::optional<NumberScheme> judge(const EvalOptions& a, const LabelRules& rules,
   }
   const std::optional<NumberScheme> scheme = rules.judge(labels);
   if (!scheme) {
-    print_notice("eval: " + rules.refusal(labels, a.fields.label));
+    print_notice("eval: " + rules.refusal(labels, plan.fields.label));
     return std::nullopt;
   }
   const std::string taken = rules.taken(labels, *scheme);
-  if (!taken.empty() && (!a.quiet || rules.is_guess(labels, *scheme))) print_notice("eval: labels: " + taken);
+  if (!taken.empty() && (!quiet || rules.is_guess(labels, *scheme))) print_notice("eval: labels: " + taken);
   if (const std::string unmatched = rules.unmatched(labels); !unmatched.empty()) {
     print_notice("eval: --label-map: no review has the label " + unmatched);
   }
   const StarFindings stars = source.stars(rules.meanings(labels, *scheme));
-  if (!stars.seen().empty() && (!a.quiet || stars.bad() > 0)) print_notice("eval: " + stars.seen());
+  if (!stars.seen().empty() && (!quiet || stars.bad() > 0)) print_notice("eval: " + stars.seen());
   if (!stars.doubt().empty()) print_notice("eval: " + stars.doubt());
   return scheme;
 }
 
-std::string advice_on_labels(const EvalOptions& a, const std::vector<std::string>& files, const LabelRules& rules) {
-  if (!can_be_read_twice(files)) return "";
+std::string advice_on_labels(const EvalPlan& plan) {
+  if (!plan.can_be_read_twice) return "";
   InputWaiter waiter(false);
-  InputOptions input = a.input.options;
-  input.notify = [](const std::string&) {};  // all was said
+  InputOptions input = plan.silent_input();
   input.pass.clear();
   input.annotate = true;
   Review review;
-  const auto source = open_source({}, files, input, waiter);
+  const auto source = open_source({}, plan.files, input, waiter);
   static_cast<void>(source->next(review, /*may_block=*/true));
   const std::vector<std::string> names = source->columns();
-  if (names.empty() || std::find(names.begin(), names.end(), a.fields.label) != names.end()) return "";
+  if (names.empty() || std::find(names.begin(), names.end(), plan.fields.label) != names.end()) return "";
   const auto named = std::find_if(names.begin(), names.end(), [](const std::string& name) {
     return std::find(kStarFields.begin(), kStarFields.end(), ascii_lower(name)) != kStarFields.end();
   });
@@ -127,13 +74,13 @@ std::string advice_on_labels(const EvalOptions& a, const std::vector<std::string
     input.pass = {*named};
     input.limit = kStarsToLookAt;
     StarCounts stars;
-    const auto again = open_source({}, files, input, waiter);
+    const auto again = open_source({}, plan.files, input, waiter);
     while (again->next(review, /*may_block=*/true) == Source::Status::review) {
       if (review.passed.empty()) continue;
       stars.add({.given = true, .in_name = false, .number = parse_number(review.passed.front().value.text)}, {});
     }
-    if (rules.labels().task == Task::binary && stars.high && *stars.low >= 1 && *stars.high <= 10) {
-      const std::string negative = "=" + rules.name(kNegative), positive = "=" + rules.name(kPositive);
+    if (plan.labels().task == Task::binary && stars.high && *stars.low >= 1 && *stars.high <= 10) {
+      const std::string negative = "=" + plan.rules.name(kNegative), positive = "=" + plan.rules.name(kPositive);
       const std::string cuts =
           stars.above_five ? "1:4" + negative + ",5:6=,7:10" + positive : "1:2" + negative + ",3=,4:5" + positive;
       return "; the field " + json_string(*named) + " can say it: --label-field " + *named + " --label-map " + cuts;
@@ -144,14 +91,15 @@ std::string advice_on_labels(const EvalOptions& a, const std::vector<std::string
   return "; the fields there are: " + list;
 }
 
-FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& files, const LabelRules& rules,
+FirstReading read_labels(const EvalPlan& plan, const std::vector<std::string>& files,
                          const Interruption& interruption) {
+  const EvalOptions& a = plan.asked;
   InputWaiter waiter(false);
-  const auto source = open_source({}, files, a.input.options, waiter);
-  LabelledSource labelled(*source, a.fields, rules, std::nullopt, nullptr);
+  const auto source = open_source({}, files, plan.input, waiter);
+  LabelledSource labelled(*source, plan.fields, plan.rules, std::nullopt, nullptr);
   std::unordered_set<std::size_t> texts;
   {
-    ProgressBar bar(*source, !a.quiet, a.input.options);
+    ProgressBar bar(*source, !a.quiet, plan.input);
     Review review;
     while (!interruption.flag().load() && labelled.next(review, /*may_block=*/true) == Source::Status::review) {
       bar.update(labelled.read(), review.position);
@@ -167,10 +115,10 @@ FirstReading read_labels(const EvalOptions& a, const std::vector<std::string>& f
       return {};
     }
   }
-  return {judge(a, rules, labelled), labelled.read(), std::move(texts)};
+  return {judge(plan, labelled), labelled.read(), std::move(texts)};
 }
 
-EvalReport describe_run(const EvalOptions& a, const Package& package, const MeasuredLabels& labels,
+EvalReport describe_run(const Package& package, const ScoringChoice& scoring, const MeasuredLabels& labels,
                         const PipelineOptions& options) {
   const Manifest& manifest = package.manifest;
   EvalReport report;
@@ -179,85 +127,11 @@ EvalReport describe_run(const EvalOptions& a, const Package& package, const Meas
   report.precision = precision_name(package.precision);
   report.effort = package.effort;
   report.long_text = long_text_name(options.window.policy);
-  report.rating = !no_rating(manifest).empty() ? "none" : a.scoring.fitted_rating.value_or(false) ? "fitted" : "linear";
+  report.rating = !no_rating(manifest).empty() ? "none" : scoring.fitted_rating.value_or(false) ? "fitted" : "linear";
   report.labels = labels;
   report.max_tokens = manifest.max_tokens;
-  if (labels.task == Task::binary) report.threshold = a.scoring.threshold_or_half();
+  if (labels.task == Task::binary) report.threshold = scoring.threshold_or_half();
   return report;
-}
-
-EvalReport describe_predictions(const EvalOptions& a, const Manifest& manifest) {
-  EvalReport report;
-  report.model = "predictions of " + a.predictions;
-  report.model_sha256 = sha256_file(a.predictions);
-  report.precision = report.effort = report.long_text = "as they are";
-  report.labels = measured_labels(manifest);
-  const bool binary = report.labels.task == Task::binary;
-  report.rating = binary ? "linear" : "as they are";
-  report.max_tokens = manifest.max_tokens;
-  if (binary) report.threshold = a.scoring.threshold_or_half();
-  return report;
-}
-
-void take_predictions(const EvalOptions& a, const Manifest& manifest, LabelledSource& labelled, Truths& truths,
-                      EvalCollector& collector, const Interruption& interruption) {
-  InputWaiter waiter(false);
-  PredictionReader reader(a.predictions, waiter, a.prefix);
-  if (const std::string what = reader.recognize(); !what.empty()) {
-    throw Error(ErrorKind::input, a.predictions + ": is " + what + ", and --predictions reads what classify writes");
-  }
-  std::unordered_map<std::string, std::deque<PredictionRecord>> predictions;  // by id, in their order
-  PredictionRecord record;
-  while (!interruption.flag().load() && reader.next(record)) predictions[record.id.text].push_back(record);
-  if (reader.records() == 0 && reader.broken() > 0) {
-    throw Error(ErrorKind::input, a.predictions + ": there is no prediction record in it");
-  }
-  const bool are_the_input = a.input.options.text_field == a.prefix + "label";  // what is read as a text is none
-  Outcome outcome;
-  while (!interruption.flag().load() && labelled.next(outcome.review, /*may_block=*/true) == Source::Status::review) {
-    outcome.prediction.reset();
-    if (are_the_input) outcome.review.text.clear();
-    if (!outcome.review.failure) {
-      std::deque<PredictionRecord>& found = predictions[outcome.review.id.text];
-      const auto fail = [&](const std::string& reason) {
-        truths.take();
-        outcome.review.failure = Failure{"prediction", failure_message(outcome.review.id.text, reason)};
-      };
-      if (found.empty()) {
-        fail("there is no prediction of this id in " + a.predictions);
-      } else if (found.front().failed) {
-        fail("is an error record (" + found.front().label + ") in " + a.predictions);
-      } else {
-        const PredictionRecord& said = found.front();
-        Prediction prediction;
-        prediction.tokens = said.tokens.value_or(0);
-        if (!has_threshold(manifest)) {
-          const auto label = std::find(manifest.labels.begin(), manifest.labels.end(), said.label);
-          prediction.label = static_cast<std::size_t>(label - manifest.labels.begin());
-          prediction.score = said.score.value_or(0);
-          prediction.rating = said.rating;
-          if (label == manifest.labels.end()) {
-            fail("has the label " + shown_label(said.label) + " in " + a.predictions + ", and those of model " +
-                 manifest.name + " (-m) are " + listed(manifest.labels));
-          } else if (!said.score) {
-            fail("has no score in " + a.predictions);
-          } else {
-            outcome.prediction = prediction;
-          }
-        } else if (said.has_positive) {
-          const bool called = said.p >= a.scoring.threshold_or_half();
-          prediction.label = called ? *manifest.positive : 1 - *manifest.positive;
-          prediction.positive = said.p;
-          prediction.rating = linear_rating(said.p);
-          outcome.prediction = prediction;
-        } else {
-          fail("has no p_positive in " + a.predictions);
-        }
-      }
-      if (!found.empty()) found.pop_front();
-    }
-    collector.write(outcome);
-  }
 }
 
 void measure(const LabelRules& rules, NumberScheme scheme, LabelledSource& labelled, const EvalCollector& collector,
@@ -284,64 +158,56 @@ void measure(const LabelRules& rules, NumberScheme scheme, LabelledSource& label
   add_part("long", "> " + limit, EvalCollector::Length::beyond_limit);
 }
 
-std::optional<EvalReport> rate(const EvalOptions& a, const ModelChoice& model, const std::vector<std::string>& files,
-                               const LabelRules& rules, NumberScheme scheme, const Interruption& interruption) {
-  std::size_t workers = a.workers;
-  const Package package = open_package_for(model, workers, a.quiet);
-  const MeasuredLabels& labels = rules.labels();
-  const PipelineOptions options = pipeline_options(workers, a.scoring, package.manifest, interruption);
+std::optional<EvalReport> rate(const EvalPlan& plan, const ModelChoice& model, const ScoringChoice& scoring,
+                               const std::vector<std::string>& files, NumberScheme scheme,
+                               const Interruption& interruption) {
+  std::size_t workers = plan.asked.workers;
+  const Package package = open_package_for(model, workers, plan.asked.quiet);
+  const PipelineOptions options = pipeline_options(workers, scoring, package.manifest, interruption);
   InputWaiter waiter(false);
-  InputOptions input = a.input.options;
-  input.notify = [](const std::string&) {};  // all was said
+  const InputOptions input = plan.silent_input();
   const auto source = open_source({}, files, input, waiter);
   Truths truths;
-  LabelledSource labelled(*source, a.fields, rules, scheme, &truths);
-  ProgressBar bar(*source, !a.quiet, input);
-  EvalCollector collector(labels, label_numbers(package.manifest, labels, "--against"), package.manifest.max_tokens,
-                          truths, bar);
+  LabelledSource labelled(*source, plan.fields, plan.rules, scheme, &truths);
+  ProgressBar bar(*source, !plan.asked.quiet, input);
+  EvalCollector collector(plan.labels(), label_numbers(package.manifest, plan.labels(), "--against"),
+                          package.manifest.max_tokens, truths, bar);
   run_pipeline(labelled, *package.tokenizer, *package.model, collector, options);
   if (interruption.signal() != 0) return std::nullopt;
-  EvalReport report = describe_run(a, package, labels, options);
-  measure(rules, scheme, labelled, collector, 0, report);
+  EvalReport report = describe_run(package, scoring, plan.labels(), options);
+  measure(plan.rules, scheme, labelled, collector, 0, report);
   return report;
 }
 
-void check_fit_file(const EvalOptions& a, const std::vector<std::string>& files) {
-  if (a.fit_threshold.empty()) return;
+std::optional<Scorings> choose_scorings(const EvalPlan& plan, const FirstReading& measured,
+                                        const Interruption& interruption) {
+  const EvalOptions& a = plan.asked;
+  Scorings scorings{a.scoring, a.scoring};
+  if (a.fit_threshold.empty()) return scorings;
   const std::string option = "--fit-threshold " + a.fit_threshold + ": ";
-  for (const std::string& file : files) {
-    std::error_code unknown;
-    if (!std::filesystem::equivalent(file, a.fit_threshold, unknown)) continue;
-    throw Error(ErrorKind::usage, option +
-                                      "is also what is measured, and would look better than it is: name other "
-                                      "labelled reviews");
+  const FirstReading first = read_labels(plan, {a.fit_threshold}, interruption);
+  if (!first.scheme) return std::nullopt;
+  const auto fit = [&](const ModelChoice& model, const std::string& whose, ScoringChoice& scoring) {
+    const auto report = rate(plan, model, a.scoring, {a.fit_threshold}, *first.scheme, interruption);
+    if (!report) return false;
+    const Evaluation& evaluation = report->parts.front().evaluation;
+    scoring.threshold = evaluation.middle_of_best_threshold();
+    if (!scoring.threshold) throw Error(ErrorKind::usage, option + "must have reviews of both labels");
+    print_notice("eval: " + whose + "--threshold " + shortest(*scoring.threshold) + ": gives the best F1, " +
+                 decimals(evaluation.value({Measure::best_f1})) + ", on " + a.fit_threshold);
+    return true;
+  };
+  if (!fit(a.model, "", scorings.ours)) return std::nullopt;
+  if (!a.against.empty() && !fit(a.other_model(), "--against " + a.against + ": ", scorings.other)) {
+    return std::nullopt;
   }
-  if (!can_be_read_twice({a.fit_threshold}))
-    throw Error(ErrorKind::usage, option + "cannot be read twice: name a file");
-}
-
-bool fit_threshold(EvalOptions& a, const LabelRules& rules, const std::unordered_set<std::size_t>& measured,
-                   const Interruption& interruption) {
-  const FirstReading first = read_labels(a, {a.fit_threshold}, rules, interruption);
-  if (!first.scheme) return false;
-  const auto report = rate(a, a.model, {a.fit_threshold}, rules, *first.scheme, interruption);
-  if (!report) return false;
-  const Evaluation& evaluation = report->parts.front().evaluation;
-  const std::optional<double> best = evaluation.middle_of_best_threshold();
-  if (!best) {
-    throw Error(ErrorKind::usage, "--fit-threshold " + a.fit_threshold + ": must have reviews of both labels");
-  }
-  a.scoring.threshold = *best;
-  print_notice("eval: --threshold " + shortest(*best) + ": gives the best F1, " +
-               decimals(evaluation.value({Measure::best_f1})) + ", on " + a.fit_threshold);
-  const auto shared =
-      std::count_if(first.texts.begin(), first.texts.end(), [&](std::size_t text) { return measured.contains(text); });
+  const auto shared = std::count_if(first.texts.begin(), first.texts.end(),
+                                    [&](std::size_t text) { return measured.texts.contains(text); });
   if (shared > 0) {
-    print_notice("eval: --fit-threshold " + a.fit_threshold + ": " + std::to_string(shared) +
-                 (shared == 1 ? " text of it is" : " texts of it are") +
+    print_notice("eval: " + option + std::to_string(shared) + (shared == 1 ? " text of it is" : " texts of it are") +
                  " also measured, so what is measured looks better than it is");
   }
-  return true;
+  return scorings;
 }
 
 }  // namespace reviewrate::cli

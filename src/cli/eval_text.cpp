@@ -42,18 +42,19 @@ ConfusionColumns confusion_columns(const EvalReport& r) {
   return {true, std::max(digits, std::to_string(c.labels).size()) + 2};
 }
 
-/// What is measured of each label; the average precision stands in the other forms.
+/// What is measured of each label.
 std::string label_table(const EvalReport& r) {
   const Evaluation& all = r.parts.front().evaluation;
   const bool numbered = confusion_columns(r).numbered;
-  std::string out = '\n' + padded("label", kName, true) + "  reviews precision recall     f1 roc_auc\n";
+  std::string out =
+      '\n' + padded("label", kName, true) + "  reviews precision recall     f1 roc_auc average_precision\n";
   for (std::size_t label = 0; label < all.labels(); ++label) {
     const auto cell = [&](Measure measure, std::size_t width) {
       return padded(decimals(all.value({measure, label})), width);
     };
     out += label_cell(r, label, numbered) + padded(std::to_string(all.reviews_of(label)), 9) +
            cell(Measure::precision, 10) + cell(Measure::recall, 7) + cell(Measure::f1, 7) + cell(Measure::roc_auc, 8) +
-           '\n';
+           cell(Measure::average_precision, 18) + '\n';
   }
   return out;
 }

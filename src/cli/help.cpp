@@ -70,6 +70,8 @@ const HelpSection& output_fields() {
       "  tokens         of the whole review, [CLS] and [SEP] included\n"
       "  truncated      true: the model did not see all of them\n"
       "  windows        how many pieces the model saw\n"
+      "  scores         of more than two labels: the probability of each (csv, tsv,\n"
+      "                 Parquet: as JSON in the cell)\n"
       "  effort         with another --effort than full: which\n"
       "  repaired       bytes that were not UTF-8 (jsonl: only if there were some)\n"
       "  empty          true: there is nothing but white space (jsonl, or --columns)\n"

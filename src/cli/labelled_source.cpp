@@ -102,8 +102,12 @@ std::vector<std::optional<Meaning>> LabelledSource::meanings(const Found& found)
 void LabelledSource::add_to_checksums(const Review& review, const std::vector<std::optional<Meaning>>& meanings) {
   for (std::size_t i = 0; i < schemes_.size(); ++i) {
     if (meanings[i] == kUnlabelled || (!meanings[i] && !review.failure)) continue;
+    // By its name: the same labels may have another order elsewhere. Of two, which is the positive one is told.
+    const bool by_number = rules_.labels().task == Task::binary;
+    const std::string truth = review.failure ? "x"
+                              : by_number    ? std::to_string(*meanings[i])
+                                             : LabelColumn::key_of(rules_.name(*meanings[i]));
     // Each with its length before it.
-    const std::string truth = review.failure ? "x" : std::to_string(*meanings[i]);
     for (const std::string& text : {review.id.text, truth, review.text}) {
       checksums_[i].add(std::to_string(text.size()) + ":");
       checksums_[i].add(text);

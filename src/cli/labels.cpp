@@ -9,6 +9,7 @@
 #include "reviewrate/error.h"
 #include "reviewrate/formatter.h"
 #include "reviewrate/text.h"
+#include "reviewrate/utf8.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -131,10 +132,7 @@ std::optional<double> parse_number(const std::string& text) {
 
 std::string shown_label(const std::string& text) {
   if (parse_number(text)) return std::string(trimmed(text));
-  if (text.size() <= kShownBytes) return json_string(text);
-  std::size_t end = kShownBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return json_string(text.substr(0, end) + "\xE2\x80\xA6");
+  return json_string(shortened(text, kShownBytes));
 }
 
 std::string LabelColumn::key_of(const std::string& text) {

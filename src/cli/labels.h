@@ -42,7 +42,24 @@ using Meaning = std::size_t;
 inline constexpr Meaning kNegative = 0, kPositive = 1;  // of binary labels
 inline constexpr Meaning kUnlabelled = std::numeric_limits<Meaning>::max();
 
-/// How numbers are read. Words mean the same in all of them.
+/// How numbers are read. Words mean the same in all of them, and with --label-map numbers mean only what it says, or
+/// the label that is called so. Which scheme it is follows from all numbers of a column together:
+///
+/// | labels  | numbers in the column                               | scheme  | what they mean                        |
+/// |---------|-----------------------------------------------------|---------|---------------------------------------|
+/// | two,    | 0, 1, or one of them                                | index   | the model's labels by their places    |
+/// | one of  | also -1: beside a 0, or beside words for both       | index   | -1: no label                          |
+/// | them    | -1 and 1, and no words for labels                   | sign    | negative, positive                    |
+/// | positive| 1 and 2, and no words for labels                    | counted | negative, positive                    |
+/// |---------|-----------------------------------------------------|---------|---------------------------------------|
+/// | others  | all are names of labels                             | counted | the labels that are called so         |
+/// |         | all are places, and no other label's name           | index   | the labels by their places            |
+/// |         | also -1: beside a 0, of three labels also above 1   | index   | -1: no label                          |
+/// |         | all are in labels' names, or where these have no    | counted | the labels with these numbers, or by  |
+/// |         | digits from 1 to their count                        |         | their places from 1                   |
+///
+/// What fits no row, or of the last ones two that differ, is refused; so are 0 and 1 alone of more than two labels, as
+/// other data calls two labels so.
 enum class NumberScheme {
   index,    ///< 0, 1, ... are the places of the model's labels, -1 is no label
   sign,     ///< binary: -1 is negative, 1 is positive

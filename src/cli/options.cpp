@@ -174,7 +174,9 @@ void add_input_options(CLI::App& app, InputChoice& choice) {
   add_choice(
       app, "--input-format", options.format, kInputFormats,
       "How records are told apart: lines, a review a line; jsonl, JSON of any layout; csv and tsv, tables with a "
-      "header; whole, a review a file; auto (default), tables and JSON by name, else by content");
+      "header; parquet and arrow, what these are; whole, a review a file; auto (default), tables and JSON by name, "
+      "else "
+      "by content");
   app.add_option(
          "--text-field", options.text_field,
          "Field or column that holds the review; A,B: these together, joined by line breaks (default: text, else "
@@ -347,8 +349,9 @@ void set_explanation(PipelineOptions& options, const ExplainChoice& choice, cons
 
 void add_format_option(CLI::App& app, std::optional<OutputFormat>& format) {
   add_choice(app, "-f,--format", format, kOutputFormats,
-             "Output format: text, lines for people; jsonl, a JSON object a line; csv and tsv, tables (default: as the "
-             "extension of --output says; else text on a terminal, else jsonl)");
+             "Output format: text, lines for people; jsonl, a JSON object a line; csv and tsv, tables; parquet and "
+             "arrow (as a stream), tables whose columns have types (default: as the extension of --output says; else "
+             "text on a terminal, else jsonl)");
 }
 
 void add_color_option(CLI::App& app, Color& color) {

@@ -11,8 +11,10 @@
 
 #include "labels.h"
 #include "reviewrate/error.h"
+#include "reviewrate/formatter.h"
 #include "reviewrate/manifest.h"
 #include "reviewrate/text.h"
+#include "reviewrate/utf8.h"
 
 namespace reviewrate::cli {
 namespace {
@@ -21,6 +23,7 @@ constexpr std::size_t kMostLine = std::size_t{64} << 20;  // a record may carry 
 constexpr std::size_t kMostBeginning = std::size_t{64} << 10;
 constexpr std::size_t kMostError = std::size_t{1} << 20;
 constexpr std::size_t kMostPlaces = 20;
+constexpr std::size_t kShownBytes = 60;  // of what is no number
 
 /// The fields of a record that are looked at; its text, for the reader of records, is the label.
 InputOptions record_options(const std::string& prefix) {
@@ -30,7 +33,7 @@ InputOptions record_options(const std::string& prefix) {
   options.pass_required = false;
   options.pass = {"id"};
   for (const char* name :
-       {"score", "p_positive", "rating", "tokens", "truncated", "unsure", "effort", "error", "error_kind"})
+       {"score", "scores", "p_positive", "rating", "tokens", "truncated", "unsure", "effort", "error", "error_kind"})
     options.pass.push_back(prefix + name);
   options.max_review_bytes = kMostLine;
   return options;
@@ -77,12 +80,22 @@ bool take_fields(const Review& review, bool is_table, const std::string& prefix,
     return true;
   }
   const Value* positive = find(review, prefix + "p_positive");
+  const Value* score = find(review, prefix + "score");
   record.has_positive = is_given(positive, is_table);
-  record.score = number(find(review, prefix + "score"), is_table, 0, 1);
-  const std::optional<double> p = record.has_positive ? number(positive, is_table, 0, 1) : record.score;
-  if (review.failure || !p) return false;
+  if (review.failure || (!record.has_positive && !is_given(score, is_table))) return false;
   record.label = review.text;
-  record.p = *p;
+  for (const auto& [name, value] : {std::pair("p_positive", positive), std::pair("score", score)}) {
+    if (!is_given(value, is_table) || number(value, is_table, 0, 1)) continue;
+    const bool is_text = !is_table && !value->json;  // in quotes, be it a number's digits
+    record.fault = std::string("its ") + name + " is " +
+                   (is_text ? json_string(shortened(value->text, kShownBytes)) : shown_label(value->text)) +
+                   kNoProbability;
+    return true;
+  }
+  record.score = number(score, is_table, 0, 1);
+  record.p = record.has_positive ? *number(positive, is_table, 0, 1) : *record.score;
+  const Value* scores = find(review, prefix + "scores");
+  if (is_given(scores, is_table)) record.scores = scores->text;
   if (const auto rating = number(find(review, prefix + "rating"), is_table, 1, 10); rating) {
     record.rating = static_cast<int>(*rating);
   }
@@ -157,7 +170,7 @@ std::optional<InputFormat> table_format(const std::string& header, const std::st
 
 bool is_prediction(std::string_view line) {
   PredictionRecord record;
-  return parse_json(std::string(line), "", record);
+  return parse_json(std::string(line), "", record) && record.fault.empty();
 }
 
 std::string recognize_output(const std::string& path, Waiter& waiter) {
@@ -208,7 +221,7 @@ bool PredictionReader::next(PredictionRecord& record) {
   if (is_table()) return next_row(record);
   for (Line line; take_line(line);) {
     if (line.valid && parse_json(line.text, prefix_, record)) {
-      count(record);
+      count(record, line.place);
       return true;
     }
     note_broken(line.place);
@@ -222,7 +235,7 @@ bool PredictionReader::next_typed(PredictionRecord& record) {
     ended_ = source_->next(*first_, /*may_block=*/true) != Source::Status::review;
     if (review.failure && !review.has_fields) throw Error(ErrorKind::input, review.failure->message);
     if (take_fields(review, /*is_table=*/false, prefix_, record)) {
-      count(record);
+      count(record, review.id.text);
       return true;
     }
     note_broken(review.id.text);
@@ -235,7 +248,7 @@ bool PredictionReader::next_row(PredictionRecord& record) {
     Review review;
     if (rows_->next(pending_, ended_, review)) {
       if (take_fields(review, true, prefix_, record)) {
-        count(record);
+        count(record, review.id.text);
         return true;
       }
       note_broken(review.id.text);
@@ -273,7 +286,8 @@ bool PredictionReader::read_line(Line& line) {
   return true;
 }
 
-void PredictionReader::count(const PredictionRecord& record) {
+void PredictionReader::count(const PredictionRecord& record, const std::string& place) {
+  if (!record.fault.empty()) return note_broken(place, record.fault);
   ++records_;
   errors_ += record.failed ? 1 : 0;
   if (!record.failed) efforts_.insert(record.effort.empty() ? kFullEffort : record.effort);
@@ -285,9 +299,10 @@ std::string PredictionReader::efforts() const {
   return out;
 }
 
-void PredictionReader::note_broken(const std::string& place) {
+void PredictionReader::note_broken(const std::string& place, const std::string& fault) {
   ++broken_;
-  if (broken_places_.size() < kMostPlaces) broken_places_.push_back(place);
+  if (broken_lines_.size() >= kMostPlaces) return;
+  broken_lines_.push_back(failure_message(place, "is no prediction record" + (fault.empty() ? "" : ": " + fault)));
 }
 
 }  // namespace reviewrate::cli

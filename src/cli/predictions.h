@@ -22,13 +22,18 @@ struct PredictionRecord {
   double p = 0;       ///< of the positive label, or where there is none the score; 0 of an error record
   bool failed = false;
   bool has_positive = false;               ///< p is that of the positive label
+  std::string fault = {};                  ///< why it is none, though it has id and label; empty: it is one
   std::optional<double> score = {};        ///< of the label; empty: the record does not say
+  std::string scores = {};                 ///< an object of all labels' probabilities as JSON; empty: the same
   std::optional<int> rating = {};          ///< 1-10; the same
   std::optional<std::size_t> tokens = {};  ///< the same
   std::optional<bool> truncated = {};      ///< the same
   std::optional<bool> unsure = {};         ///< the same; jsonl has it only where it is true
   std::string effort = {};                 ///< empty: the record names none
 };
+
+/// How a fault ends that is about a probability.
+inline constexpr const char* kNoProbability = ", and a probability is a number from 0 to 1";
 
 /// Whether the line is a record of classify's jsonl.
 bool is_prediction(std::string_view line);
@@ -51,15 +56,16 @@ class PredictionReader {
   /// After recognize(): whether the records are rows of a table, whose ids have no type.
   bool is_table() const { return first_ || format_ != InputFormat::jsonl; }
 
-  /// The next record, or false at the end. What is none is noted and counted. Throws Error(input).
+  /// The next record, or false at the end. What is none is noted and counted, and so is what has a fault. Throws
+  /// Error(input).
   bool next(PredictionRecord& record);
 
   std::size_t records() const { return records_; }
   std::size_t errors() const { return errors_; }  ///< error records among them
-  std::size_t broken() const { return broken_; }  ///< lines that are no record
+  std::size_t broken() const { return broken_; }  ///< lines that are no record, or one with a fault
 
-  /// Where the first few of those stand.
-  const std::vector<std::string>& broken_places() const { return broken_places_; }
+  /// Where the first few of those stand, and what is wrong with them, for people.
+  const std::vector<std::string>& broken_lines() const { return broken_lines_; }
 
   /// The efforts of the predictions so far, with commas between; one that names none was made at full effort.
   std::string efforts() const;
@@ -75,8 +81,8 @@ class PredictionReader {
   bool next_typed(PredictionRecord& record);
   bool take_line(Line& line);
   bool read_line(Line& line);
-  void count(const PredictionRecord& record);
-  void note_broken(const std::string& place);
+  void count(const PredictionRecord& record, const std::string& place);
+  void note_broken(const std::string& place, const std::string& fault = "");
 
   std::string path_;
   std::string prefix_;
@@ -92,7 +98,7 @@ class PredictionReader {
   std::size_t records_ = 0;
   std::size_t errors_ = 0;
   std::size_t broken_ = 0;
-  std::vector<std::string> broken_places_;
+  std::vector<std::string> broken_lines_;
   std::set<std::string> efforts_;
 };
 

@@ -76,6 +76,17 @@ Cell unsure_reason(const Outcome& outcome, const Labels&) {
                                                                    : Cell();
 }
 
+/// The probability of each label, as a JSON object in the labels' order.
+Cell scores(const Outcome& outcome, const Labels& labels) {
+  if (!outcome.prediction) return {};
+  std::string out;
+  for (std::size_t label = 0; label < labels.size(); ++label) {
+    out += (out.empty() ? "{" : ", ") + json_string(labels[label]) + ": " +
+           number(outcome.prediction->probabilities[label])->text;
+  }
+  return Value{out + "}", true};
+}
+
 Cell effort(const Outcome& outcome, const Labels&) {
   return outcome.prediction ? Cell(Value{outcome.prediction->effort, false}) : Cell();
 }
@@ -112,6 +123,7 @@ constexpr OwnColumn kRepaired = {"repaired", repaired, ArrowType::count, "0"};
 constexpr OwnColumn kEmpty = {"empty", empty, ArrowType::boolean, "false"};
 constexpr std::array<OwnColumn, 2> kUnsure = {
     {{"unsure", unsure, ArrowType::boolean, "false"}, {"unsure_reason", unsure_reason}}};
+constexpr OwnColumn kScores = {"scores", scores};
 constexpr OwnColumn kEffort = {"effort", effort};
 constexpr OwnColumn kExplanation = {"explanation", explanation};
 constexpr OwnColumn kError = {"error", error, ArrowType::failure};
@@ -128,6 +140,7 @@ std::vector<OwnColumn> own_columns(const OutputOptions& options) {
     columns.push_back(kRepaired);
     columns.push_back(kEmpty);
   }
+  if (has_scores(options.labels)) columns.push_back(kScores);
   if (options.unsure) columns.insert(columns.end(), kUnsure.begin(), kUnsure.end());
   if (options.explained) columns.push_back(kExplanation);
   if (options.effort) columns.push_back(kEffort);
@@ -138,11 +151,14 @@ std::vector<OwnColumn> own_columns(const OutputOptions& options) {
 std::vector<OwnColumn> all_columns(OutputFormat format) {
   OutputOptions options;
   options.format = format;
+  options.labels.resize(3);  // as many as have scores
   options.unsure = options.explained = options.effort = true;
   return own_columns(options);
 }
 
 }  // namespace
+
+bool has_scores(const std::vector<std::string>& labels) { return labels.size() > 2; }
 
 std::string explanation_json(const Explanation& explanation, const std::string& text) {
   return "{\"base\": " + number(explanation.base)->text + ", \"remainder\": " + number(explanation.remainder)->text +

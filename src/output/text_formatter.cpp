@@ -232,11 +232,7 @@ class TextFormatter : public Formatter {
 
   /// As much of a review as can be seen, though much of it be invisible.
   std::string_view beginning(std::string_view text) const {
-    if (width_ == kNoLimit) return text;
-    std::size_t end = 4 * kMaxCodePointBytes * width_;
-    if (end >= text.size()) return text;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    return text.substr(0, end);
+    return width_ == kNoLimit ? text : beginning_of(text, 4 * kMaxCodePointBytes * width_);
   }
 
   OutputOptions options_;

@@ -98,6 +98,17 @@ void append_code_point(std::string& text, char32_t code_point) {
   text.append(bytes, encode_code_point(code_point, bytes));
 }
 
+std::string_view beginning_of(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  const auto continues = [text](std::size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U; };
+  while (bytes > 0 && continues(bytes)) --bytes;
+  return text.substr(0, bytes);
+}
+
+std::string shortened(std::string_view text, std::size_t bytes) {
+  return std::string(beginning_of(text, bytes)) + (text.size() > bytes ? "\xE2\x80\xA6" : "");
+}
+
 std::size_t repair(std::string& text) {
   std::string_view rest = text;
   std::size_t valid = valid_length(rest);

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn import metrics
 
 from conftest import TINY, TOP, Run, error_line
 
@@ -145,6 +146,10 @@ def test_predictions_that_do_not_fit(run: Run, folder: Path) -> None:
     assert "r0: is an error record (type) in part.jsonl" in said and "r23: there is no prediction of this id" in said
     outcomes = json.loads((folder / "e.json").read_text())["outcomes"]
     assert outcomes[0] == outcomes[-1] == "x" and outcomes.count("x") == 2
+    rows = [json.loads(line) | {"input_label": 1} for line in (failed, *lines[1:])]
+    (folder / "alone.jsonl").write_text(jsonl(*rows))
+    result = run("eval", "--predictions", "alone.jsonl", "-q", cwd=folder)
+    assert result.returncode == 1 and b"r0: is an error record (type) in alone.jsonl" in result.stderr
     (folder / "scores.jsonl").write_text('{"id": "r0", "label": "NEGATIVE", "score": 0.9}\n')
     assert b"r0: has no p_positive" in run("eval", "in.jsonl", "--predictions", "scores.jsonl", cwd=folder).stderr
     for other in ("in.jsonl", "e.json"):
@@ -174,6 +179,127 @@ def test_a_threshold_fitted_on_reviews_that_are_also_measured_is_told(run: Run, 
     said = run("eval", "in.jsonl", "-q", "--fit-threshold", "mixed.jsonl", cwd=folder).stderr.decode()
     assert count > 0
     assert f"--fit-threshold mixed.jsonl: {count} text" in said and "looks better than it is" in said
+
+
+def test_each_model_is_judged_by_a_threshold_of_its_own(run: Run, folder: Path) -> None:
+    others = [json.loads(line) for line in reviews(30, start=24).splitlines()]
+    (folder / "more.jsonl").write_text(jsonl(*(row | {"label": int(row["text"].startswith(GOOD))} for row in others)))
+    fitted = ["in.jsonl", "--fit-threshold", "more.jsonl"]
+    alone = report_of(run, folder, *fitted)
+    result = run("eval", *fitted, "-m", OTHER, "--against", TINY, "--json", "e.json", cwd=folder)
+    report = json.loads((folder / "e.json").read_text())
+    assert f"eval: --against {TINY}: --threshold {alone['threshold']!r}: gives" in result.stderr.decode()
+    compared = report["baseline"]
+    assert compared["old_threshold"] == alone["threshold"] != report["threshold"]
+    measures = alone["parts"]["all"]["measures"]
+    assert {name: change["old"] for name, change in compared["changes"].items()} == measures
+    same = report_of(run, folder, "in.jsonl", "--threshold", repr(report["threshold"]))
+    assert same["parts"]["all"]["measures"]["accuracy"] != measures["accuracy"]  # so that the threshold counts
+    assert "old_threshold" not in report_of(run, folder, "in.jsonl", "--against", TINY)["baseline"]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_predictions_count_as_they_were_written(run: Run, folder: Path, form: str) -> None:
+    """Label and rating are those of the records, as scikit-learn measures them; with --threshold p_positive decides."""
+    rows = [json.loads(line) | {"stars": 1 + n % 10} for n, line in enumerate(reviews().splitlines())]
+    (folder / "in.jsonl").write_text(jsonl(*rows))
+    how = ["--rating", "fitted", "--threshold", "0.94", "-m", OTHER]
+    assert run("in.jsonl", "--pass", "label,stars", "-o", f"p.{form}", *how, cwd=folder).returncode == 0
+    measured = ["--stars-field", "stars", "-m", OTHER]
+    report = report_of(run, folder, "--predictions", f"p.{form}", *measured)
+    written = [
+        json.loads(line) for line in run("in.jsonl", "--pass", "label,stars", *how, cwd=folder).stdout.splitlines()
+    ]
+    truth, called = [row["input_label"] for row in written], [int(row["label"] == "POSITIVE") for row in written]
+    assert report["outcomes"] == "".join(str(int(a == b)) for a, b in zip(truth, called, strict=True))
+    measures = report["parts"]["all"]["measures"]
+    assert measures["f1"] == pytest.approx(metrics.f1_score(truth, called), abs=1e-12)
+    stars, ratings = ([row[name] for row in written] for name in ("stars", "rating"))
+    assert measures["rating_mae"] == pytest.approx(metrics.mean_absolute_error(stars, ratings), abs=1e-12)
+    assert (report["threshold"], report["rating"]) == (None, "as they are")
+    assert report["parts"] == report_of(run, folder, "in.jsonl", "--stars-field", "stars", *how)["parts"]
+    plain = report_of(run, folder, "in.jsonl", *measured)
+    assert plain["outcomes"] != report["outcomes"]
+    assert plain["parts"]["all"]["measures"]["rating_mae"] != measures["rating_mae"]
+    other = report_of(run, folder, "--predictions", f"p.{form}", *measured, "--threshold", "0.5")
+    assert other["outcomes"] == plain["outcomes"] and other["threshold"] == 0.5
+    assert other["parts"]["all"]["measures"]["rating_mae"] == measures["rating_mae"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--rating fitted", "-j 2", "--precision fp32", "--effort full", "--long-text head", "--stride 8", "--cased"],
+)
+def test_what_a_model_is_run_by_is_for_nothing_beside_predictions(run: Run, folder: Path, words: str) -> None:
+    result = run("eval", "in.jsonl", "--predictions", "p.jsonl", *words.split(), cwd=folder)
+    said = error_line(result)
+    assert result.returncode == 2 and "excludes" in said and "--predictions" in said
+
+
+def test_predictions_alone_bring_no_texts(run: Run, folder: Path) -> None:
+    run("in.jsonl", "--pass", "label,text", "-o", "p.jsonl", cwd=folder)
+    result = run("eval", "--predictions", "p.jsonl", "--text-field", "review", cwd=folder)
+    assert result.returncode == 2 and "--text-field: texts are not taken from predictions" in error_line(result)
+
+
+def test_what_predictions_do_not_say_is_not_made_up(run: Run, folder: Path) -> None:
+    rows = [json.loads(line) for line in run("in.jsonl", "--pass", "label", cwd=folder).stdout.splitlines()]
+    kept = [{name: row[name] for name in ("id", "label", "p_positive", "input_label")} | {"stars": 7} for row in rows]
+    (folder / "p.jsonl").write_text(jsonl(*kept))
+    report = report_of(run, folder, "--predictions", "p.jsonl", "--stars-field", "stars", "--report", "e.html")
+    assert [report["parts"][part]["reviews"] for part in ("all", "short", "long")] == [24, 0, 0]
+    assert report["parts"]["all"]["measures"]["rating_mae"] is None
+    assert report["mistakes"] and {mistake["tokens"] for mistake in report["mistakes"]} == {None}
+    result = run("eval", "in.jsonl", "--predictions", "p.jsonl", "--mistakes", "-", "-q", cwd=folder)
+    assert {json.loads(line)["tokens"] for line in result.stdout.splitlines()} == {None}
+
+
+def test_predictions_of_another_model_are_told_by_their_labels(run: Run, folder: Path) -> None:
+    rows = [json.loads(line) for line in run("in.jsonl", "--pass", "label", cwd=folder).stdout.splitlines()]
+    (folder / "p.jsonl").write_text(jsonl(*(row | {"label": f"LABEL_{row['label']}"} for row in rows)))
+    result = run("eval", "--predictions", "p.jsonl", cwd=folder)
+    said = error_line(result)
+    assert result.returncode == 2 and "those of model tiny (-m) are NEGATIVE and POSITIVE: name the model" in said
+    assert '"LABEL_' in said
+    decided = report_of(run, folder, "--predictions", "p.jsonl", "--threshold", "0.5")
+    assert decided["outcomes"] == report_of(run, folder, "in.jsonl")["outcomes"]
+    (folder / "p.jsonl").write_text(jsonl(rows[0] | {"label": "neutral"}, *rows[1:]))
+    result = run("eval", "--predictions", "p.jsonl", "-q", cwd=folder)
+    assert result.returncode == 1 and 'has the label "neutral" in p.jsonl' in result.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"p_positive": 1.5}, "its p_positive is 1.5, and a probability is a number from 0 to 1"),
+        ({"score": -0.5}, "its score is -0.5, and a probability"),
+        ({"p_positive": "0.5"}, 'its p_positive is "0.5", and a probability'),
+    ],
+    ids=str,
+)
+def test_an_impossible_probability_is_told_as_one(run: Run, folder: Path, change: dict[str, Any], said: str) -> None:
+    rows = [json.loads(line) for line in run("in.jsonl", "--pass", "label", cwd=folder).stdout.splitlines()]
+    (folder / "p.jsonl").write_text(jsonl(rows[0] | change, *rows[1:]))
+    (folder / "old.jsonl").write_text(jsonl(*rows))
+    for files in (["in.jsonl"], []):
+        result = run("eval", *files, "--predictions", "p.jsonl", "-q", "--json", "e.json", cwd=folder)
+        assert result.returncode == 1 and f"r0: {said}" in result.stderr.decode()
+        outcomes = json.loads((folder / "e.json").read_text())["outcomes"]
+        assert outcomes[0] == "x" and outcomes.count("x") == 1
+    result = run("diff", "old.jsonl", "p.jsonl", cwd=folder)
+    assert result.returncode == 4 and f"p.jsonl:1: is no prediction record: {said}" in result.stderr.decode()
+    (folder / "p.jsonl").write_text(jsonl(rows[0] | change))
+    result = run("eval", "in.jsonl", "--predictions", "p.jsonl", cwd=folder)
+    assert result.returncode == 3 and said in error_line(result)
+
+
+def test_lines_that_are_no_predictions_are_told(run: Run, folder: Path) -> None:
+    run("in.jsonl", "-o", "p.jsonl", cwd=folder)
+    with (folder / "p.jsonl").open("a") as file:
+        file.write('{"id": "r99"}\nbroken\n')
+    result = run("eval", "in.jsonl", "--predictions", "p.jsonl", "-q", cwd=folder)
+    assert result.returncode == 1
+    assert "p.jsonl: 2 lines could not be read; the first: p.jsonl:25: is no prediction record" in error_line(result)
 
 
 def test_diff_as_json(run: Run, folder: Path) -> None:

@@ -199,9 +199,10 @@ def test_the_tables(run: Run, models: dict[str, Path]) -> None:
     report = report_of(run, models["sentiment"], DATA)["parts"]["all"]
     lines = [line.split() for line in result.stdout.decode().splitlines()]
     assert ["macro_f1", f"{report['measures']['macro_f1']:.4f}"] in [line[:2] for line in lines]
-    labels = lines[lines.index(["label", "reviews", "precision", "recall", "f1", "roc_auc"]) + 1 :]
+    names = ("precision", "recall", "f1", "roc_auc", "average_precision")
+    labels = lines[lines.index(["label", "reviews", *names]) + 1 :]
     for line, label in zip(labels, SENTIMENT, strict=False):
-        values = [report["measures"][f"{name}:{label}"] for name in ("precision", "recall", "f1", "roc_auc")]
+        values = [report["measures"][f"{name}:{label}"] for name in names]
         assert line == [label, "10", *("-" if value is None else f"{value:.4f}" for value in values)]
     matrix = lines[lines.index(["label,", "called", *SENTIMENT]) + 1 :]
     assert matrix == [[label, *map(str, row)] for label, row in zip(SENTIMENT, report["confusion"], strict=True)]
@@ -242,6 +243,13 @@ def test_a_model_beside_a_baseline_and_another(run: Run, models: dict[str, Path]
         assert compared["changes"][f"roc_auc:{label}"]["old"] == alone[f"roc_auc:{name}"]
     assert compared["changes"]["accuracy"]["old"] == alone["accuracy"] != base["parts"]["all"]["measures"]["accuracy"]
     assert compared["changes"]["log_loss"]["difference_interval"][0] < compared["changes"]["log_loss"]["new"]
+
+    # So does an earlier report of it.
+    (tmp_path / "theirs.json").write_text(json.dumps(report_of(run, other, DATA)))
+    earlier = report_of(run, models["sentiment"], DATA, "--baseline", tmp_path / "theirs.json")["baseline"]
+    assert earlier["mcnemar_p"] == compared["mcnemar_p"]
+    for name, change in compared["changes"].items():
+        assert earlier["changes"][name]["old"] == pytest.approx(change["old"], abs=1e-12), name  # another order of sums
 
 
 def test_mistakes(run: Run, models: dict[str, Path], tmp_path: Path) -> None:
@@ -311,8 +319,15 @@ def test_predictions_with_labels_of_another_model(run: Run, models: dict[str, Pa
     (tmp_path / "x.jsonl").write_text(labelled(SENTIMENT))
     assert run(tmp_path / "x.jsonl", "-q", "-o", tmp_path / "p.jsonl", model=models["stars"]).returncode == 0
     result = run("eval", "-q", tmp_path / "x.jsonl", "--predictions", tmp_path / "p.jsonl", model=models["sentiment"])
-    assert result.returncode == 1
-    assert "and those of model sentiment (-m) are negative, neutral and positive" in result.stderr.decode()
+    assert result.returncode == 2
+    said = error_line(result)
+    assert "and those of model sentiment (-m) are negative, neutral and positive: name the model" in said
+
+    # Nor do their labels go through what the default model's labels may mean.
+    (tmp_path / "x.jsonl").write_text(labelled(SENTIMENT))
+    run(tmp_path / "x.jsonl", "--pass", "label", "-q", "-o", tmp_path / "p.jsonl", model=models["sentiment"])
+    result = run("eval", "--predictions", tmp_path / "p.jsonl")
+    assert result.returncode == 2 and "name the model that they are of with -m" in error_line(result)
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 import html
 import http.client
+import http.server
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
@@ -64,6 +66,28 @@ def test_label_and_rating(run: Run) -> None:
         server.process.wait(PATIENCE)
         status, page = rate(port, review)
         assert (status, "cannot be rated at the moment" in page) == (503, True)
+
+
+def test_an_answer_that_is_not_the_servers() -> None:
+    """As a proxy's in front of a server that is gone: a page of HTML."""
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = b"<html><h1>Bad Gateway</h1></html>"
+            self.send_response(502)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        with django(f"http://127.0.0.1:{proxy.server_port}") as port:
+            status, page = rate(port, "A film.")
+        proxy.shutdown()
+    assert (status, "cannot be rated at the moment" in page) == (503, True)
 
 
 def test_a_server_without_room() -> None:

@@ -75,6 +75,22 @@ def test_the_worst_exit_code(run: Run, folder: Path) -> None:
     assert shell(JSONL, folder) == 3
 
 
+def test_parallel_that_is_ended_is_no_success(folder: Path) -> None:
+    """Though the parts that it had begun were well."""
+    ending = folder / "scripts" / "run"
+    ending.unlink()
+    ending.write_text(f'#!/bin/bash\n[ $PARALLEL_SEQ != 3 ] || kill -TERM $PARALLEL_PID\nexec {BINARY} "$@"\n')
+    ending.chmod(0o755)
+    assert shell(JSONL, folder) == 3
+    assert {part[6] for part in parts(folder)} == {"0"}
+
+
+def test_parallel_without_its_input_is_no_success(folder: Path) -> None:
+    assert shell(JSONL, folder) == 0
+    (folder / "reviews.jsonl").unlink()
+    assert shell(JSONL, folder) == 3
+
+
 @contextmanager
 def ssh_server(folder: Path) -> Iterator[tuple[int, Path]]:
     """A server of our own on the loopback, which lets in who holds the key: its port and that key."""

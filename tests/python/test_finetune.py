@@ -171,6 +171,13 @@ def test_hold_out_keeps_neighbours_together_and_test_texts_out() -> None:
     assert imdb.hold_out(reviews, 60, 10, 4) != imdb.hold_out(reviews, 60, 10, 5)
 
 
+def test_ids_of_a_file_may_hold_blanks(tmp_path: Path) -> None:
+    reviews = [imdb.Review(f"my reviews.csv:{n}", "train", n % 2, 0, f"Text {n}.") for n in range(2, 6)]
+    (tmp_path / "ids.txt").write_text("my reviews.csv:3\nmy reviews.csv:5\n")
+    ids = imdb.read_hold_out(tmp_path / "ids.txt", reviews)
+    assert [review.id for review in reviews if review.id in ids] == ["my reviews.csv:3", "my reviews.csv:5"]
+
+
 def test_cuts(tiny: Path) -> None:
     ids = list(range(100, 1100))
     short = encoder.head_tail(ids, 512)
@@ -282,6 +289,29 @@ def test_finetune_resumes_and_reaches_the_program(
     p = encoder.probability(encoder.predict(model, [tokenizer(text)["input_ids"]]))[0]
     assert record["label"] == "POSITIVE" and record["p_positive"] == pytest.approx(p, abs=2e-3)
     assert record["rating"] == calibrate.rate_linear(np.array([record["p_positive"]]))[0]
+
+
+def test_checkpoints_of_other_arguments_are_no_beginning(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "a.jsonl", generated("train", 40, 7) + generated("test", 10, 8))
+    write_jsonl(tmp_path / "b.jsonl", generated("train", 40, 9) + generated("test", 10, 8))
+    options: tuple[object, ...] = ("-o", tmp_path / "out", "--init", tiny, "--tokens", 16, "--epochs", 1)
+    assert command(monkeypatch, finetune, *options, "--data", tmp_path / "a.jsonl") == 0
+    expected = weights(tmp_path / "out")
+    capsys.readouterr()
+    for words, said in (
+        (("--data", tmp_path / "b.jsonl"), "(--data, the reviews themselves)"),
+        (("--data", tmp_path / "a.jsonl", "--rate", 1e-3), "(--rate)"),
+    ):
+        assert command(monkeypatch, finetune, *options, *words) == 3
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("finetune: ") and f"other arguments {said}: name another --output" in line
+    (tmp_path / "a.jsonl").write_text((tmp_path / "b.jsonl").read_text())
+    assert command(monkeypatch, finetune, *options, "--data", tmp_path / "a.jsonl") == 3
+    assert "(the reviews themselves)" in capsys.readouterr().err
+    found = weights(tmp_path / "out")
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_finetune_on_own_reviews(

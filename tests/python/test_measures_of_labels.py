@@ -127,6 +127,11 @@ def test_every_measure_is_that_of_others(
     rows = records(run(data, "--pass", "label,stars", model=package))
     p = probabilities(run, package, data, names)
     assert len(set(p[:, 0])) < count  # there are ties
+    if len(names) > 2:
+        assert [list(row["scores"]) for row in rows] == [names] * count
+        assert (np.array([list(row["scores"].values()) for row in rows]) == p).all()
+    else:
+        assert not any("scores" in row for row in rows)
     long = np.array([row["tokens"] > 512 for row in rows])
     for part, chosen in (("all", long | True), ("short", ~long), ("long", long)):
         some = [row for row, is_in in zip(rows, chosen, strict=True) if is_in]
@@ -159,15 +164,44 @@ def test_calibration_and_coverage_add_up(run: Run, models: dict[str, Path], tmp_
     assert report["coverage"]["accuracy"][-1] == report["parts"]["all"]["measures"]["accuracy"]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "parquet", "arrows"])
+@pytest.mark.parametrize("model", ["sentiment", "stars", "topics"])
+def test_predictions_are_worth_what_the_model_is(
+    run: Run, models: dict[str, Path], tmp_path: Path, model: str, form: str
+) -> None:
+    """Of records that tell the probability of each label every measure is that of running the model."""
+    data, rated = tmp_path / "x.jsonl", tmp_path / f"rated.{form}"
+    write_reviews(data, 120, 9, LABELS[model])
+    assert run(data, "-q", "--pass", "label,stars", "-o", rated, model=models[model]).returncode == 0
+    whole = evaluate(run, models[model], data)
+    gates = ["--max", "log_loss=100", "--min", f"roc_auc:{LABELS[model][0]}=0"]
+    for report in (
+        evaluate(run, models[model], data, "--predictions", rated, *gates),
+        json.loads(
+            run("eval", "--predictions", rated, "--stars-field", "stars", "--json", "-", model=models[model]).stdout
+        ),
+    ):
+        assert report["outcomes"] == whole["outcomes"]
+        for part in ("all", "short", "long"):
+            found, wanted = report["parts"][part], whole["parts"][part]
+            assert found["confusion"] == wanted["confusion"]
+            assert None not in [wanted["measures"][name] for name in ("log_loss", "brier", "roc_auc", "ece")]
+            compare(found["measures"], {n: math.nan if v is None else v for n, v in wanted["measures"].items()})
+            for name, interval in wanted["intervals"].items():
+                assert found["intervals"][name] == (interval and pytest.approx(interval, rel=0, abs=1e-12)), name
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_predictions_tell_what_needs_no_other_probabilities(
     run: Run, models: dict[str, Path], tmp_path: Path, form: str
 ) -> None:
+    """As records without scores do, be they of before there were any."""
     data, rated = tmp_path / "x.jsonl", tmp_path / f"rated.{form}"
     write_reviews(data, 120, 9, SENTIMENT)
-    assert run(data, "-q", "-o", rated, model=models["sentiment"]).returncode == 0
+    columns = ["--annotate", "--prefix", "m_", "--columns", "label,score,rating,tokens"]
+    assert run(data, "-q", *columns, "-o", rated, model=models["sentiment"]).returncode == 0
     whole = evaluate(run, models["sentiment"], data)
-    report = evaluate(run, models["sentiment"], data, "--predictions", rated)
+    report = evaluate(run, models["sentiment"], data, "--predictions", rated, "--prefix", "m_")
     assert report["outcomes"] == whole["outcomes"] and report["input"] == whole["input"]
     hidden = ("roc_auc", "average_precision", "log_loss", "brier")
     for part in ("all", "short", "long"):
@@ -176,6 +210,7 @@ def test_predictions_tell_what_needs_no_other_probabilities(
             # The bootstrap's draws differ, and not the measures: sums are of another order.
             assert report["parts"][part]["measures"][name] == (pytest.approx(value, abs=1e-12) if known else None), name
         assert report["parts"][part]["confusion"] == whole["parts"][part]["confusion"]
-    result = run("eval", data, "--predictions", rated, "--max", "log_loss=1", model=models["sentiment"])
+    words = ["--predictions", rated, "--prefix", "m_", "--max", "log_loss=1"]
+    result = run("eval", data, *words, model=models["sentiment"])
     assert result.returncode == 2
-    assert b"--max log_loss: needs the probabilities of all labels, and --predictions have that" in result.stderr
+    assert b"--max log_loss: needs the probabilities of all labels (scores), and not all --predict" in result.stderr

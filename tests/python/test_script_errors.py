@@ -69,6 +69,7 @@ CASES = {
     "finetune -o out --data reviews.jsonl --init empty": "empty: neither a model's folder nor a model on the hub",
     f"calibrate empty -o out {TRAINING}": "empty: neither a model's folder nor a model on the hub",
     "calibrate empty -o out --data reviews.jsonl --hold-out others.txt": "others.txt: names none of the reviews",
+    f"calibrate empty -o out --rating r.json {TRAINING}": "--rating: 2 of the 2 reviews of --hold-out have no stars",
     "calibrate ./nowhere -o out --data reviews.jsonl --hold-out missing.txt": "missing.txt: No such file or directory",
     "teach_data --data missing.jsonl --base empty -o out": "missing.jsonl: No such file or directory",
     "teach_data --data reviews.jsonl --base nowhere -o out": "nowhere: no such folder",

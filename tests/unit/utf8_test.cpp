@@ -51,6 +51,15 @@ TEST_CASE("repair puts U+FFFD for each maximal subpart, as Python does") {
   }
 }
 
+TEST_CASE("the beginning of a text ends between code points") {
+  const std::string text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80";  // of 1, 2, 3 and 4 bytes
+  const std::size_t ends[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+  for (std::size_t bytes = 0; bytes < 12; ++bytes) {
+    CHECK(beginning_of(text, bytes) == text.substr(0, ends[bytes]));
+    CHECK(shortened(text, bytes) == text.substr(0, ends[bytes]) + (bytes < 10 ? "\xE2\x80\xA6" : ""));
+  }
+}
+
 TEST_CASE("repair finds a bad byte wherever it stands between the steps of eight") {
   for (std::size_t size = 1; size <= 40; ++size) {
     for (std::size_t at = 0; at < size; ++at) {

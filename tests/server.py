@@ -31,7 +31,8 @@ class Server:
         if model is not None:
             environment["REVIEWRATE_MODEL"] = str(model)
         environment |= popen.pop("env", {})
-        command = [BINARY, "serve", "--port", "0", *map(str, options)]
+        where = [] if {"--unix", "--port"} & set(options) else ["--port", "0"]
+        command = [BINARY, "serve", *where, *map(str, options)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True, **popen)
         self.lines: list[str] = []
         self._listening = threading.Event()

@@ -102,6 +102,9 @@ class NamelessFile final : public ByteFile {
   /// Throws InputFailure.
   void append(std::string_view bytes);
 
+  /// Its descriptor, which is the caller's from now on.
+  int release() { return std::exchange(fd_, -1); }
+
   std::uint64_t size() const override { return size_; }
   void read_at(std::uint64_t position, std::span<char> buffer) override;
 

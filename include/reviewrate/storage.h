@@ -52,7 +52,7 @@ std::unique_ptr<ByteStream> open_compressed(std::unique_ptr<ByteStream> inner, S
 /// before they give anything out. They also lose such a block when damage lies within it.
 ///
 /// What a member of a zip is, such as a link, stands in the directory at the archive's end alone. Where that cannot be
-/// reached, on a pipe or in a zip that is cut, a link is a file whose content is the path that it leads to.
+/// reached, without a file or in a zip that is cut, a link is a file whose content is the path that it leads to.
 class ArchiveReader {
  public:
   /// What an archive says of a member.

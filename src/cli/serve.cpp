@@ -76,14 +76,18 @@ Run add_serve(CLI::App& app) {
   const auto a = std::make_shared<ServeOptions>();
   server::ServerOptions& options = a->server;
   server::Limits& limits = options.limits;
-  app.add_option("--host", options.host, "Address to listen on; 0.0.0.0 or :: for all")
-      ->capture_default_str()
-      ->type_name("ADDRESS");
-  app.add_option("--port", options.port, "Port to listen on, to 65535; 0: any that is free")
-      ->capture_default_str()
-      ->check(CLI::Range(0U, 65535U).description(""))
-      ->type_name("N");
-  app.add_option("--unix", options.unix_path, "Listen on a socket in the file system instead")->type_name("PATH");
+  CLI::Option* const host = app.add_option("--host", options.host, "Address to listen on; 0.0.0.0 or :: for all")
+                                ->capture_default_str()
+                                ->type_name("ADDRESS");
+  CLI::Option* const port = app.add_option("--port", options.port, "Port to listen on, to 65535; 0: any that is free")
+                                ->capture_default_str()
+                                ->check(CLI::Range(0U, 65535U).description(""))
+                                ->type_name("N");
+  CLI::Option* const unix_path =
+      app.add_option("--unix", options.unix_path, "Listen on a socket in the file system instead")
+          ->type_name("PATH")
+          ->excludes(host)
+          ->excludes(port);
   add_model_options(app, a->model);
   add_workers_option(app, a->workers);
   add_speed_options(app, a->model);
@@ -116,7 +120,11 @@ Run add_serve(CLI::App& app) {
              "front of it has that, and whoever can reach the port can ask.\n"
              "Example: reviewrate serve --port 8080\n"
              "Example: curl -d 'text=A lovely film.' localhost:8080/classify");
-  return [a](const Interruption& interruption) { return serve(*a, interruption); };
+  return [=](const Interruption& interruption) {
+    // What is typed goes before the environment, also where it is another option.
+    if (unix_path->count() == 0 && host->count() + port->count() > 0) a->server.unix_path.clear();
+    return serve(*a, interruption);
+  };
 }
 
 }  // namespace reviewrate::cli

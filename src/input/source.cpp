@@ -297,6 +297,7 @@ class InputSource final : public Source {
         if (const std::string kind = zip_kind(content_->seen(), name.extension); !kind.empty()) {
           throw InputFailure("format", "is " + kind);
         }
+        if (!archive_ && file_ == nullptr && !keep_content()) return Step::end;
         [[fallthrough]];
       case StorageForm::tar:
         if (archive_) throw InputFailure("archive", "is an archive inside an archive, and not opened");
@@ -307,6 +308,23 @@ class InputSource final : public Source {
         break;
     }
     return open_plain();
+  }
+
+  // Puts the content into a file of its own, where it can be read at any place; false if it was interrupted.
+  bool keep_content() {
+    NamelessFile kept;
+    for (std::size_t size = 0;;) {
+      const ByteStream::Status status = content_->read(buffer_, size, true);
+      if (status == ByteStream::Status::interrupted) return false;
+      if (status == ByteStream::Status::end) break;
+      kept.append(std::string_view(buffer_.data(), size));
+    }
+    auto stream = std::make_unique<FdStream>(kept.release(), true, waiter_, bytes_reread_);
+    FdStream* const file = stream.get();
+    stored_ = &stream->bytes_read();
+    content_ = std::make_unique<PeekStream>(std::move(stream));
+    file_ = file;
+    return true;
   }
 
   // Content that is neither compressed nor an archive.
@@ -416,6 +434,7 @@ class InputSource final : public Source {
   Waiter& waiter_;
   std::vector<char> buffer_;
   std::atomic<std::uint64_t> bytes_read_ = 0;
+  std::atomic<std::uint64_t> bytes_reread_ = 0;  // of what was kept
   std::uint64_t bytes_total_ = 0;
   std::size_t next_text_ = 0;
   std::size_t next_file_ = 0;

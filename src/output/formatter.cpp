@@ -87,7 +87,8 @@ class DelimitedFormatter : public Formatter {
     for (const std::string& name : names) {
       const auto found = std::find_if(review.passed.begin(), review.passed.end(),
                                       [&](const Field& field) { return field.name == name; });
-      append_cell(found == review.passed.end() ? "" : found->value.text, out);
+      const bool has_value = found != review.passed.end() && !(found->value.json && found->value.text == "null");
+      append_cell(has_value ? found->value.text : "", out);
     }
   }
 

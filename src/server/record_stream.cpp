@@ -73,7 +73,7 @@ bool RecordStream::has_room() const {
   if (file_ && unsent() >= context_.options.limits.stream_output) return false;
   // There may always be one in the queue, so that its answer calls for the next.
   return unanswered_ == 0 || (unanswered_ < kMaxUnanswered && unanswered_tokens_ < kMaxUnansweredTokens &&
-                              context_.queue.has_room(explain_.has_value()));
+                              context_.queue.has_room_for_streams(explain_.has_value()));
 }
 
 bool RecordStream::read(Review& review) {

@@ -42,10 +42,6 @@ class OneOutcome final : public Sink {
 
 }  // namespace
 
-bool ReviewQueue::has_room(bool explained) const {
-  return (explained ? explained_.tokens : plain_.tokens) < max_tokens_;
-}
-
 void ReviewQueue::push(Review review, std::size_t tokens, Asker asker, Answer answer) {
   const std::lock_guard<std::mutex> lock(mutex_);
   ++reviews_;

@@ -39,7 +39,11 @@ class ReviewQueue final : public Source, public Sink {
 
   /// Whether the reviews of a request that are to be explained, or others, may be pushed: all of them, as long as fewer
   /// than `max_tokens` wait. So a large request gets in where small ones do, and the bound is passed by one at most.
-  bool has_room(bool explained) const;
+  bool has_room(bool explained) const { return lane(explained).tokens < max_tokens_; }
+
+  /// The same for a further record of a stream. Streams fill half of it at most: they always have more to bring, and
+  /// other requests would hardly ever get in.
+  bool has_room_for_streams(bool explained) const { return lane(explained).tokens < (max_tokens_ + 1) / 2; }
 
   /// Takes a review, for which the model has to read about `tokens`. `answer` will be called unless `asker` goes
   /// before.
@@ -85,6 +89,7 @@ class ReviewQueue final : public Source, public Sink {
     std::atomic<std::size_t> tokens{0};  ///< waiting and taken
   };
 
+  const Lane& lane(bool explained) const { return explained ? explained_ : plain_; }
   Lane& lane_of(const Review& review) { return review.explain ? explained_ : plain_; }
 
   /// Counts a review no more.

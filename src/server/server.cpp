@@ -38,6 +38,9 @@ using boost::system::error_code;
 constexpr std::size_t kOtherDescriptors = 64;
 /// Connections above the limit that are told so.
 constexpr std::size_t kCrowd = 32;
+/// What the system may hold of a client's answers. It grows to megabytes otherwise, and a write goes on only when a
+/// third of them was taken: a client who reads slowly but steadily would seem to read nothing.
+constexpr int kSendBuffer = 64 * 1024;
 
 [[noreturn]] void fail(const std::string& address, const std::string& reason) {
   throw Error(ErrorKind::environment, address + ": cannot be listened on: " + reason);
@@ -66,6 +69,13 @@ asio::ip::tcp::endpoint as_tcp(const Protocol::endpoint& endpoint) {
   out.resize(endpoint.size());
   std::copy_n(reinterpret_cast<const char*>(endpoint.data()), endpoint.size(), reinterpret_cast<char*>(out.data()));
   return out;
+}
+
+/// Device and inode of what stands there.
+std::optional<std::pair<dev_t, ino_t>> file_at(const std::string& path) {
+  struct stat status = {};
+  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return std::pair(status.st_dev, status.st_ino);
 }
 
 /// Removes a socket that an earlier server has left; anything else stays.
@@ -102,7 +112,8 @@ class Server::Impl {
   }
 
   ~Impl() {
-    if (bound_unix_) ::unlink(options_.unix_path.c_str());
+    // Another server may stand there by now.
+    if (bound_unix_ && file_at(options_.unix_path) == bound_unix_) ::unlink(options_.unix_path.c_str());
   }
 
   Impl(const Impl&) = delete;
@@ -171,7 +182,7 @@ class Server::Impl {
     acceptor_.open(asio::local::stream_protocol(), error);
     if (!error) acceptor_.bind(asio::local::stream_protocol::endpoint(address_), error);
     if (error) fail(address_, error.message());
-    bound_unix_ = true;
+    bound_unix_ = file_at(address_);
   }
 
   Described describe(const Package& package, const PipelineOptions& pipeline, const std::string& version) const {
@@ -253,6 +264,7 @@ class Server::Impl {
 
   void take(Socket socket) {
     error_code ignored;
+    socket.set_option(asio::socket_base::send_buffer_size(kSendBuffer), ignored);
     std::string peer = "unix";
     if (options_.unix_path.empty()) {
       socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -312,7 +324,7 @@ class Server::Impl {
   asio::steady_timer drain_timer_;
   ReviewQueue queue_;
   std::string address_;
-  bool bound_unix_ = false;
+  std::optional<std::pair<dev_t, ino_t>> bound_unix_;  ///< the socket in the file system
 };
 
 Server::Server(ServerOptions options, std::size_t max_queue_tokens, Messages messages)

@@ -133,7 +133,7 @@ def test_records_that_become_a_table(run: Run) -> None:
     table = rows(run("--annotate", "-f", "csv", stdin=source).stdout)
     kind = table[0].index("error_kind")
     assert table[0][:3] == ["text", "a", "id"]
-    assert [(row[1], row[kind]) for row in table[1:]] == [("1", ""), ("", ""), ("", "columns"), ("null", "")]
+    assert [(row[1], row[kind]) for row in table[1:]] == [("1", ""), ("", ""), ("", "columns"), ("", "")]
 
 
 def test_a_later_record_with_a_taken_name_is_an_error_record(run: Run) -> None:

@@ -173,6 +173,27 @@ def test_a_long_stream_from_one_who_reads_late(server: Server) -> None:
     assert [json.loads(line)["id"] for line in answer.splitlines()] == list(range(count))
 
 
+def test_streams_leave_room_in_the_queue() -> None:
+    """Others get their answers at once, though the stream alone would fill it."""
+    line = json.dumps({"text": "a lovely film " * 30}).encode() + b"\n"
+    with serving("--max-queue-tokens", "1000", "--log", "none") as server, server.socket() as connection:
+        head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % (len(line) * 3000))
+        sender = threading.Thread(target=connection.sendall, args=(line * 3000,))
+        taker = threading.Thread(target=connection.recv, args=(1 << 26, socket.MSG_WAITALL))
+        sender.start()
+        taker.start()
+        server.wait_for_metric("reviewrate_connections", 2)
+        while server.metric("reviewrate_reviews_total") == 0:
+            pass
+        for _ in range(20):
+            assert server.ask("POST", "/classify", "fine", {"Content-Type": "text/plain"})[0] == 200
+        assert server.metric("reviewrate_queue_tokens") > 0  # the stream was there all the time
+        connection.shutdown(socket.SHUT_RDWR)
+        sender.join()
+        taker.join()
+
+
 def test_a_stream_over_http_1_0_ends_with_the_connection(server: Server) -> None:
     body = b'{"id": "a", "text": "x"}\n'
     head = b"POST /classify HTTP/1.0\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -497,6 +518,17 @@ def test_a_socket_in_the_file_system(tmp_path: Path) -> None:
     assert other.process.returncode == 3 and path.read_text() == "something else"
 
 
+def test_a_socket_that_another_server_has_replaced_stays(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with serving("--unix", path) as first:
+        path.unlink()
+        with serving("--unix", path) as second:
+            assert first.stop() == 0
+            assert second.ask("GET", "/health")[0] == 200
+        path.write_text("mine")
+    assert path.read_text() == "mine"
+
+
 def test_an_address_that_is_taken(server: Server, run: Run) -> None:
     result = run("serve", "--port", server.port)
     assert result.returncode == 3
@@ -531,6 +563,13 @@ def test_what_is_typed_goes_before_the_environment() -> None:
     with serving("--log", "none", env={"REVIEWRATE_PORT": "80x", "REVIEWRATE_LOG": "jsonl"}) as server:
         server.post("/classify", {"text": "a"})
     assert not [line for line in server.lines if "/classify" in line]
+
+
+def test_a_typed_port_goes_before_a_socket_of_the_environment(run: Run, tmp_path: Path) -> None:
+    with serving(env={"REVIEWRATE_UNIX": str(tmp_path / "socket")}) as server:
+        assert server.is_tcp and not (tmp_path / "socket").exists()
+    both = run("serve", "--unix", tmp_path / "socket", "--port", "0")
+    assert both.returncode == 2 and "excludes" in error_line(both)
 
 
 def test_the_port_of_a_kubernetes_service_is_none() -> None:

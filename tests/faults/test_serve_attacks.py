@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -411,6 +412,22 @@ def test_clients_that_leave_before_they_are_told_to_continue(tmp_path: Path) -> 
                     connection.sendall(STREAM.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
         server.wait_for_metric("reviewrate_connections", 1)
         is_well(server)
+
+
+def test_who_reads_slowly_but_steadily_is_not_cut_off() -> None:
+    """However much of the answer the system could have held."""
+    count, begin, answer = 60000, time.monotonic(), b""
+    with serving("--write-seconds", "2", "--log", "none") as server, server.socket() as connection:
+        lines = b'{"text": ""}\n' * count
+        sender = threading.Thread(target=connection.sendall, args=(STREAM + b"%x\r\n%s\r\n" % (len(lines), lines),))
+        sender.start()
+        while answer.count(b"}") < count:
+            piece = connection.recv(8192 if time.monotonic() - begin < 8 else 1 << 20)
+            assert piece, len(answer)
+            answer += piece
+            if time.monotonic() - begin < 8:
+                time.sleep(0.1)
+        sender.join()
 
 
 @pytest.mark.parametrize("end", [b"0\r\n\r\n", b""])

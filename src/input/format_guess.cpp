@@ -17,6 +17,34 @@
 namespace reviewrate {
 namespace {
 
+constexpr std::array<char, 4> kDelimiters = {'\t', ',', ';', '|'};
+
+struct RowEnd {
+  std::size_t at;
+  bool open;  // a quoted cell reaches the end of the text, or may
+};
+
+// Where the first row of the text ends: with its line, or, where a quoted cell has line breaks, with a later one.
+// Quotes that do not stand around a whole cell are ordinary characters.
+RowEnd find_row_end(std::string_view text) {
+  const std::size_t line_end = std::min(text.find('\n'), text.size());
+  const std::string ends = std::string(kDelimiters.begin(), kDelimiters.end()) + '\n';
+  for (std::size_t at = 0;; ++at) {
+    if (text.substr(at).starts_with('"')) {
+      do {
+        at = text.find('"', at + 1);
+        if (at == text.npos) return {line_end, true};
+        ++at;
+      } while (text.substr(at).starts_with('"'));
+      if (at == text.size()) return {at, true};
+      if (text[at] != '\r' && ends.find(text[at]) == ends.npos) return {line_end, false};
+    }
+    at = text.find_first_of(ends, at);
+    if (at == text.npos) return {text.size(), false};
+    if (text[at] == '\n') return {at, false};
+  }
+}
+
 // The cells of a line; quotes around one are taken off.
 std::vector<std::string> cells_of(std::string_view line, char delimiter) {
   std::vector<std::string> cells(1);
@@ -40,7 +68,9 @@ bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 // name there. Who types a header with blanks types words ("id, text, Star Rating"); a sentence goes on in lower case.
 bool is_sentence(const std::vector<std::string>& cells, char delimiter) {
   const std::string_view last = trimmed(cells.back());
-  if (last.ends_with('!') || (last.ends_with('.') && cells.size() == 2)) return true;
+  const bool exclaims =
+      std::any_of(cells.begin(), cells.end(), [](const auto& cell) { return trimmed(cell).ends_with('!'); });
+  if (exclaims || (last.ends_with('.') && cells.size() == 2)) return true;
   const bool spaced = (delimiter == ',' || delimiter == ';') &&
                       std::any_of(cells.begin() + 1, cells.end(), [](const auto& cell) { return cell[0] == ' '; });
   if (!spaced) return false;
@@ -110,6 +140,10 @@ struct Beginning {
     line = trimmed(text.substr(line_begin, line_end - line_begin));
     behind = text.substr(line_end);
     whole_line = !behind.empty() || !more;
+    const RowEnd row_end = find_row_end(text.substr(first));
+    row = trimmed(text.substr(first, row_end.at));
+    behind_row = text.substr(first + row_end.at);
+    whole_row = whole_line && !(row_end.open && more);
   }
 
   char first_char() const { return text[first]; }
@@ -123,18 +157,21 @@ struct Beginning {
   std::string_view line;    // in which that stands, without blanks around it
   std::string_view behind;  // that line, from its end on
   bool whole_line = false;
+  std::string_view row;  // the line, and those into which its quoted cells go on
+  std::string_view behind_row;
+  bool whole_row = false;
 };
 
-constexpr std::array<char, 4> kDelimiters = {'\t', ',', ';', '|'};
-
-// What the first line is where a delimiter stands in it, and that delimiter.
+// What the first line or row is where a delimiter stands in it, and that delimiter.
 std::pair<FirstLine, char> judge_first_line(const Beginning& content) {
   std::pair judged(FirstLine::text, '\0');
-  for (const char delimiter : kDelimiters) {
-    if (content.line.find(delimiter) == content.line.npos) continue;
-    const FirstLine found = judge_cells(cells_of(content.line, delimiter), delimiter, content.options);
-    if (found == FirstLine::header) return {found, delimiter};
-    if (found == FirstLine::like_header) judged = {found, delimiter};
+  for (const std::string_view line : {content.line, content.row}) {
+    for (const char delimiter : kDelimiters) {
+      if (line.find(delimiter) == line.npos) continue;
+      const FirstLine found = judge_cells(cells_of(line, delimiter), delimiter, content.options);
+      if (found == FirstLine::header) return {found, delimiter};
+      if (found == FirstLine::like_header) judged = {found, delimiter};
+    }
   }
   return judged;
 }
@@ -158,7 +195,7 @@ Guess by_named_delimiter(const Beginning& content) {
 Guess by_header(const Beginning& content) {
   if (!content.options.header || !content.whole_line || content.begins_as_json()) return std::nullopt;
   const auto [line, delimiter] = judge_first_line(content);
-  if (line != FirstLine::header) return std::nullopt;
+  if (line != FirstLine::header) return content.whole_row ? std::nullopt : Guess(InputFormat::automatic);
   return delimiter == '\t' ? InputFormat::tsv : InputFormat::csv;
 }
 

@@ -45,12 +45,36 @@ TEST_CASE("A table with several usual columns is a table, of which none is the t
   CHECK(texts(piped("review,text\na,b\n")) == Shown{"b"});
 }
 
+TEST_CASE("A header's quoted cell may have line breaks") {
+  for (const std::string delimiter : {",", "\t"}) {
+    for (const std::string line_end : {"\n", "\r\n"}) {
+      INFO(delimiter << line_end);
+      const auto row = [&](const std::string& a, const std::string& b, const std::string& c) {
+        return '"' + a + '"' + delimiter + '"' + b + '"' + delimiter + '"' + c + '"' + line_end;
+      };
+      const std::string rows = row("2024", "5", "nice\nfilm") + row("2025", "1", "dull");
+      CHECK(texts(piped(row("Timestamp", "Rate" + line_end + "\"\"us\"\"", "comment") + rows)) ==
+            Shown{"nice\nfilm", "dull"});
+      CHECK(texts(piped(row("Rate\n\nus", "When", "comment") + rows)) == Shown{"nice\nfilm", "dull"});
+      CHECK(texts(piped(row("Id", "comment", "Rate\nus") + row("1", "good", "5"))) == Shown{"good"});
+    }
+  }
+  for (const Shown& lines : {Shown{"\"Great, text", "nice"}, Shown{"\"Great, he said", "and \"she\", comment"},
+                             Shown{"5\" screen, comment?", "6\""}, Shown{"Big,\"it said", "text, all over"},
+                             Shown{"\"Good", "film\"", "x"}, Shown{"\"a", "b\" c,text", "d,e"}}) {
+    std::string bytes;
+    for (const std::string& line : lines) bytes += line + "\n";
+    INFO(bytes);
+    CHECK(texts(piped(bytes)) == lines);
+  }
+}
+
 TEST_CASE("A sentence that begins with a usual name is no header, and what a survey asks is one") {
   for (const char* sentence :
        {"Content, if a little bored.", "Body, heart and soul.", "Text, pictures and delivery: all fine",
         "Content,bored.", "Content, sadly", "Comment, really?", "Review,wow!", "content, but a bit slow",
         "Comment; but see below", "Body, I think that this is the best of all", "Great story, text, all of it",
-        "Review\tI loved it.", "Content, text, all lovely"}) {
+        "Review\tI loved it.", "Content, text, all lovely", "Wow!,text"}) {
     INFO(sentence);
     CHECK(texts(piped(sentence)) == Shown{sentence});
     CHECK(texts(piped(std::string(sentence) + "\nNice, but long.\n")) == Shown{sentence, "Nice, but long."});

@@ -132,6 +132,11 @@ InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) {
     options_.notify(failure_message(shown_name(content.path),
                                     "is read as plain lines: if the first of them names columns, --input-format csv "
                                     "(or tsv) reads a table"));
+  } else if (is_like_table(seen, content.more || seen.size() >= kLookAhead, options_) &&
+             !std::exchange(told_table_, true)) {
+    options_.notify(failure_message(shown_name(content.path),
+                                    "is read as plain lines, of which the first looks like the header of a table: if "
+                                    "it is one, --input-format csv --text-field NAME reads the column NAME"));
   }
   return InputFormat::lines;
 }

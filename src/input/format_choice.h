@@ -45,6 +45,7 @@ class FormatChoice {
   bool told_ = false;         // that a .txt file is read as something else
   bool told_tabs_ = false;    // that lines have tabs
   bool told_header_ = false;  // that a first line could be a header
+  bool told_table_ = false;   // that all lines could be a table
 };
 
 }  // namespace reviewrate

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <optional>
 #include <string>
 #include <utility>
@@ -176,6 +177,49 @@ std::pair<FirstLine, char> judge_first_line(const Beginning& content) {
   return judged;
 }
 
+// Whether the cells may be names of columns of which none is a usual one for a text: short, and no two the same.
+// Reviews go on in lower case where such names do not: "Good product,cheap", "Yes, I do".
+bool are_short_names(const std::vector<std::string>& cells, char delimiter) {
+  constexpr std::ptrdiff_t kMostBlanks = 3;
+  const bool spaced =
+      delimiter != '|' && std::any_of(cells.begin() + 1, cells.end(), [](const auto& cell) { return cell[0] == ' '; });
+  if (cells.size() < (spaced ? 3 : 2)) return false;
+  const bool first_has_blank = trimmed(cells.front()).find(' ') != std::string_view::npos;
+  std::vector<std::string> names;
+  for (const std::string& cell : cells) {
+    const std::string_view name = trimmed(cell);
+    if (name.empty()) continue;
+    const auto front = static_cast<unsigned char>(name.front());
+    const bool letter = std::isalpha(front) != 0 || front == '_' || front >= 0x80;
+    const std::ptrdiff_t blanks =
+        std::count_if(name.begin(), name.end(), [](char c) { return kSpaces.find(c) != kSpaces.npos; });
+    const bool lower = is_lower(name.front()) && (blanks > 0 || first_has_blank || (spaced && &cell != &cells.front()));
+    bool goes_on = false;
+    for (std::size_t at = 1; spaced && at < name.size(); ++at) {
+      goes_on = goes_on || (name[at - 1] == ' ' && is_lower(name[at]));
+    }
+    if (!letter || blanks > kMostBlanks || name.ends_with('.') || name.ends_with('!') || lower || goes_on) return false;
+    names.push_back(ascii_lower(std::string(name)));
+    if (std::find(names.begin(), names.end() - 1, names.back()) != names.end() - 1) return false;
+  }
+  return !names.empty();
+}
+
+// Whether there are rows, and each has at least so many delimiters. The last may be cut off if there is `more`.
+bool rows_have(std::string_view rows, char delimiter, std::ptrdiff_t delimiters, bool more) {
+  bool any = false;
+  while (!rows.empty()) {
+    const std::size_t end = find_row_end(rows).at;
+    if (end == rows.size() && more) break;
+    const std::string_view row = rows.substr(0, end);
+    rows.remove_prefix(std::min(end + 1, rows.size()));
+    if (trimmed(row).empty()) continue;
+    if (std::count(row.begin(), row.end(), delimiter) < delimiters) return false;
+    any = true;
+  }
+  return any;
+}
+
 // The rules by which content tells its format. Each gives one, or automatic where more must be seen, or nothing.
 using Guess = std::optional<InputFormat>;
 
@@ -260,6 +304,15 @@ InputFormat guess_format(std::string_view beginning, bool more, const InputOptio
 bool is_like_header(std::string_view beginning, const InputOptions& options) {
   const Beginning content(beginning, false, options);
   return options.header && judge_first_line(content).first == FirstLine::like_header;
+}
+
+bool is_like_table(std::string_view beginning, bool more, const InputOptions& options) {
+  const Beginning content(beginning, more, options);
+  return content.whole_row && std::any_of(kDelimiters.begin(), kDelimiters.end(), [&](char delimiter) {
+           const std::vector<std::string> cells = cells_of(content.row, delimiter);
+           const auto delimiters = static_cast<std::ptrdiff_t>(cells.size()) - 1;
+           return are_short_names(cells, delimiter) && rows_have(content.behind_row, delimiter, delimiters, more);
+         });
 }
 
 }  // namespace reviewrate

@@ -18,4 +18,8 @@ InputFormat guess_format(std::string_view beginning, bool more, const InputOptio
 /// guess_format() sees it.
 bool is_like_header(std::string_view beginning, const InputOptions& options);
 
+/// Whether the first line looks like names of columns, none of them a usual one for a text, and all rows behind it have
+/// as many delimiters. The last row may be cut off if there is `more`.
+bool is_like_table(std::string_view beginning, bool more, const InputOptions& options);
+
 }  // namespace reviewrate

@@ -432,6 +432,58 @@ def test_other_lines_with_tabs_are_just_lines(run: Run, tmp_path: Path, text: st
     assert b"tabs" not in run("in.txt", cwd=tmp_path).stderr
 
 
+TABLE = "is read as plain lines, of which the first looks like the header of a table"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|"])
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("user_id,review_body,star_rating", "review_body"),
+        ("Id,Review Text,Rating", "Review Text"),
+        (",opinion,stars", "opinion"),
+        ('"Id","Your opinion","Stars"', "Your opinion"),
+        ("Отметка времени,Ваш отзыв,Оценка", "Ваш отзыв"),
+    ],
+)
+def test_plain_lines_that_look_like_a_table_are_told(run: Run, header: str, name: str, delimiter: str) -> None:
+    rows = ["1,A lovely film.,5", '2,"Dull,\nand long, too.",1', "", "3,Good.,4"]
+    table = "\n".join([header, *rows]).replace(",", delimiter)
+    result = run(stdin=table)
+    said = result.stderr.decode()
+    assert result.returncode == 0 and said.count(TABLE) == 1
+    assert "--input-format csv --text-field NAME" in said
+    advised = run("--input-format", "csv", "--text-field", name, stdin=table)
+    assert advised.returncode == 0 and [one["id"] for one in records(advised)] == ["-:2", "-:3", "-:6"]
+    assert TABLE in run(stdin=table + delimiter + " and more").stderr.decode()
+    assert TABLE not in run(stdin=table + "\nGood.").stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Good, but long.\nNice, and short.\n",
+        "Well, I think so\nYes, I do\n",
+        "Good product,cheap\nBad product,late\n",
+        "good product,fast delivery\nslow,and late\n",
+        "Dull,boring.\nSlow,long.\n",
+        "Wow,great!\nOh,no!\n",
+        "No,no\nYes,yes\n",
+        "Fine,cheap\nGood\n",
+        "5,great film\n1,dull film\n",
+        "Loud, long, dull\nGood, if slow, fun\n",
+        "I liked it more than most,really\nSo,so\n",
+        "fine,cheap\n",
+        "Great; would buy again\nBad; sent back\n",
+        "A lovely film.\nDull.\n",
+    ],
+)
+def test_plain_reviews_with_commas_are_not_told_of(run: Run, text: str) -> None:
+    result = run(stdin=text)
+    assert result.returncode == 0 and len(records(result)) == text.count("\n")
+    assert "is read as plain lines" not in result.stderr.decode()
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a", "-"])
 @pytest.mark.parametrize("layout", [None, 2])
 def test_an_array_of_texts_is_json_whatever_its_name(run: Run, tmp_path: Path, name: str, layout: int | None) -> None:

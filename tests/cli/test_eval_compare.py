@@ -203,9 +203,9 @@ def test_predictions_count_as_they_were_written(run: Run, folder: Path, form: st
     """Label and rating are those of the records, as scikit-learn measures them; with --threshold p_positive decides."""
     rows = [json.loads(line) | {"stars": 1 + n % 10} for n, line in enumerate(reviews().splitlines())]
     (folder / "in.jsonl").write_text(jsonl(*rows))
-    how = ["--rating", "fitted", "--threshold", "0.94", "-m", OTHER]
+    how: list[str | Path] = ["--rating", "fitted", "--threshold", "0.94", "-m", OTHER]
     assert run("in.jsonl", "--pass", "label,stars", "-o", f"p.{form}", *how, cwd=folder).returncode == 0
-    measured = ["--stars-field", "stars", "-m", OTHER]
+    measured: list[str | Path] = ["--stars-field", "stars", "-m", OTHER]
     report = report_of(run, folder, "--predictions", f"p.{form}", *measured)
     written = [
         json.loads(line) for line in run("in.jsonl", "--pass", "label,stars", *how, cwd=folder).stdout.splitlines()

@@ -76,13 +76,13 @@ def test_the_worst_exit_code(run: Run, folder: Path) -> None:
 
 
 def test_parallel_that_is_ended_is_no_success(folder: Path) -> None:
-    """Though the parts that it had begun were well."""
+    """Though no part failed; it may end before it has logged any."""
     ending = folder / "scripts" / "run"
     ending.unlink()
     ending.write_text(f'#!/bin/bash\n[ $PARALLEL_SEQ != 3 ] || kill -TERM $PARALLEL_PID\nexec {BINARY} "$@"\n')
     ending.chmod(0o755)
     assert shell(JSONL, folder) == 3
-    assert {part[6] for part in parts(folder)} == {"0"}
+    assert {part[6] for part in parts(folder)} <= {"0"}
 
 
 def test_parallel_without_its_input_is_no_success(folder: Path) -> None:

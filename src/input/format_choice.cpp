@@ -124,31 +124,33 @@ InputFormat FormatChoice::lines_or_what_was_asked(const PlainContent& content) {
     throw InputFailure("field", "is neither JSON nor a table with a column \"" + options_.text_field +
                                     "\" (--text-field); --input-format says what it is");
   }
-  if (has_equal_tabs(seen) && !std::exchange(told_tabs_, true)) {
-    options_.notify(failure_message(shown_name(content.path),
-                                    "is read as plain lines, which all have the same number of tabs: if those "
-                                    "separate columns, --input-format tsv --no-header --text-field 1 reads the first"));
-  } else if (is_like_header(seen, options_) && !std::exchange(told_header_, true)) {
-    options_.notify(failure_message(shown_name(content.path),
-                                    "is read as plain lines: if the first of them names columns, --input-format csv "
-                                    "(or tsv) reads a table"));
-  } else if (is_like_table(seen, content.more || seen.size() >= kLookAhead, options_) &&
-             !std::exchange(told_table_, true)) {
-    options_.notify(failure_message(shown_name(content.path),
-                                    "is read as plain lines, of which the first looks like the header of a table: if "
-                                    "it is one, --input-format csv --text-field NAME reads the column NAME"));
+  if (has_equal_tabs(seen)) {
+    tell_once(content,
+              "is read as plain lines, which all have the same number of tabs: if those separate columns, "
+              "--input-format tsv --no-header --text-field 1 reads the first");
+  } else if (is_like_header(seen, options_)) {
+    tell_once(content,
+              "is read as plain lines: if the first of them names columns, --input-format csv (or tsv) reads a table");
+  } else if (is_like_table(seen, content.more || seen.size() >= kLookAhead, options_)) {
+    tell_once(content,
+              "is read as plain lines, of which the first looks like the header of a table: if it is one, "
+              "--input-format csv --text-field NAME reads the column NAME");
   }
   return InputFormat::lines;
 }
 
 // A .txt file of JSON or of a table.
 void FormatChoice::tell_contradiction(const PlainContent& content, InputFormat format) {
-  if (!std::exchange(told_, true)) {
-    const char* why = format == InputFormat::jsonl ? "is read as JSON, because its lines are JSON objects"
-                                                   : "is read as a table, because its first line names a text column";
-    options_.notify(
-        failure_message(shown_name(content.path), std::string(why) + "; --input-format lines reads it as plain lines"));
-  }
+  tell_once(content, format == InputFormat::jsonl
+                         ? "is read as JSON, because its lines are JSON objects; --input-format lines reads it as "
+                           "plain lines"
+                         : "is read as a table, because its first line names a text column; --input-format lines "
+                           "reads it as plain lines");
+}
+
+// Says so of the first content of which it is so: a folder may hold thousands.
+void FormatChoice::tell_once(const PlainContent& content, const char* notice) {
+  if (told_.insert(notice).second) options_.notify(failure_message(shown_name(content.path), notice));
 }
 
 }  // namespace reviewrate

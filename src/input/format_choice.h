@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -40,12 +41,10 @@ class FormatChoice {
   InputFormat guess(const PlainContent& content);
   InputFormat lines_or_what_was_asked(const PlainContent& content);
   void tell_contradiction(const PlainContent& content, InputFormat format);
+  void tell_once(const PlainContent& content, const char* notice);
 
   const InputOptions& options_;
-  bool told_ = false;         // that a .txt file is read as something else
-  bool told_tabs_ = false;    // that lines have tabs
-  bool told_header_ = false;  // that a first line could be a header
-  bool told_table_ = false;   // that all lines could be a table
+  std::set<std::string_view> told_;  // notices that were given
 };
 
 }  // namespace reviewrate

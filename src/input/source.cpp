@@ -322,7 +322,7 @@ class InputSource final : public Source {
     auto stream = std::make_unique<FdStream>(kept.release(), true, waiter_, bytes_reread_);
     FdStream* const file = stream.get();
     stored_ = &stream->bytes_read();
-    content_ = std::make_unique<PeekStream>(std::move(stream));
+    set_content(std::move(stream));
     file_ = file;
     return true;
   }
